@@ -1,0 +1,5 @@
+//! What the owner says about a bundle.
+
+mod core;
+
+pub use core::{Contact, Core};

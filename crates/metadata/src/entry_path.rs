@@ -1,0 +1,469 @@
+//! Names of files inside a bundle: a type that cannot hold a bad one, and the rules between names.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::digest::Sha256Digest;
+use crate::limits::{COMPONENT_BYTES_MAX, PATH_BYTES_MAX, PATH_DEPTH_MAX};
+use crate::unicode::{fold, is_deceptive, is_unassigned, printable};
+
+/// The path of a file or empty directory inside a bundle, relative to its payload.
+///
+/// UTF-8, `/`-separated, relative, no empty, `.` or `..` component, no control, invisible, bidirectional or
+/// unassigned character, no backslash, within the limits of [`limits`](crate::limits). Rules that a
+/// [`NameProfile`] can lift are checked by [`EntryPath::check`] and [`NameSet`].
+///
+/// ```
+/// use consign_metadata::EntryPath;
+/// assert!("data/train.csv".parse::<EntryPath>().is_ok());
+/// assert!("../etc/passwd".parse::<EntryPath>().is_err());
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct EntryPath(Box<str>);
+
+/// Which names a bundle admits beyond the rules that always hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NameProfile {
+    /// Names that every common platform and every BagIt tool takes: the default.
+    #[default]
+    Portable,
+    /// Also names with `:`, `%` and the like, Windows device names, and names that differ only in case or
+    /// Unicode normalisation, for scientific data that cannot be renamed.
+    Posix,
+}
+
+/// A rule that a name can break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NameRule {
+    /// The name is not UTF-8.
+    NotUtf8,
+    /// The path or a component is empty, `.` or `..`, or the path is absolute.
+    NotRelative,
+    /// A backslash: a separator on one system, a letter on another.
+    Backslash,
+    /// A control character, line separator, bidirectional control or invisible character.
+    Invisible,
+    /// A code point that Unicode 16.0 does not assign, or a private one.
+    Unassigned,
+    /// Path or component longer than the limits.
+    TooLong,
+    /// More components than the limit.
+    TooDeep,
+    /// A file where another name needs a directory.
+    FileAndDirectory,
+    /// The same name twice, or names out of order.
+    Order,
+    /// Portable only: a character that Windows or bagit-python refuses.
+    ReservedCharacter,
+    /// Portable only: a trailing dot or space, which Windows strips.
+    TrailingDotOrSpace,
+    /// Portable only: a Windows device name.
+    DeviceName,
+    /// Portable only: two names that a case-insensitive or normalising file system takes for one.
+    Twin,
+}
+
+impl NameRule {
+    /// Stable identifier for programs.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NotUtf8 => "name-not-utf8",
+            Self::NotRelative => "name-not-relative",
+            Self::Backslash => "name-backslash",
+            Self::Invisible => "name-invisible-character",
+            Self::Unassigned => "name-unassigned-character",
+            Self::TooLong => "name-too-long",
+            Self::TooDeep => "name-too-deep",
+            Self::FileAndDirectory => "name-file-and-directory",
+            Self::Order => "name-order",
+            Self::ReservedCharacter => "name-reserved-character",
+            Self::TrailingDotOrSpace => "name-trailing-dot-or-space",
+            Self::DeviceName => "name-windows-device",
+            Self::Twin => "name-twin",
+        }
+    }
+
+    /// Whether [`NameProfile::Posix`] lifts the rule.
+    pub fn lifted_by_posix(self) -> bool {
+        matches!(self, Self::ReservedCharacter | Self::TrailingDotOrSpace | Self::DeviceName | Self::Twin)
+    }
+}
+
+/// A name that breaks a rule.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` {reason}", printable(.path))]
+pub struct NameFault {
+    /// The offending path as it was given; show it through [`printable`].
+    pub path: String,
+    /// The rule.
+    pub rule: NameRule,
+    /// What about it, as the end of a sentence that begins with the path.
+    pub reason: String,
+}
+
+impl NameFault {
+    fn new(path: &str, rule: NameRule, reason: impl Into<String>) -> Self {
+        Self { path: path.to_owned(), rule, reason: reason.into() }
+    }
+
+    /// A name that is not UTF-8, shown lossily.
+    pub fn not_utf8(lossy: &str) -> Self {
+        Self::new(lossy, NameRule::NotUtf8, "is not valid UTF-8")
+    }
+}
+
+impl EntryPath {
+    /// Parses a path and checks it against a profile.
+    ///
+    /// # Errors
+    /// The first rule that the path breaks.
+    pub fn parse(text: &str, profile: NameProfile) -> Result<Self, NameFault> {
+        let path: Self = text.parse()?;
+        path.check(profile)?;
+        Ok(path)
+    }
+
+    /// Checks the rules of a profile that concern one name alone.
+    ///
+    /// # Errors
+    /// The first rule that the path breaks.
+    pub fn check(&self, profile: NameProfile) -> Result<(), NameFault> {
+        match profile {
+            NameProfile::Posix => Ok(()),
+            NameProfile::Portable => self.components().try_for_each(|part| self.check_portable(part)),
+        }
+    }
+
+    fn check_portable(&self, part: &str) -> Result<(), NameFault> {
+        let fault = |rule, reason: String| Err(NameFault::new(&self.0, rule, reason));
+        if let Some(c) = part.chars().find(|c| matches!(c, ':' | '%' | '<' | '>' | '"' | '|' | '?' | '*')) {
+            return fault(
+                NameRule::ReservedCharacter,
+                format!("holds `{c}`, which Windows or some BagIt tools do not take"),
+            );
+        }
+        if part.ends_with(['.', ' ']) {
+            return fault(
+                NameRule::TrailingDotOrSpace,
+                "has a part that ends in a dot or space, which Windows strips".into(),
+            );
+        }
+        if is_windows_device(part) {
+            return fault(
+                NameRule::DeviceName,
+                format!("has the part `{part}`, which is a device on Windows"),
+            );
+        }
+        Ok(())
+    }
+
+    /// The path as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The components, outermost first; never empty.
+    pub fn components(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.0.split('/')
+    }
+
+    /// The last component.
+    pub fn file_name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+}
+
+/// Names that Windows resolves to devices whatever their extension (CVE-2024-35197, CVE-2024-51756 for the
+/// superscript digits).
+fn is_windows_device(part: &str) -> bool {
+    let stem = part.split('.').next().unwrap_or(part).trim_end_matches(' ').to_ascii_lowercase();
+    if matches!(stem.as_str(), "con" | "prn" | "aux" | "nul" | "conin$" | "conout$") {
+        return true;
+    }
+    let numbered = stem.strip_prefix("com").or_else(|| stem.strip_prefix("lpt"));
+    numbered.is_some_and(|n| {
+        matches!(n, "0" | "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9" | "¹" | "²" | "³")
+    })
+}
+
+impl FromStr for EntryPath {
+    type Err = NameFault;
+
+    /// Checks the rules that hold under every profile.
+    fn from_str(text: &str) -> Result<Self, NameFault> {
+        let fault = |rule, reason: String| Err(NameFault::new(text, rule, reason));
+        if text.len() > PATH_BYTES_MAX {
+            return fault(
+                NameRule::TooLong,
+                format!("is {} bytes long (at most {PATH_BYTES_MAX})", text.len()),
+            );
+        }
+        if text.starts_with('/') {
+            return fault(NameRule::NotRelative, "is absolute".into());
+        }
+        let mut depth = 0;
+        for part in text.split('/') {
+            depth += 1;
+            match part {
+                "" => return fault(NameRule::NotRelative, "has an empty part".into()),
+                "." | ".." => return fault(NameRule::NotRelative, format!("has the part `{part}`")),
+                _ if part.len() > COMPONENT_BYTES_MAX => {
+                    return fault(
+                        NameRule::TooLong,
+                        format!("has a part of {} bytes (at most {COMPONENT_BYTES_MAX})", part.len()),
+                    );
+                }
+                _ => {}
+            }
+        }
+        if depth > PATH_DEPTH_MAX {
+            return fault(NameRule::TooDeep, format!("is {depth} levels deep (at most {PATH_DEPTH_MAX})"));
+        }
+        for c in text.chars() {
+            // ASCII letters make up nearly every name; the tables need not be asked about them.
+            if c.is_ascii_graphic() && c != '\\' || c == ' ' {
+                continue;
+            }
+            let code = u32::from(c);
+            if c == '\\' {
+                return fault(NameRule::Backslash, "holds a backslash".into());
+            }
+            if is_deceptive(c) {
+                return fault(
+                    NameRule::Invisible,
+                    format!("holds U+{code:04X}, a control or invisible character"),
+                );
+            }
+            if is_unassigned(c) {
+                return fault(
+                    NameRule::Unassigned,
+                    format!("holds U+{code:04X}, which Unicode 16.0 does not assign"),
+                );
+            }
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl<'de> Deserialize<'de> for EntryPath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        crate::text::deserialize_parsed(deserializer)
+    }
+}
+
+impl fmt::Display for EntryPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for EntryPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, f)
+    }
+}
+
+/// What a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// An empty directory.
+    Directory,
+}
+
+/// The rules between names: each once, in bytewise order, no file where a directory must be, and under
+/// [`NameProfile::Portable`] no twins at any level of the tree.
+///
+/// ```
+/// use consign_metadata::{EntryKind, NameProfile, NameSet};
+/// let mut names = NameSet::new(NameProfile::Portable);
+/// names.insert(&"README".parse()?, EntryKind::File)?;
+/// assert!(names.insert(&"readme".parse()?, EntryKind::File).is_err());
+/// # Ok::<(), consign_metadata::NameFault>(())
+/// ```
+#[derive(Debug)]
+pub struct NameSet {
+    profile: NameProfile,
+    last: Option<(EntryPath, EntryKind)>,
+    /// First 128 bits of the SHA-256 of each folded prefix, and the prefix itself as it was spelled first.
+    /// A collision could only refuse a bundle, and needs 2^64 work.
+    seen: HashMap<[u8; 16], Box<str>>,
+    /// Files that some later name could need as a directory: `a` stays open while names such as `a.txt`, which
+    /// sort before `a/b`, pass by.
+    open_files: Vec<EntryPath>,
+}
+
+impl NameSet {
+    /// An empty set.
+    pub fn new(profile: NameProfile) -> Self {
+        Self { profile, last: None, seen: HashMap::new(), open_files: Vec::new() }
+    }
+
+    /// Adds the next name; names come in ascending bytewise order.
+    ///
+    /// # Errors
+    /// The rule that the name breaks, by itself or against those before it. The set is then as before.
+    pub fn insert(&mut self, path: &EntryPath, kind: EntryKind) -> Result<(), NameFault> {
+        path.check(self.profile)?;
+        let text = path.as_str();
+        if let Some((last, _)) = &self.last {
+            if last == path {
+                return Err(NameFault::new(text, NameRule::Order, "stands twice"));
+            }
+            if last > path {
+                let reason = format!("stands after `{last}`, against the bytewise order of names");
+                return Err(NameFault::new(text, NameRule::Order, reason));
+            }
+        }
+        // A file or an empty directory cannot have anything below it.
+        self.open_files.retain(|file| text.starts_with(file.as_str()));
+        let below = |file: &&EntryPath| text.as_bytes().get(file.as_str().len()) == Some(&b'/');
+        if let Some(file) = self.open_files.iter().find(below) {
+            let reason = format!("needs a directory where the entry `{file}` stands");
+            return Err(NameFault::new(text, NameRule::FileAndDirectory, reason));
+        }
+        if self.profile == NameProfile::Portable {
+            self.insert_prefixes(path)?;
+        }
+        self.open_files.push(path.clone());
+        self.last = Some((path.clone(), kind));
+        Ok(())
+    }
+
+    /// Checks every prefix that the name before did not share. Those that share one are neighbours, since
+    /// names come in bytewise order.
+    fn insert_prefixes(&mut self, path: &EntryPath) -> Result<(), NameFault> {
+        let text = path.as_str();
+        let shared = self.last.as_ref().map_or(0, |(last, _)| {
+            let same = last.as_str().bytes().zip(text.bytes()).take_while(|(a, b)| a == b).count();
+            text.as_bytes()[..same].iter().rposition(|&b| b == b'/').map_or(0, |slash| slash + 1)
+        });
+        let ends = text.match_indices('/').map(|(at, _)| at).chain([text.len()]);
+        let mut added = Vec::new();
+        for end in ends.filter(|&end| end >= shared) {
+            let prefix = &text[..end];
+            let digest = Sha256Digest::of(fold(prefix).as_bytes());
+            let mut key = [0; 16];
+            key.copy_from_slice(&digest.as_bytes()[..16]);
+            if let Some(twin) = self.seen.get(&key) {
+                let reason = format!(
+                    "and `{}` are one name where case or Unicode normalisation does not count",
+                    printable(twin)
+                );
+                added.iter().for_each(|key| drop(self.seen.remove(key)));
+                return Err(NameFault::new(prefix, NameRule::Twin, reason));
+            }
+            self.seen.insert(key, prefix.into());
+            added.push(key);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(text: &str) -> Option<NameRule> {
+        EntryPath::parse(text, NameProfile::Portable).err().map(|fault| fault.rule)
+    }
+
+    #[test]
+    fn each_rule_has_a_name_that_breaks_it() {
+        let long = "x".repeat(256);
+        let far = format!("{}x", "x/".repeat(1024));
+        let deep = format!("{}x", "x/".repeat(100));
+        for (name, expected) in [
+            ("", NameRule::NotRelative),
+            (".", NameRule::NotRelative),
+            ("../x", NameRule::NotRelative),
+            ("a/../../x", NameRule::NotRelative),
+            ("a//b", NameRule::NotRelative),
+            ("./a", NameRule::NotRelative),
+            ("a/", NameRule::NotRelative),
+            ("/etc/x", NameRule::NotRelative),
+            ("//x", NameRule::NotRelative),
+            ("a\\b", NameRule::Backslash),
+            ("\\\\srv\\share", NameRule::Backslash),
+            ("a\0b", NameRule::Invisible),
+            ("a\u{1b}[31m", NameRule::Invisible),
+            ("a\rb", NameRule::Invisible),
+            ("a\u{85}b", NameRule::Invisible),
+            (".g\u{200c}it/config", NameRule::Invisible),
+            ("a\u{202e}b", NameRule::Invisible),
+            ("a\u{2028}b", NameRule::Invisible),
+            ("a\u{e0041}", NameRule::Invisible),
+            ("a\u{378}", NameRule::Unassigned),
+            ("a\u{e000}", NameRule::Unassigned),
+            (long.as_str(), NameRule::TooLong),
+            (far.as_str(), NameRule::TooLong),
+            (deep.as_str(), NameRule::TooDeep),
+            ("C:x", NameRule::ReservedCharacter),
+            ("file:stream", NameRule::ReservedCharacter),
+            ("100%", NameRule::ReservedCharacter),
+            ("what?", NameRule::ReservedCharacter),
+            ("model.bin.", NameRule::TrailingDotOrSpace),
+            ("x /y", NameRule::TrailingDotOrSpace),
+            ("CON", NameRule::DeviceName),
+            ("a/nul.txt", NameRule::DeviceName),
+            ("com1.log", NameRule::DeviceName),
+            ("COM¹", NameRule::DeviceName),
+            ("CONOUT$", NameRule::DeviceName),
+        ] {
+            assert_eq!(rule(name), Some(expected), "{name:?}");
+            let posix = EntryPath::parse(name, NameProfile::Posix);
+            assert_eq!(posix.is_ok(), expected.lifted_by_posix(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn ordinary_names_of_many_scripts_pass() {
+        for name in [
+            "a",
+            "-rf",
+            "a b.txt",
+            "données/été.csv",
+            "数据/训练.parquet",
+            "данные.csv",
+            "بيانات.txt",
+            "🦀.rs",
+            "console.log",
+            "com10",
+            "~1",
+        ] {
+            assert_eq!(rule(name), None, "{name:?}");
+        }
+    }
+
+    fn set_rule(profile: NameProfile, names: &[&str]) -> Option<NameRule> {
+        let mut set = NameSet::new(profile);
+        names
+            .iter()
+            .try_for_each(|name| set.insert(&name.parse()?, EntryKind::File))
+            .err()
+            .map(|fault: NameFault| fault.rule)
+    }
+
+    #[test]
+    fn names_are_held_against_each_other() {
+        let portable = |names: &[&str]| set_rule(NameProfile::Portable, names);
+        assert_eq!(portable(&["a", "b/c", "b/d", "b0"]), None);
+        assert_eq!(portable(&["a", "a"]), Some(NameRule::Order));
+        assert_eq!(portable(&["b", "a"]), Some(NameRule::Order));
+        assert_eq!(portable(&["a", "a/b"]), Some(NameRule::FileAndDirectory));
+        assert_eq!(portable(&["a", "a.txt", "a/b"]), Some(NameRule::FileAndDirectory));
+        assert_eq!(portable(&["README", "readme"]), Some(NameRule::Twin));
+        assert_eq!(portable(&["Data/a", "data/b"]), Some(NameRule::Twin));
+        assert_eq!(portable(&["straße", "strasse"]), Some(NameRule::Order));
+        assert_eq!(portable(&["strasse", "straße"]), Some(NameRule::Twin));
+        assert_eq!(portable(&["e\u{301}", "é"]), Some(NameRule::Twin));
+        assert_eq!(set_rule(NameProfile::Posix, &["README", "readme"]), None);
+        assert_eq!(set_rule(NameProfile::Posix, &["a", "a/b"]), Some(NameRule::FileAndDirectory));
+    }
+}

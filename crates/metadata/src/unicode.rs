@@ -1,0 +1,85 @@
+//! Which characters may stand in names and lines, by Unicode 16.0, and how others are shown.
+//!
+//! Assignment is what fixes the version: normalisation and case folding of a code point that is assigned never
+//! change in later versions of Unicode (its stability policies), so only the table of assigned code points is
+//! pinned.
+
+use caseless::Caseless as _;
+use unicode_general_category::{GeneralCategory, get_general_category};
+use unicode_normalization::UnicodeNormalization as _;
+
+/// Whether `c` is a control, a line or paragraph separator, a bidirectional control, or shows nothing
+/// (`Default_Ignorable_Code_Point`): what must not stand in a name or a line, because the text that a person
+/// sees would differ from the bytes (CVE-2014-9390, CVE-2021-42574).
+pub(crate) fn is_deceptive(c: char) -> bool {
+    // Every bidi control, zero-width character and tag is of category Cf, or listed below.
+    matches!(
+        get_general_category(c),
+        GeneralCategory::Control
+            | GeneralCategory::Format
+            | GeneralCategory::LineSeparator
+            | GeneralCategory::ParagraphSeparator
+            | GeneralCategory::Surrogate
+    ) || matches!(u32::from(c),
+        // Default_Ignorable_Code_Point beyond category Cf (DerivedCoreProperties.txt, Unicode 16.0).
+        0x034F | 0x115F..=0x1160 | 0x17B4..=0x17B5 | 0x180B..=0x180F | 0x2065 | 0x3164
+        | 0xFE00..=0xFE0F | 0xFFA0 | 0xFFF0..=0xFFF8 | 0xE0000..=0xE0FFF)
+}
+
+/// Whether `c` is unassigned, for private use or a noncharacter in Unicode 16.0.
+pub(crate) fn is_unassigned(c: char) -> bool {
+    matches!(get_general_category(c), GeneralCategory::Unassigned | GeneralCategory::PrivateUse)
+}
+
+/// What two names share when a case-insensitive or normalising file system takes them for one:
+/// NFD, full default case folding, NFD (Unicode 16.0, section 3.13, D145).
+pub(crate) fn fold(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    text.nfd().default_case_fold().nfd().collect()
+}
+
+/// `text` with everything that could deceive a reader or drive a terminal escaped as `\u{…}`.
+///
+/// Names from outside are printed through this.
+///
+/// ```
+/// assert_eq!(consign_metadata::printable("a\u{1b}[31m\u{202e}b"), "a\\u{1b}[31m\\u{202e}b");
+/// ```
+pub fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_deceptive(c) || is_unassigned(c) {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_format_stands_on_unicode_16() {
+        assert_eq!(unicode_general_category::UNICODE_VERSION, (16, 0, 0));
+        assert_eq!(caseless::UNICODE_VERSION, (16, 0, 0));
+    }
+
+    #[test]
+    fn twins_fold_alike() {
+        for (a, b) in [
+            ("README", "readme"),
+            ("ß", "ss"),
+            ("é", "e\u{301}"),
+            ("K", "\u{212a}"),
+            ("ΐ", "ι\u{308}\u{301}"),
+        ] {
+            assert_eq!(fold(a), fold(b), "{a} {b}");
+        }
+        assert_ne!(fold("a"), fold("b"));
+    }
+}
