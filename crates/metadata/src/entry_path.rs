@@ -21,7 +21,7 @@ use crate::unicode::{fold, is_deceptive, is_unassigned, printable};
 /// assert!("data/train.csv".parse::<EntryPath>().is_ok());
 /// assert!("../etc/passwd".parse::<EntryPath>().is_err());
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct EntryPath(Box<str>);
 

@@ -9,6 +9,7 @@ mod descriptor;
 mod digest;
 mod entry_path;
 pub mod limits;
+mod manifest;
 
 mod problem;
 mod text;
@@ -19,6 +20,10 @@ pub use classification::Scheme;
 pub use descriptor::{Contact, Core};
 pub use digest::{BundleId, DigestError, Sha256Digest, to_hex};
 pub use entry_path::{EntryKind, EntryPath, NameFault, NameProfile, NameRule, NameSet};
+pub use manifest::{
+    DescriptorSection, FORMAT, FileEntry, FileMode, Manifest, ManifestEntry, ManifestError, ManifestParts,
+    manifest_schema,
+};
 pub use problem::{Problem, did_you_mean};
 pub use text::{
     BundleName, BundleVersion, Classification, Email, LINE_MAX, Line, PARAGRAPH_MAX, Paragraph, Role,
