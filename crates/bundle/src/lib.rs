@@ -1,21 +1,38 @@
 //! The archive of a bundle: how it is laid out, packed, verified and unpacked.
 
+mod archive;
 mod bagit;
+mod budget;
 mod cutter;
+mod directory;
 mod encoder;
 mod frame;
+mod hash;
 mod header;
 mod layout;
 pub mod limits;
+mod pack;
+mod pipeline;
+mod progress;
+pub mod publish;
 mod sha256;
 mod source;
 mod tail;
+mod unpack;
+mod verify;
 
+pub use archive::{Anchor, Archive, ArchiveError, ArchiveFacts, Expected, Fault, ReadAt};
+pub use directory::{TreeError, TreeFault, TreeLayout, compare_directory};
 pub use encoder::{Compression, EncodeError, EncoderId};
 pub use frame::FrameFault;
+pub use hash::hash_source;
+pub use pack::{Description, PackError, PackOptions, PackedArchive, pack};
+pub use progress::{Cancelled, Progress};
 pub use sha256::Sha256State;
 pub use source::{
     Excluded, LinkPolicy, LinkTarget, ReadError, Source, SourceError, SourceFault, SourceOptions,
     SourceSummary, count_by_rule,
 };
 pub use tail::TailFault;
+pub use unpack::{Selection, UnpackError, unpack};
+pub use verify::{Scope, VerifiedArchive, verify};

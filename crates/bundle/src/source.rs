@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -14,6 +14,7 @@ use cap_fs_ext::{
 };
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, OpenOptions};
+use consign_metadata::limits::PATH_DEPTH_MAX;
 use consign_metadata::{EntryKind, EntryPath, FileMode, Line, NameFault, NameProfile, NameRule, NameSet};
 use globset::{GlobBuilder, GlobMatcher};
 
@@ -284,6 +285,21 @@ impl Source {
     /// # Errors
     /// All that is wrong, at once.
     pub fn scan(path: &Path, options: SourceOptions) -> Result<Self, SourceError> {
+        let (source, faults) = Self::scan_all(path, options)?;
+        if !faults.is_empty() {
+            return Err(SourceError::Faults(faults));
+        }
+        if source.summary.files == 0 {
+            return Err(SourceError::Empty);
+        }
+        Ok(source)
+    }
+
+    /// The same, with what is wrong beside what is in order.
+    pub(crate) fn scan_all(
+        path: &Path,
+        options: SourceOptions,
+    ) -> Result<(Self, Vec<SourceFault>), SourceError> {
         let mut roots = vec![open_root(path)?];
         if let LinkPolicy::Follow { into } = &options.links {
             for path in into {
@@ -314,14 +330,8 @@ impl Source {
                 faults.push(fault.into());
             }
         }
-        if !faults.is_empty() {
-            return Err(SourceError::Faults(faults));
-        }
-        if summary.files == 0 {
-            return Err(SourceError::Empty);
-        }
         summary.directories = entries.len() as u64 - summary.files;
-        Ok(Self { roots, entries, excluded, summary, options })
+        Ok((Self { roots, entries, excluded, summary, options }, faults))
     }
 
     /// The directory.
@@ -359,6 +369,15 @@ impl Source {
         let missing = || ReadError::Io { path: path.clone(), error: io::ErrorKind::NotFound.into() };
         let found = self.entries.binary_search_by(|entry| entry.path.cmp(path)).map_err(|_| missing())?;
         self.open_entry(&self.entries[found])
+    }
+
+    /// The whole content of a small file.
+    pub(crate) fn read(&self, entry: &SourceEntry) -> Result<Vec<u8>, ReadError> {
+        let mut content = Vec::new();
+        let size = entry.shape().size();
+        let mut file = self.open_entry(entry)?.take(size);
+        file.read_to_end(&mut content).map_err(|error| ReadError::Io { path: entry.path.clone(), error })?;
+        Ok(content)
     }
 
     /// Opens a file and checks that it is the one that was found.
@@ -451,6 +470,11 @@ impl Walk<'_> {
         place: Option<(usize, PathBuf)>,
         above: &mut Vec<(u64, u64)>,
     ) {
+        if above.len() > PATH_DEPTH_MAX {
+            // Named by the rule for names, and not entered: the walk's own depth is bounded with it.
+            let fault = path_text(path).and_then(|name| EntryPath::parse(&name, NameProfile::Posix));
+            return self.faults.extend(fault.err().map(SourceFault::from));
+        }
         let identity = match dir.dir_metadata() {
             Ok(metadata) => (metadata.dev(), metadata.ino()),
             Err(error) => return self.faults.push(SourceFault::Unreadable { path: path.into(), error }),
@@ -494,7 +518,7 @@ impl Walk<'_> {
             }
         };
         if let Some(n) = self.patterns.iter().position(|pattern| pattern.matches(&path, metadata.is_dir())) {
-            let (files, _) = count_files(dir, name, &metadata);
+            let (files, _) = count_files(dir, name, &metadata, 0);
             self.excluded[n].files += files;
             return false;
         }
@@ -502,7 +526,7 @@ impl Walk<'_> {
             return false;
         }
         if !self.options.include_vcs && name.to_str().is_some_and(|name| VERSION_CONTROL.contains(&name)) {
-            let (files, bytes) = count_files(dir, name, &metadata);
+            let (files, bytes) = count_files(dir, name, &metadata, 0);
             self.faults.push(SourceFault::VersionControl { path, files, bytes });
             return true;
         }
@@ -624,17 +648,18 @@ fn path_text(path: &Path) -> Result<String, NameFault> {
 }
 
 /// Number and size of the files at and below a name. What cannot be read counts as nothing: it is left out.
-fn count_files(dir: &Dir, name: &OsStr, metadata: &Metadata) -> (u64, u64) {
+fn count_files(dir: &Dir, name: &OsStr, metadata: &Metadata, depth: usize) -> (u64, u64) {
     if !metadata.is_dir() {
         return (1, metadata.len());
     }
     let (mut files, mut bytes) = (0, 0);
-    if let Ok(dir) = dir.open_dir_nofollow(name)
+    if depth < PATH_DEPTH_MAX
+        && let Ok(dir) = dir.open_dir_nofollow(name)
         && let Ok(entries) = dir.entries()
     {
         for entry in entries.flatten() {
             if let Ok(metadata) = dir.symlink_metadata(entry.file_name()) {
-                let (more_files, more_bytes) = count_files(&dir, &entry.file_name(), &metadata);
+                let (more_files, more_bytes) = count_files(&dir, &entry.file_name(), &metadata, depth + 1);
                 files += more_files;
                 bytes += more_bytes;
             }

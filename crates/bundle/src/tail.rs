@@ -167,6 +167,11 @@ impl Tail {
             if decoded > FRAME_MAX {
                 return Err(TailFault::SeekTable("lists a frame of more than 8 MiB"));
             }
+            // The bound of zstd's own encoder for content that does not shrink. What a reader must hold in
+            // memory follows from it.
+            if compressed > decoded + decoded / 256 + 128 {
+                return Err(TailFault::SeekTable("lists a frame longer than its content allows"));
+            }
             let end = offset + u64::from(compressed);
             let kind = index.array::<1>()?[0];
             let archive = index.state(end)?;

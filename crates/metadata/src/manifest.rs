@@ -59,11 +59,17 @@ pub struct DescriptorSection {
 }
 
 impl DescriptorSection {
-    /// A section from its JSON value, an object whose member `schema` is a number from 1 up.
+    /// A section from its JSON value: an object whose member `schema` is a number from 1 up, without numbers
+    /// that are not integers, not too deep.
     ///
     /// # Errors
     /// Other values.
     pub fn new(value: Value) -> Result<Self, ManifestError> {
+        limit("the depth of the descriptor", depth(&value) as u64, JSON_DEPTH_MAX as u64)?;
+        if holds_float(&value) {
+            let message = "`descriptor` holds a number that is not an integer; measured values are text";
+            return Err(ManifestError::Descriptor(message.into()));
+        }
         let schema = value.get("schema").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
         match schema {
             Some(schema) if schema > 0 && value.is_object() => Ok(Self { schema, value }),
@@ -197,12 +203,6 @@ impl Manifest {
         limit("the number of entries", entries as u64, ENTRIES_MAX as u64)?;
         if parts.files.is_empty() {
             return Err(ManifestError::Empty);
-        }
-        let depth = depth(parts.descriptor.value());
-        limit("the depth of the descriptor", depth as u64, JSON_DEPTH_MAX as u64)?;
-        if holds_float(parts.descriptor.value()) {
-            let message = "`descriptor` holds a number that is not an integer; measured values are text";
-            return Err(ManifestError::Descriptor(message.into()));
         }
         let mut payload_bytes = 0u64;
         let mut names = NameSet::new(parts.names);

@@ -1,0 +1,243 @@
+//! A directory held against a manifest: one that was unpacked, or sealed where it lies.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use consign_metadata::{EntryPath, Manifest, ManifestEntry, NameProfile};
+
+use crate::bagit::{BAGIT, MANIFEST_PATH, TagFiles};
+use crate::hash::hash_entry;
+use crate::header::HeaderKind;
+use crate::pack::PackError;
+use crate::progress::Progress;
+use crate::source::{ReadError, Source, SourceEntry, SourceError, SourceFault, SourceOptions};
+
+/// How a directory is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TreeLayout {
+    /// The payload itself.
+    Payload,
+    /// A bag: payload under `data/`, tag files beside it.
+    Bag,
+}
+
+/// One way in which a directory differs from its manifest.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TreeFault {
+    /// Something is not there.
+    #[error("`{0}` is missing")]
+    Missing(String),
+    /// Something is there that the manifest does not list.
+    #[error("`{0}` is not in the manifest")]
+    Extra(String),
+    /// A file has another size.
+    #[error("`{path}` has {found} bytes, where the manifest has {expected}")]
+    Size {
+        /// The file.
+        path: String,
+        /// Size in the manifest.
+        expected: u64,
+        /// Size of the file.
+        found: u64,
+    },
+    /// A file has another content of the same size.
+    #[error("`{0}` has another content than the manifest says")]
+    Content(String),
+    /// A file may be executed where the manifest says not, or the other way.
+    #[error("`{0}` has another executable bit than the manifest says")]
+    Mode(String),
+    /// A link, a device, a name that no manifest can hold.
+    #[error("{0}")]
+    Foreign(String),
+}
+
+impl TreeFault {
+    /// Stable identifier for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Missing(_) => "file-missing",
+            Self::Extra(_) => "file-extra",
+            Self::Size { .. } | Self::Content(_) => "file-altered",
+            Self::Mode(_) => "file-mode",
+            Self::Foreign(_) => "file-foreign",
+        }
+    }
+}
+
+/// Why a directory was not compared.
+#[derive(Debug, thiserror::Error)]
+pub enum TreeError {
+    /// It cannot be opened.
+    #[error(transparent)]
+    Source(SourceError),
+    /// A file cannot be read, or changes while it is read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// It was told to stop.
+    #[error(transparent)]
+    Cancelled(#[from] crate::progress::Cancelled),
+}
+
+/// Compares a directory with a manifest: nothing is ignored, no link is followed. The result speaks of the
+/// moment of reading.
+///
+/// Gives every difference, in order of paths; none means that the directory is exactly what the manifest lists.
+///
+/// # Errors
+/// The directory cannot be read.
+pub fn compare_directory(
+    directory: &Path,
+    manifest: &Manifest,
+    layout: TreeLayout,
+    threads: NonZeroUsize,
+    progress: &dyn Progress,
+) -> Result<Vec<TreeFault>, TreeError> {
+    let mut faults = Vec::new();
+    let payload = match layout {
+        TreeLayout::Payload => directory.to_path_buf(),
+        TreeLayout::Bag => {
+            compare_tags(directory, manifest, &mut faults)?;
+            directory.join("data")
+        }
+    };
+    let options = SourceOptions { names: NameProfile::Posix, include_vcs: true, ..SourceOptions::default() };
+    let (source, foreign) = Source::scan_all(&payload, options).map_err(TreeError::Source)?;
+    faults.extend(foreign.iter().map(|fault| TreeFault::Foreign(fault.to_string())));
+    // A link or device that stands where an entry should is reported once, as what it is.
+    let is_foreign = |path: &EntryPath| foreign.iter().any(|fault| fault.path() == Some(path.as_str()));
+
+    let mut same_size = Vec::new();
+    let mut there = source.entries.iter().peekable();
+    let mut listed = manifest.entries().peekable();
+    loop {
+        let order = match (there.peek(), listed.peek()) {
+            (None, None) => break,
+            (Some(_), None) => std::cmp::Ordering::Less,
+            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (Some(entry), Some(expected)) => entry.path.cmp(expected.path()),
+        };
+        let found = if order.is_le() { there.next() } else { None };
+        let expected = if order.is_ge() { listed.next() } else { None };
+        match (found, expected) {
+            (Some(entry), None) => faults.push(TreeFault::Extra(entry.path.as_str().into())),
+            (None, Some(expected)) if !is_foreign(expected.path()) => {
+                faults.push(TreeFault::Missing(expected.path().as_str().into()));
+            }
+            (Some(entry), Some(expected)) => compare_shape(entry, &expected, &mut faults, &mut same_size),
+            _ => {}
+        }
+    }
+    faults.extend(compare_contents(&source, &same_size, threads, progress)?);
+    Ok(faults)
+}
+
+fn compare_shape<'a>(
+    entry: &'a SourceEntry,
+    expected: &ManifestEntry<'a>,
+    faults: &mut Vec<TreeFault>,
+    same_size: &mut Vec<(&'a SourceEntry, &'a consign_metadata::FileEntry)>,
+) {
+    let path = || entry.path.as_str().to_owned();
+    match (expected.file(), entry.kind) {
+        (None, HeaderKind::Directory) => {}
+        (Some(file), HeaderKind::File { size, .. }) if size == file.size => {
+            if cfg!(unix) && entry.mode() != Some(file.mode) {
+                faults.push(TreeFault::Mode(path()));
+            }
+            same_size.push((entry, file));
+        }
+        (Some(file), HeaderKind::File { size, .. }) => {
+            faults.push(TreeFault::Size { path: path(), expected: file.size, found: size });
+        }
+        _ => faults.extend([TreeFault::Missing(path()), TreeFault::Extra(path())]),
+    }
+}
+
+/// Files of the right size whose content is another, in order.
+fn compare_contents(
+    source: &Source,
+    files: &[(&SourceEntry, &consign_metadata::FileEntry)],
+    threads: NonZeroUsize,
+    progress: &dyn Progress,
+) -> Result<Vec<TreeFault>, TreeError> {
+    let next = AtomicUsize::new(0);
+    let altered = Mutex::new(Vec::new());
+    let work = || -> Result<(), TreeError> {
+        let mut buffer = Vec::new();
+        while let Some((entry, file)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let digest = hash_entry(source, entry, &mut buffer, progress).map_err(|error| match error {
+                PackError::Read(error) => TreeError::Read(error),
+                _ => TreeError::Cancelled(crate::progress::Cancelled),
+            })?;
+            if digest != file.sha256
+                && let Ok(mut altered) = altered.lock()
+            {
+                altered.push(entry.path.as_str().to_owned());
+            }
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads.get()).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().try_for_each(|worker| {
+            worker.join().unwrap_or(Err(TreeError::Cancelled(crate::progress::Cancelled)))
+        })
+    })?;
+    let mut altered = altered.into_inner().unwrap_or_default();
+    altered.sort_unstable();
+    Ok(altered.into_iter().map(TreeFault::Content).collect())
+}
+
+/// The tag files of a bag are exactly those that follow from the manifest, and there is nothing beside them.
+fn compare_tags(bag: &Path, manifest: &Manifest, faults: &mut Vec<TreeFault>) -> Result<(), TreeError> {
+    let bytes = manifest.to_bytes();
+    let tags = TagFiles::of(manifest, Manifest::id_of(&bytes));
+    let expected = [
+        ("bag-info.txt", tags.bag_info.as_bytes()),
+        ("bagit.txt", BAGIT.as_bytes()),
+        (MANIFEST_PATH, &bytes),
+        ("manifest-sha256.txt", tags.manifest_sha256.as_bytes()),
+        ("tagmanifest-sha256.txt", tags.tagmanifest_sha256.as_bytes()),
+    ];
+    let exclude = "/data/".parse().map_err(|_| TreeError::Cancelled(crate::progress::Cancelled));
+    let options = SourceOptions {
+        names: NameProfile::Posix,
+        include_vcs: true,
+        exclude: vec![exclude?],
+        ..SourceOptions::default()
+    };
+    let (source, foreign) = Source::scan_all(bag, options).map_err(TreeError::Source)?;
+    faults.extend(foreign.iter().map(|fault| TreeFault::Foreign(fault.to_string())));
+    for (path, content) in expected {
+        match source.entries.iter().find(|entry| entry.path.as_str() == path) {
+            None => faults.push(TreeFault::Missing(path.into())),
+            Some(entry) => {
+                let size = entry.shape().size();
+                let same = size == content.len() as u64 && source.read(entry)? == content;
+                if !same {
+                    faults.push(TreeFault::Content(path.into()));
+                }
+            }
+        }
+    }
+    let extra = |entry: &&SourceEntry| expected.iter().all(|(path, _)| *path != entry.path.as_str());
+    faults.extend(
+        source.entries.iter().filter(extra).map(|entry| TreeFault::Extra(entry.path.as_str().into())),
+    );
+    Ok(())
+}
+
+impl SourceFault {
+    /// The path that it is about, if it can be told as text.
+    fn path(&self) -> Option<&str> {
+        match self {
+            Self::Name(fault) => Some(&fault.path),
+            Self::Link { path, .. }
+            | Self::Special(path)
+            | Self::VersionControl { path, .. }
+            | Self::Unreadable { path, .. } => path.to_str(),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Outputs that appear whole under their names, or not at all.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+/// A new file in `directory` under a hidden temporary name; it is gone when it is dropped. Others may read it
+/// as far as the process's umask lets them.
+///
+/// # Errors
+/// What the system says.
+pub fn temporary(directory: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".consign-").suffix(".partial");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(directory)
+}
+
+/// A file with this content, on disk but not yet under its name.
+///
+/// # Errors
+/// What the system says.
+pub fn prepare(directory: &Path, content: &[u8]) -> io::Result<NamedTempFile> {
+    let mut file = temporary(directory)?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+/// Gives complete files their names in `directory`, in order, none of which may exist yet. If one cannot be
+/// had, those given before are taken back.
+///
+/// # Errors
+/// The name that could not be given, and what the system says: `AlreadyExists` if it is taken.
+pub fn publish(directory: &Path, files: Vec<(String, NamedTempFile)>) -> Result<(), (PathBuf, io::Error)> {
+    let mut published: Vec<PathBuf> = Vec::new();
+    for (name, file) in files {
+        let path = directory.join(&name);
+        if let Err(error) = file.persist_noclobber(&path) {
+            for earlier in published {
+                let _ = std::fs::remove_file(earlier);
+            }
+            return Err((path, error.error));
+        }
+        published.push(path);
+    }
+    sync_directory(directory).map_err(|error| (directory.into(), error))
+}
+
+/// Replaces a file by one with this content: whoever looks sees the old or the new, never a part.
+///
+/// # Errors
+/// What the system says; the old file then stands.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let directory = parent(path);
+    prepare(directory, content)?.persist(path).map_err(|error| error.error)?;
+    sync_directory(directory)
+}
+
+/// The directory that a path stands in.
+pub fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent.as_os_str() != OsStr::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Makes the names in a directory durable.
+pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
+    // Windows has no such thing, and needs none.
+    if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
+}

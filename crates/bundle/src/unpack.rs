@@ -1,0 +1,302 @@
+//! From an archive to a directory, which appears by one rename once everything was verified.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, OpenOptions};
+use consign_metadata::{EntryPath, FileMode, Manifest, ManifestEntry, NameFault, NameProfile};
+
+use crate::archive::{Archive, ArchiveError, ReadAt};
+use crate::bagit::{BAGIT, MANIFEST_PATH, TagFiles};
+use crate::limits::LARGE_FILE;
+use crate::progress::Progress;
+use crate::publish;
+use crate::verify::{ContentSink, Scope, VerifiedArchive, verify_into};
+
+/// What is unpacked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// The payload, as it was in the directory that was packed.
+    Payload,
+    /// The BagIt layout: payload under `data/`, tag files beside it.
+    Bag,
+    /// These files of the payload, reading only the frames that hold them.
+    Only(Vec<EntryPath>),
+}
+
+/// Why nothing was unpacked.
+#[derive(Debug, thiserror::Error)]
+pub enum UnpackError {
+    /// The archive is not in order.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// The destination is already there.
+    #[error("`{}` already exists; unpack makes a new directory", .0.display())]
+    Exists(PathBuf),
+    /// A name cannot be used on this platform.
+    #[error("{0}, and this platform cannot take such names")]
+    Name(#[from] NameFault),
+    /// The destination cannot be written.
+    #[error("`{}` cannot be written: {error}", path.display())]
+    Write {
+        /// What was to be written.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+}
+
+/// Verifies an archive and extracts it into the new directory `destination`.
+///
+/// Everything is written into a temporary directory beside it, through a directory handle, and renamed once
+/// everything held; until then, and if anything fails, there is no `destination`.
+///
+/// # Errors
+/// The archive is not in order, the destination exists or cannot be written. Nothing is left behind.
+pub fn unpack<R: ReadAt>(
+    archive: &Archive<'_, R>,
+    destination: &Path,
+    selection: Selection,
+    threads: NonZeroUsize,
+    progress: &dyn Progress,
+) -> Result<VerifiedArchive, UnpackError> {
+    // A dangling link counts as well: nothing may stand in this place.
+    if destination.symlink_metadata().is_ok() {
+        return Err(UnpackError::Exists(destination.into()));
+    }
+    let failed = |path: &Path| {
+        let path = path.to_path_buf();
+        move |error| UnpackError::Write { path, error }
+    };
+    let (manifest, bytes) = archive.manifest()?;
+    if cfg!(windows) {
+        manifest.entries().try_for_each(|entry| entry.path().check(NameProfile::Portable))?;
+    }
+    let parent = publish::parent(destination);
+    let temporary = temporary_directory(parent).map_err(failed(parent))?;
+    let root =
+        Dir::open_ambient_dir(temporary.path(), ambient_authority()).map_err(failed(temporary.path()))?;
+    let payload = match selection {
+        Selection::Bag => {
+            write_tags(&root, &manifest, &bytes).map_err(failed(destination))?;
+            root.create_dir("data").and_then(|()| root.open_dir("data"))
+        }
+        _ => root.try_clone(),
+    };
+    let payload = payload.map_err(failed(destination))?;
+    let (scope, only) = match selection {
+        Selection::Only(paths) => {
+            (Scope::Only(paths.clone()), Some(paths.into_iter().collect::<BTreeSet<_>>()))
+        }
+        Selection::Payload | Selection::Bag => (Scope::Content, None),
+    };
+    let copy = manifest.clone();
+    let entries: Vec<_> = copy.entries().collect();
+    let writer = TreeWriter { root: payload, entries: &entries, only };
+    writer.prepare().map_err(failed(destination))?;
+    let verified = verify_into(archive, manifest, bytes, scope, threads, progress, Some(&writer))
+        .map_err(|error| write_error(error, destination))?;
+    sync(&root, temporary.path()).map_err(failed(destination))?;
+    rename_new(temporary, destination).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty => {
+            UnpackError::Exists(destination.into())
+        }
+        _ => failed(destination)(error),
+    })?;
+    publish::sync_directory(parent).map_err(failed(parent))?;
+    Ok(verified)
+}
+
+/// The sink's errors come through verification; they are about the destination, not about the archive.
+fn write_error(error: ArchiveError, destination: &Path) -> UnpackError {
+    match error {
+        ArchiveError::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<SinkError>()) => {
+            UnpackError::Write { path: destination.into(), error }
+        }
+        other => other.into(),
+    }
+}
+
+/// Marks an error of the destination.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {error}")]
+struct SinkError {
+    path: EntryPath,
+    error: io::Error,
+}
+
+struct TreeWriter<'a> {
+    root: Dir,
+    entries: &'a [ManifestEntry<'a>],
+    only: Option<BTreeSet<EntryPath>>,
+}
+
+impl TreeWriter<'_> {
+    fn wanted(&self, entry: &ManifestEntry<'_>) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(entry.path()))
+    }
+
+    /// Makes all directories, and the large files, which several threads then fill.
+    fn prepare(&self) -> io::Result<()> {
+        let mut made: BTreeSet<&str> = BTreeSet::new();
+        for entry in self.entries.iter().filter(|entry| self.wanted(entry)) {
+            let path = entry.path().as_str();
+            let below = if entry.file().is_some() { path.rfind('/') } else { Some(path.len()) };
+            if let Some(directory) = below.map(|end| &path[..end]) {
+                let ends = directory.match_indices('/').map(|(at, _)| at).chain([directory.len()]);
+                for prefix in ends.map(|end| &directory[..end]) {
+                    if made.insert(prefix) {
+                        self.root.create_dir(prefix)?;
+                    }
+                }
+            }
+            if entry.file().is_some_and(|file| file.size >= LARGE_FILE) {
+                self.create(entry)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A new file: never one that is there, never through a link.
+    fn create(&self, entry: &ManifestEntry<'_>) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        {
+            use cap_std::fs::OpenOptionsExt as _;
+            options.mode(entry.file().map_or(FileMode::Regular, |file| file.mode).bits());
+        }
+        self.root.open_with(entry.path().as_str(), &options).map(cap_std::fs::File::into_std)
+    }
+}
+
+impl ContentSink for TreeWriter<'_> {
+    fn whole(&self, index: usize, content: &[u8]) -> io::Result<()> {
+        let entry = &self.entries[index];
+        if entry.file().is_none() || !self.wanted(entry) {
+            return Ok(());
+        }
+        self.create(entry)
+            .and_then(|mut file| {
+                file.write_all(content)?;
+                sync_file(&file)
+            })
+            .map_err(|error| sink_error(entry, error))
+    }
+
+    fn stretch(&self, index: usize, offset: u64, content: &[u8]) -> io::Result<()> {
+        let entry = &self.entries[index];
+        let mut options = OpenOptions::new();
+        options.write(true);
+        self.root
+            .open_with(entry.path().as_str(), &options)
+            .and_then(|file| {
+                let file = file.into_std();
+                write_all_at(&file, content, offset)?;
+                sync_file(&file)
+            })
+            .map_err(|error| sink_error(entry, error))
+    }
+}
+
+fn sink_error(entry: &ManifestEntry<'_>, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), SinkError { path: entry.path().clone(), error })
+}
+
+#[cfg(unix)]
+fn write_all_at(file: &File, content: &[u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, content, offset)
+}
+
+#[cfg(windows)]
+fn write_all_at(file: &File, mut content: &[u8], mut offset: u64) -> io::Result<()> {
+    while !content.is_empty() {
+        let written = std::os::windows::fs::FileExt::seek_write(file, content, offset)?;
+        content = &content[written..];
+        offset += written as u64;
+    }
+    Ok(())
+}
+
+fn write_tags(root: &Dir, manifest: &Manifest, bytes: &[u8]) -> io::Result<()> {
+    let tags = TagFiles::of(manifest, Manifest::id_of(bytes));
+    root.create_dir("consign")?;
+    for (path, content) in [
+        ("bag-info.txt", tags.bag_info.as_bytes()),
+        ("bagit.txt", BAGIT.as_bytes()),
+        (MANIFEST_PATH, bytes),
+        ("manifest-sha256.txt", tags.manifest_sha256.as_bytes()),
+        ("tagmanifest-sha256.txt", tags.tagmanifest_sha256.as_bytes()),
+    ] {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        let mut file = root.open_with(path, &options)?.into_std();
+        file.write_all(content)?;
+        sync_file(&file)?;
+    }
+    Ok(())
+}
+
+fn temporary_directory(parent: &Path) -> io::Result<tempfile::TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".consign-").suffix(".partial");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        // As a directory that anyone makes; the umask applies.
+        builder.permissions(std::fs::Permissions::from_mode(0o777));
+    }
+    builder.tempdir_in(parent)
+}
+
+/// On Linux everything is made durable at once, at the end.
+#[cfg(target_os = "linux")]
+fn sync(root: &Dir, _: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(root)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn sync(_: &Dir, path: &Path) -> io::Result<()> {
+    publish::sync_directory(path)
+}
+
+#[cfg(target_os = "linux")]
+fn sync_file(_: &File) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn sync_file(file: &File) -> io::Result<()> {
+    file.sync_all()
+}
+
+/// Gives the directory its name, which must be free.
+fn rename_new(temporary: tempfile::TempDir, destination: &Path) -> io::Result<()> {
+    rename_no_replace(temporary.path(), destination)?;
+    // It has another name now, under which nothing is to be removed.
+    let _ = temporary.keep();
+    Ok(())
+}
+
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+fn rename_no_replace(from: &Path, to: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // Some network file systems cannot do it; then a directory made for the purpose holds the place.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP) => {
+            std::fs::create_dir(to)?;
+            std::fs::rename(from, to)
+        }
+        other => Ok(other?),
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+fn rename_no_replace(from: &Path, to: &Path) -> io::Result<()> {
+    // Windows does not rename over a directory.
+    std::fs::rename(from, to)
+}

@@ -1,0 +1,437 @@
+//! The five steps of verification over an opened archive (`docs/format.md`), for verify, unpack, sign and
+//! receive alike.
+
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use consign_metadata::{BundleId, EntryPath, FileEntry, Manifest, ManifestEntry, Sha256Digest};
+
+use crate::archive::{Anchor, Archive, ArchiveError, ArchiveFacts, Fault, ReadAt};
+use crate::frame::{Decoder, check_frame};
+use crate::header::{self, HeaderKind, padding};
+use crate::layout::{FrameContent, FramePlanner, Part, Shape, TagSection};
+use crate::limits::FAULTS_LISTED;
+use crate::progress::{Cancelled, Progress};
+use crate::sha256::Sha256State;
+
+/// How much of an archive is looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything: all five steps.
+    Content,
+    /// Every byte of the archive and the manifest, but not what the frames decode to.
+    Bytes,
+    /// Only what is needed for the content of these files.
+    Only(Vec<EntryPath>),
+}
+
+/// An archive that was found in order, to the extent of its scope.
+///
+/// There is no other way to a value of this type than [`verify`]. Whether anybody trusted vouches for it is
+/// another question.
+#[derive(Clone, Debug)]
+pub struct VerifiedArchive {
+    manifest: Manifest,
+    manifest_bytes: Vec<u8>,
+    id: BundleId,
+    facts: ArchiveFacts,
+    scope: Scope,
+    anchored: bool,
+}
+
+impl VerifiedArchive {
+    /// The manifest.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The manifest's bytes.
+    pub fn manifest_bytes(&self) -> &[u8] {
+        &self.manifest_bytes
+    }
+
+    /// The bundle id.
+    pub fn id(&self) -> BundleId {
+        self.id
+    }
+
+    /// Digest, size and tail of the archive.
+    pub fn facts(&self) -> &ArchiveFacts {
+        &self.facts
+    }
+
+    /// How much was looked at.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Whether it was held against a signed statement. If not, it only agrees with itself.
+    pub fn is_anchored(&self) -> bool {
+        self.anchored
+    }
+}
+
+/// Takes verified pieces of content as they come, in any order, from several threads. What it was given counts
+/// only once [`verify`] has come back without an error.
+pub(crate) trait ContentSink: Sync {
+    /// The whole content of a small file, or nothing for an empty directory.
+    fn whole(&self, entry: usize, content: &[u8]) -> std::io::Result<()>;
+    /// A stretch of a large file.
+    fn stretch(&self, entry: usize, offset: u64, content: &[u8]) -> std::io::Result<()>;
+}
+
+/// Verifies an opened archive.
+///
+/// `progress` is told of bytes of the tar stream, or of the archive for [`Scope::Bytes`].
+///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use consign_bundle::{Anchor, Archive, Scope, verify};
+/// let file = std::fs::File::open("minilm-1.0.0.tar.zst")?;
+/// // Without a signed statement this shows only that the archive agrees with itself.
+/// let archive = Archive::open(file, Anchor::Unsigned)?;
+/// let verified = verify(&archive, Scope::Content, std::thread::available_parallelism()?, &())?;
+/// println!("{} files", verified.manifest().files().len());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// Everything that is not in order, up to the limit.
+pub fn verify<R: ReadAt>(
+    archive: &Archive<'_, R>,
+    scope: Scope,
+    threads: NonZeroUsize,
+    progress: &dyn Progress,
+) -> Result<VerifiedArchive, ArchiveError> {
+    let (manifest, manifest_bytes) = archive.manifest()?;
+    verify_into(archive, manifest, manifest_bytes, scope, threads, progress, None)
+}
+
+/// Verifies an opened archive whose manifest is at hand, and hands its content on.
+pub(crate) fn verify_into<R: ReadAt>(
+    archive: &Archive<'_, R>,
+    manifest: Manifest,
+    manifest_bytes: Vec<u8>,
+    scope: Scope,
+    threads: NonZeroUsize,
+    progress: &dyn Progress,
+    sink: Option<&dyn ContentSink>,
+) -> Result<VerifiedArchive, ArchiveError> {
+    let tags = TagSection::new(&manifest, manifest_bytes);
+    let entries: Vec<_> = manifest.entries().collect();
+    let bundle = manifest.core().name.as_str();
+    let plan = plan(archive, bundle, &entries, &tags)?;
+    let chosen = match &scope {
+        Scope::Content | Scope::Bytes => None,
+        Scope::Only(paths) => Some(chosen(paths, &entries)?),
+    };
+    let check = Check { archive, bundle, entries: &entries, tags: &tags, plan: &plan, sink, progress };
+    let frames: Vec<usize> = match &chosen {
+        None => (0..plan.len()).collect(),
+        Some(chosen) => (0..plan.len()).filter(|&n| plan[n].concerns(chosen)).collect(),
+    };
+    let decode = scope != Scope::Bytes;
+    let faults = FaultList::default();
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<(), ArchiveError> {
+        let mut worker =
+            Worker { decoder: Decoder::new(), frame: Vec::new(), content: Vec::new(), scratch: Vec::new() };
+        while let Some(&n) = frames.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if progress.cancelled() {
+                return Err(Cancelled.into());
+            }
+            match check.frame(n, decode, &mut worker) {
+                Ok(()) => {}
+                Err(ArchiveError::Faults { listed, more }) => faults.add(n, listed, more),
+                Err(other) => {
+                    next.store(usize::MAX / 2, Ordering::Relaxed);
+                    return Err(other);
+                }
+            }
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (1..threads.get().min(frames.len())).map(|_| scope.spawn(work)).collect();
+        let own = work();
+        workers.into_iter().fold(own, |result, worker| {
+            let other =
+                worker.join().unwrap_or_else(|_| Err(std::io::Error::other("a thread panicked").into()));
+            result.and(other)
+        })
+    })?;
+    faults.into_result()?;
+    let [_, manifest_bytes, _] = tags.into_segments();
+    drop(entries);
+    Ok(VerifiedArchive {
+        id: Manifest::id_of(&manifest_bytes),
+        manifest,
+        manifest_bytes,
+        facts: archive.facts().clone(),
+        scope,
+        anchored: matches!(archive.anchor(), Anchor::Signed(_)),
+    })
+}
+
+/// What each frame must hold, by the manifest.
+fn plan<R: ReadAt>(
+    archive: &Archive<'_, R>,
+    bundle: &str,
+    entries: &[ManifestEntry<'_>],
+    tags: &TagSection,
+) -> Result<Vec<FrameContent>, ArchiveError> {
+    let lens = tags.segments().each_ref().map(Vec::len);
+    let mut planner = FramePlanner::new(bundle, entries, lens);
+    let mut plan = Vec::with_capacity(archive.frames());
+    for (n, record) in archive.tail.frames.iter().enumerate() {
+        let content = planner
+            .next(record.decoded)
+            .map_err(|fault| Fault::Layout { frame: n, reason: fault.to_string() })?;
+        // The manifest was read from where the tail says it stands: that must be where it does stand.
+        let place = archive.tail.manifest;
+        let in_place = (place.first..place.first.saturating_add(place.count)).contains(&(n as u64));
+        let is_manifest = matches!(content, FrameContent::Tag { segment: TagSection::MANIFEST, .. });
+        if in_place != is_manifest {
+            return Err(
+                Fault::Record { frame: n, what: "the manifest does not stand where it is said to" }.into()
+            );
+        }
+        let is_large = matches!(content, FrameContent::Large { .. });
+        if record.file.is_some() != is_large {
+            return Err(Fault::Record {
+                frame: n,
+                what: "it has a file's state exactly if it holds a large file's content",
+            }
+            .into());
+        }
+        plan.push(content);
+    }
+    planner
+        .finish()
+        .map_err(|fault| Fault::Layout { frame: plan.len(), reason: format!("is missing: {fault}") })?;
+    Ok(plan)
+}
+
+/// Indices of the entries of these paths.
+fn chosen(paths: &[EntryPath], entries: &[ManifestEntry<'_>]) -> Result<Vec<usize>, ArchiveError> {
+    let find = |path: &EntryPath| {
+        entries
+            .binary_search_by(|entry| entry.path().cmp(path))
+            .map_err(|_| Fault::NoSuchFile { path: path.as_str().to_owned() })
+    };
+    let mut found = paths.iter().map(find).collect::<Result<Vec<_>, _>>()?;
+    found.sort_unstable();
+    Ok(found)
+}
+
+impl FrameContent {
+    /// Whether it holds any of these entries, given in order.
+    fn concerns(&self, chosen: &[usize]) -> bool {
+        match self {
+            Self::Gather(units) => {
+                units.iter().any(|(entry, part)| *part == Part::Whole && chosen.binary_search(entry).is_ok())
+            }
+            Self::Large { entry, .. } => chosen.binary_search(entry).is_ok(),
+            Self::Tag { .. } => false,
+        }
+    }
+}
+
+/// Faults of all threads.
+#[derive(Default)]
+struct FaultList {
+    found: Mutex<(Vec<(usize, Fault)>, u64)>,
+}
+
+impl FaultList {
+    fn add(&self, frame: usize, listed: Vec<Fault>, more: u64) {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.1 += more;
+        for fault in listed {
+            if found.0.len() < FAULTS_LISTED {
+                found.0.push((frame, fault));
+            } else {
+                found.1 += 1;
+            }
+        }
+    }
+
+    fn into_result(self) -> Result<(), ArchiveError> {
+        let (mut listed, more) = self.found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if listed.is_empty() {
+            return Ok(());
+        }
+        listed.sort_by_key(|(frame, _)| *frame);
+        Err(ArchiveError::Faults { listed: listed.into_iter().map(|(_, fault)| fault).collect(), more })
+    }
+}
+
+/// The memory of one thread.
+struct Worker {
+    decoder: Decoder,
+    frame: Vec<u8>,
+    content: Vec<u8>,
+    scratch: Vec<u8>,
+}
+
+/// What every frame is checked against.
+struct Check<'a, R> {
+    archive: &'a Archive<'a, R>,
+    bundle: &'a str,
+    entries: &'a [ManifestEntry<'a>],
+    tags: &'a TagSection,
+    plan: &'a [FrameContent],
+    sink: Option<&'a dyn ContentSink>,
+    progress: &'a dyn Progress,
+}
+
+impl<R: ReadAt> Check<'_, R> {
+    /// Checks one frame: its bytes before it is decoded, then what it decodes to.
+    fn frame(&self, n: usize, decode: bool, worker: &mut Worker) -> Result<(), ArchiveError> {
+        let Worker { decoder, frame, content, scratch } = worker;
+        let record = &self.archive.tail.frames[n];
+        self.archive.read_frame(n, record, frame, || self.holds(n))?;
+        let malformed = |fault| Fault::Frame { frame: n, fault };
+        if !decode {
+            check_frame(frame, record.decoded).map_err(malformed)?;
+            self.progress.advance(frame.len() as u64);
+            return Ok(());
+        }
+        decoder.decode(frame, record.decoded, content).map_err(malformed)?;
+        match &self.plan[n] {
+            FrameContent::Gather(units) => self.gather(n, units, content, scratch)?,
+            FrameContent::Large { entry, offset } => self.large(n, *entry, *offset, content)?,
+            FrameContent::Tag { segment, offset } => {
+                let expected = self.tags.segments()[*segment].get(*offset..*offset + content.len());
+                if expected != Some(content) {
+                    return Err(Fault::Stream { frame: n, what: "the tag files".into() }.into());
+                }
+            }
+        }
+        if blake3::hash(content).as_bytes() != &record.content_id {
+            return Err(Fault::Record { frame: n, what: "its content id is that of other content" }.into());
+        }
+        self.progress.advance(content.len() as u64);
+        Ok(())
+    }
+
+    /// Headers and padding as predicted, small files by their digests.
+    fn gather(
+        &self,
+        n: usize,
+        units: &[(usize, Part)],
+        content: &[u8],
+        scratch: &mut Vec<u8>,
+    ) -> Result<(), ArchiveError> {
+        let mut faults = Vec::new();
+        let mut rest = content;
+        for &(index, part) in units {
+            let entry = &self.entries[index];
+            let shape = Shape::of(entry);
+            let differs = |what: &str| {
+                let path = consign_metadata::printable(entry.path().as_str());
+                Fault::Stream { frame: n, what: format!("the {what} of `{path}`") }
+            };
+            if part != Part::Padding {
+                scratch.clear();
+                shape.write_header(self.bundle, scratch);
+                if take(&mut rest, scratch.len()) != Some(scratch.as_slice()) {
+                    faults.push(differs("header"));
+                }
+            }
+            if part == Part::Whole {
+                // The planner took units whole, so what is taken is there.
+                let bytes = take(&mut rest, header::len(shape.size())).unwrap_or_default();
+                match entry.file() {
+                    Some(file) if Sha256Digest::of(bytes) != file.sha256 => faults.push(altered(file)),
+                    _ => {
+                        if let Some(sink) = self.sink {
+                            sink.whole(index, bytes)?;
+                        }
+                    }
+                }
+            }
+            if part != Part::Header && shape.kind != HeaderKind::Directory {
+                let zeros = take(&mut rest, header::len(padding(shape.size())));
+                if zeros.is_none_or(|zeros| zeros.iter().any(|&byte| byte != 0)) {
+                    faults.push(differs("padding"));
+                }
+            }
+        }
+        if faults.is_empty() { Ok(()) } else { Err(ArchiveError::Faults { listed: faults, more: 0 }) }
+    }
+
+    /// A stretch of a large file leads from the file's state before it to its own, and the last to the file's
+    /// digest.
+    fn large(&self, n: usize, index: usize, offset: u64, content: &[u8]) -> Result<(), ArchiveError> {
+        let frames = &self.archive.tail.frames;
+        let Some(file) = self.entries[index].file() else {
+            return Err(Fault::Record { frame: n, what: "it belongs to no file" }.into());
+        };
+        let before = match offset {
+            0 => Some(Sha256State::initial()),
+            _ => n.checked_sub(1).and_then(|before| frames.get(before)?.file.clone()),
+        };
+        let Some(mut state) = before.filter(|state| state.length() == offset) else {
+            return Err(
+                Fault::Record { frame: n, what: "the file's state before it is another place's" }.into()
+            );
+        };
+        state.update(content);
+        if frames[n].file.as_ref() != Some(&state) {
+            return Err(altered(file).into());
+        }
+        if state.length() == file.size && state.finish() != file.sha256 {
+            return Err(altered(file).into());
+        }
+        if let Some(sink) = self.sink {
+            sink.stretch(index, offset, content)?;
+        }
+        Ok(())
+    }
+
+    /// What a frame holds, for people.
+    fn holds(&self, n: usize) -> String {
+        let name = |index: usize| consign_metadata::printable(self.entries[index].path().as_str());
+        match &self.plan[n] {
+            FrameContent::Gather(units) => {
+                let whole: Vec<usize> =
+                    units.iter().filter(|(_, part)| *part == Part::Whole).map(|(index, _)| *index).collect();
+                match whole[..] {
+                    [] => "a header".into(),
+                    [one] => format!("`{}`", name(one)),
+                    [first, .., last] => {
+                        format!("{} entries from `{}` to `{}`", whole.len(), name(first), name(last))
+                    }
+                }
+            }
+            FrameContent::Large { entry, .. } => {
+                let Range { start, end } = self.bytes_of(n);
+                format!("bytes {start} to {end} of `{}`", name(*entry))
+            }
+            FrameContent::Tag { .. } => "the tag files".into(),
+        }
+    }
+
+    fn bytes_of(&self, n: usize) -> Range<u64> {
+        match self.plan[n] {
+            FrameContent::Large { offset, .. } => {
+                offset..offset + u64::from(self.archive.tail.frames[n].decoded)
+            }
+            _ => 0..0,
+        }
+    }
+}
+
+fn altered(file: &FileEntry) -> Fault {
+    Fault::FileContent { path: file.path.as_str().to_owned() }
+}
+
+fn take<'a>(rest: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
+    let (taken, after) = rest.split_at_checked(count)?;
+    *rest = after;
+    Some(taken)
+}
