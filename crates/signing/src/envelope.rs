@@ -226,7 +226,7 @@ impl fmt::Debug for SignedStatement {
 }
 
 /// The bytes that are signed: DSSE's pre-authentication encoding of the payload and its type.
-fn pae(payload: &[u8]) -> Vec<u8> {
+pub(crate) fn pae(payload: &[u8]) -> Vec<u8> {
     let mut bytes = format!("DSSEv1 {} {PAYLOAD_TYPE} {} ", PAYLOAD_TYPE.len(), payload.len()).into_bytes();
     bytes.extend_from_slice(payload);
     bytes
@@ -246,4 +246,285 @@ struct Envelope {
 struct EnvelopeSignature {
     keyid: String,
     sig: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::private_key::PrivateKey;
+    use crate::testing::{enclose, key, payload, signed, statement};
+
+    fn line(key: &PrivateKey) -> String {
+        String::from_utf8(signed(key).line().to_vec()).unwrap()
+    }
+
+    fn error(line: impl AsRef<[u8]>) -> EnvelopeError {
+        SignedStatement::verify(line.as_ref()).unwrap_err()
+    }
+
+    /// Replaces exactly one place.
+    fn replaced(text: &str, from: &str, to: &str) -> String {
+        assert_eq!(text.matches(from).count(), 1, "{from} in {text}");
+        text.replace(from, to)
+    }
+
+    fn sig(line: &str) -> &str {
+        line.rsplit_once("\"sig\":\"").unwrap().1.strip_suffix("\"}]}").unwrap()
+    }
+
+    #[test]
+    fn the_helper_makes_what_sign_makes() {
+        let key = key();
+        assert_eq!(enclose(&key, payload(&signed(&key)).as_bytes()), line(&key));
+    }
+
+    #[test]
+    fn every_single_altered_byte_is_refused() {
+        let line = signed(&key()).line().to_vec();
+        for at in 0..line.len() {
+            for flip in [1, 0x20, 0x80] {
+                let mut altered = line.clone();
+                altered[at] ^= flip;
+                assert!(SignedStatement::verify(&altered).is_err(), "byte {at} with {flip:#x}");
+            }
+        }
+        for cut in 0..line.len() {
+            assert!(SignedStatement::verify(&line[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_payload_of_another_is_refused() {
+        let (a, b) = (key(), key());
+        let (line_a, line_b) = (line(&a), line(&b));
+        assert_eq!(
+            error(replaced(&line_a, sig(&line_a), sig(&line_b))),
+            EnvelopeError::BadSignature(BadSignature)
+        );
+        // A statement that names A, signed by B.
+        let payload = payload(&signed(&a));
+        assert!(matches!(error(enclose(&b, payload.as_bytes())), EnvelopeError::KeyId(_)));
+        let relabelled =
+            enclose(&b, payload.as_bytes()).replace(&b.public_key().keyid(), &a.public_key().keyid());
+        assert_eq!(error(relabelled), EnvelopeError::BadSignature(BadSignature));
+    }
+
+    #[test]
+    fn the_key_id_must_be_that_of_the_key() {
+        let (a, b) = (key(), key());
+        let (line, keyid) = (line(&a), a.public_key().keyid());
+        for other in [
+            b.public_key().keyid(),
+            keyid.to_uppercase(),
+            String::new(),
+            a.public_key().fingerprint().to_string(),
+            keyid[1..].to_owned(),
+        ] {
+            assert!(matches!(error(replaced(&line, &keyid, &other)), EnvelopeError::KeyId(_)), "{other}");
+        }
+        let without = replaced(&line, &format!(r#""keyid":"{keyid}","#), "");
+        assert!(matches!(error(without), EnvelopeError::Malformed(_)));
+    }
+
+    #[test]
+    fn there_is_exactly_one_signature() {
+        let key = key();
+        let line = line(&key);
+        let (head, list) = line.split_once("\"signatures\":[").unwrap();
+        let one = list.strip_suffix("]}").unwrap();
+        assert_eq!(error(format!("{head}\"signatures\":[{one},{one}]}}")), EnvelopeError::SignatureCount(2));
+        assert_eq!(error(format!("{head}\"signatures\":[]}}")), EnvelopeError::SignatureCount(0));
+    }
+
+    #[test]
+    fn base64_has_one_spelling() {
+        let key = key();
+        // A payload whose base64 is padded, so that there are unused bits.
+        let mut statement = statement(&key);
+        let padded = (1..=3)
+            .find_map(|n| {
+                statement.environment.tool = "x".repeat(n).parse().unwrap();
+                let line = SignedStatement::sign(&key, &statement).unwrap().line().to_vec();
+                let line = String::from_utf8(line).unwrap();
+                line.contains("=\",\"payloadType").then_some(line)
+            })
+            .unwrap();
+        let unpadded = padded
+            .replace("==\",\"payloadType", "\",\"payloadType")
+            .replace("=\",\"payloadType", "\",\"payloadType");
+        assert_eq!(error(unpadded), EnvelopeError::Base64("payload"));
+        let line = line(&key);
+        let sig = sig(&line);
+        let last = sig.as_bytes()[sig.len() - 3];
+        assert!(sig.ends_with("=="));
+        let trailing_bits = format!("{}{}==", &sig[..sig.len() - 3], char::from(last + 1));
+        let url_safe = sig.replace('+', "-").replace('/', "_");
+        let mut variants = vec![sig.trim_end_matches('=').to_owned(), format!("{sig}="), trailing_bits];
+        variants.extend([format!(" {sig}"), sig.replacen('A', "A ", 1)].into_iter().filter(|v| v != sig));
+        variants.extend((url_safe != sig).then_some(url_safe));
+        for variant in variants {
+            assert_eq!(error(replaced(&line, sig, &variant)), EnvelopeError::Base64("sig"), "{variant}");
+        }
+        // A line feed inside, as MIME wraps.
+        let wrapped = format!("{}\\n{}", &sig[..64], &sig[64..]);
+        assert_eq!(error(replaced(&line, sig, &wrapped)), EnvelopeError::Base64("sig"));
+        // The same text by JSON escapes.
+        let escaped = format!("\\u{:04x}{}", sig.as_bytes()[0], &sig[1..]);
+        assert!(matches!(error(replaced(&line, sig, &escaped)), EnvelopeError::NotCanonical { .. }));
+    }
+
+    #[test]
+    fn signatures_have_64_bytes() {
+        let key = key();
+        let line = line(&key);
+        for length in [0, 63, 65, 128] {
+            let other = wire::to_base64(&vec![7; length]);
+            assert_eq!(error(replaced(&line, sig(&line), &other)), EnvelopeError::SignatureLength(length));
+        }
+    }
+
+    /// S + L is the same scalar as S: RFC 8032 refuses the second spelling (GHSA-q67f-28xg-22rw).
+    #[test]
+    fn a_malleated_signature_is_refused() {
+        const L: [u8; 32] = [
+            0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14,
+            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+        ];
+        let key = key();
+        let line = line(&key);
+        let mut signature = wire::from_base64(sig(&line)).unwrap();
+        let mut carry = 0;
+        for (byte, l) in signature[32..].iter_mut().zip(L) {
+            let sum = u16::from(*byte) + u16::from(l) + carry;
+            *byte = sum.to_le_bytes()[0];
+            carry = sum >> 8;
+        }
+        let malleated = replaced(&line, sig(&line), &wire::to_base64(&signature));
+        assert_eq!(error(malleated), EnvelopeError::BadSignature(BadSignature));
+    }
+
+    #[test]
+    fn a_weak_key_signs_nothing() {
+        // Under the neutral element as key, R = key and S = 0 fit any message by the lax rule.
+        let key = key();
+        let mut neutral = [0; 32];
+        neutral[0] = 1;
+        let strong = wire::to_base64(key.public_key().as_bytes());
+        let payload = payload(&signed(&key)).replace(&strong, &wire::to_base64(&neutral));
+        let line = enclose(&key, payload.as_bytes());
+        let forged = [neutral, [0; 32]].concat();
+        let line = replaced(&line, sig(&line), &wire::to_base64(&forged));
+        let error = error(line);
+        assert!(
+            matches!(&error, EnvelopeError::Statement(StatementError::Malformed(m)) if m.contains("weak")),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_payload_type_is_fixed() {
+        let line = line(&key());
+        let other = replaced(&line, PAYLOAD_TYPE, "application/vnd.in-toto.other+json");
+        assert!(matches!(error(other), EnvelopeError::PayloadType(_)));
+    }
+
+    #[test]
+    fn other_spellings_of_the_envelope_are_refused() {
+        let line = line(&key());
+        for (from, to) in [
+            ("{\"payload\":", "{ \"payload\":"),
+            ("\"payload\":", "\"payl\\u006fad\":"),
+            ("application/vnd", "application\\/vnd"),
+            ("\"signatures\":[", "\"signatures\": ["),
+        ] {
+            let error = error(replaced(&line, from, to));
+            assert!(matches!(error, EnvelopeError::NotCanonical { .. }), "{to}: {error}");
+        }
+        for (from, to) in [
+            ("\"signatures\":[", "\"extra\":1,\"signatures\":["),
+            ("\"sig\":", "\"cert\":\"\",\"sig\":"),
+            ("{\"payload\":", "{\"Payload\":"),
+            ("{\"payload\":", "{\"payload\":\"\",\"payload\":"),
+        ] {
+            let error = error(replaced(&line, from, to));
+            assert!(matches!(error, EnvelopeError::Malformed(_)), "{to}: {error}");
+        }
+        for trailing in [" ", "\n", "{}", "\0"] {
+            assert!(SignedStatement::verify(format!("{line}{trailing}").as_bytes()).is_err(), "{trailing:?}");
+        }
+    }
+
+    #[test]
+    fn rewritten_lines_are_recognised() {
+        let line = line(&key());
+        let utf16 = |units: Vec<[u8; 2]>| units.concat();
+        let le = utf16(line.encode_utf16().map(u16::to_le_bytes).collect());
+        let be = utf16(line.encode_utf16().map(u16::to_be_bytes).collect());
+        for (bytes, mangled) in [
+            (format!("{line}\r").into_bytes(), Mangled::CrLf),
+            (format!("\u{feff}{line}").into_bytes(), Mangled::ByteOrderMark),
+            ([&b"\xff\xfe"[..], &le].concat(), Mangled::Utf16),
+            (le, Mangled::Utf16),
+            (be, Mangled::Utf16),
+        ] {
+            let error = error(bytes);
+            assert_eq!(error, EnvelopeError::Mangled(mangled));
+            assert!(error.problem().hint.is_some());
+        }
+    }
+
+    #[test]
+    fn long_lines_are_refused_before_they_are_read() {
+        assert_eq!(error(vec![b'{'; ENVELOPE_BYTES_MAX + 1]), EnvelopeError::TooLong(ENVELOPE_BYTES_MAX + 1));
+        let deep = [b"{\"payload\":".as_slice(), &[b'['; 60_000]].concat();
+        assert!(matches!(error(deep), EnvelopeError::Malformed(_)));
+    }
+
+    /// Signs with another key than it says, or garbage.
+    struct Liar(PublicKey, Option<PrivateKey>);
+
+    impl Signer for Liar {
+        fn public_key(&self) -> &PublicKey {
+            &self.0
+        }
+
+        fn sign(&self, message: &[u8]) -> Result<Signature, SignerError> {
+            match &self.1 {
+                Some(key) => key.sign(message),
+                None => Ok(Signature::from_bytes([0; 64])),
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_signer_returns_is_checked() {
+        let own = key();
+        let statement = statement(&own);
+        for liar in [Liar(*own.public_key(), Some(key())), Liar(*own.public_key(), None)] {
+            let error = SignedStatement::sign(&liar, &statement).unwrap_err();
+            assert!(matches!(error, SignError::NotAcceptable(EnvelopeError::BadSignature(_))), "{error}");
+        }
+        let error = SignedStatement::sign(&key(), &statement).unwrap_err();
+        assert!(matches!(error, SignError::OtherKey { .. }), "{error}");
+    }
+
+    #[test]
+    fn what_breaks_a_rule_is_not_signed() {
+        let key = key();
+        let mut statement = statement(&key);
+        statement.signer.basis = crate::Basis::Sealed;
+        assert!(matches!(SignedStatement::sign(&key, &statement), Err(SignError::NotAcceptable(_))));
+        let mut long = self::statement(&key);
+        let excluded =
+            |n: usize| crate::ExcludedCount { pattern: format!("{n:0>100}").parse().unwrap(), count: 1 };
+        long.claim.excluded = Some((0..1000).map(excluded).collect());
+        let error = SignedStatement::sign(&key, &long).unwrap_err();
+        assert!(matches!(error, SignError::NotAcceptable(EnvelopeError::TooLong(_))), "{error}");
+    }
+
+    /// The example of the DSSE specification, protocol.md.
+    #[test]
+    fn the_encoding_is_that_of_dsse() {
+        assert_eq!(pae(b"hello world"), b"DSSEv1 28 application/vnd.in-toto+json 11 hello world");
+    }
 }

@@ -500,3 +500,218 @@ struct ArchiveDocument {
     /// The encoder's id.
     encoder: Line,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envelope::{EnvelopeError, SignedStatement};
+    use crate::testing::{enclose, key, statement};
+
+    /// One fault in a statement under a valid signature: refused as a statement and in its envelope.
+    #[track_caller]
+    fn fault(from: &str, to: &str) -> StatementError {
+        let key = key();
+        let payload = String::from_utf8(statement(&key).to_payload()).unwrap();
+        assert_eq!(payload.matches(from).count(), 1, "{from}");
+        let altered = payload.replace(from, to);
+        let error = Statement::parse(altered.as_bytes()).unwrap_err();
+        let enclosed = SignedStatement::verify(enclose(&key, altered.as_bytes()).as_bytes()).unwrap_err();
+        assert_eq!(enclosed, EnvelopeError::Statement(error.clone()));
+        assert!(!error.problem().code.is_empty());
+        error
+    }
+
+    macro_rules! assert_fault {
+        ($from:expr, $to:expr, $error:pat) => {{
+            let error = fault($from, $to);
+            assert!(matches!(error, $error), "{}: {error}", $to);
+        }};
+    }
+
+    #[test]
+    fn a_statement_is_what_it_was() {
+        let statement = statement(&key());
+        assert_eq!(Statement::parse(&statement.to_payload()), Ok(statement.clone()));
+        let mut small = statement;
+        small.claim.content = Content::Sealed;
+        small.claim.excluded = Some(Vec::new());
+        small.signer.basis = Basis::Sealed;
+        small.environment = Environment { tool: "x".parse().unwrap(), platform: None, ci: None };
+        assert_eq!(Statement::parse(&small.to_payload()), Ok(small));
+    }
+
+    #[test]
+    fn types_are_exact() {
+        assert_fault!(
+            "in-toto.io/Statement/v1\"",
+            "in-toto.io/Statement/v0.1\"",
+            StatementError::UnknownType(_)
+        );
+        assert_fault!("bundle/v1\"", "bundle/v2\"", StatementError::UnknownPredicateType(_));
+        assert_fault!("bundle/v1\"", "bundle/V1\"", StatementError::UnknownPredicateType(_));
+        assert_fault!(
+            "https://consign.dev/attestations/bundle/v1",
+            "https://slsa.dev/provenance/v1",
+            StatementError::UnknownPredicateType(_)
+        );
+        let newer = fault("bundle/v1\"", "bundle/v2\"").problem();
+        assert!(newer.hint.unwrap().contains("newer version"));
+        assert_fault!("\"predicateType\"", "\"predicatetype\"", StatementError::Malformed(_));
+        assert_fault!(
+            "\"algorithm\":\"ed25519\"",
+            "\"algorithm\":\"ed25519ph\"",
+            StatementError::Malformed(_)
+        );
+    }
+
+    #[test]
+    fn there_is_one_subject_with_one_digest() {
+        let subject =
+            |name: &str| format!("{{\"name\":\"{name}\",\"digest\":{{\"sha256\":\"{}\"}}}}", "0".repeat(64));
+        assert_fault!(
+            "\"subject\":[",
+            &format!("\"subject\":[{},", subject("x")),
+            StatementError::Malformed(_)
+        );
+        assert_fault!("\"digest\":{", "\"digest\":{\"sha512\":\"00\",", StatementError::Malformed(_));
+        assert_fault!("\"digest\":{", "\"uri\":\"x\",\"digest\":{", StatementError::Malformed(_));
+        let key = key();
+        let payload = String::from_utf8(statement(&key).to_payload()).unwrap();
+        let (head, rest) = payload.split_once("\"subject\":[").unwrap();
+        let (_, tail) = rest.split_once("}}],").unwrap();
+        let none = format!("{head}\"subject\":[],{tail}");
+        assert!(matches!(Statement::parse(none.as_bytes()), Err(StatementError::Malformed(_))));
+    }
+
+    #[test]
+    fn the_subject_follows_from_the_rest() {
+        for other in
+            ["minilm-1.0.1.tar.zst", "minilm-1.0.0.manifest.json", "MINILM-1.0.0.tar.zst", "../x", ""]
+        {
+            assert_fault!("minilm-1.0.0.tar.zst", other, StatementError::SubjectMismatch { .. });
+        }
+        assert_fault!(
+            "\"version\":\"1.0.0\"",
+            "\"version\":\"1.0.1\"",
+            StatementError::SubjectMismatch { .. }
+        );
+        // Of a sealed directory, the subject's digest is the bundle id.
+        let mut sealed = statement(&key());
+        sealed.claim.content = Content::Sealed;
+        sealed.signer.basis = Basis::Verified;
+        let payload = String::from_utf8(sealed.to_payload()).unwrap();
+        let id = sealed.claim.bundle.id.0.hex();
+        let other = payload.replacen(&id, &"0".repeat(64), 1);
+        assert!(matches!(Statement::parse(other.as_bytes()), Err(StatementError::SubjectMismatch { .. })));
+    }
+
+    #[test]
+    fn digests_have_one_spelling() {
+        let payload = statement(&key());
+        let hex = payload.claim.subject_digest().hex();
+        for other in [hex.to_uppercase(), hex[1..].to_owned(), format!("sha256:{hex}"), "../../x".into()] {
+            assert_fault!(&hex, &other, StatementError::Malformed(_));
+        }
+    }
+
+    #[test]
+    fn there_is_one_spelling() {
+        for (from, to) in [
+            ("\"subject\":[", "\"subject\": ["),
+            ("\"count\":3", "\"count\":3 "),
+            ("\"role\":\"owner\"", "\"role\":\"\\u006fwner\""),
+            ("\"role\":\"owner\",\"basis\":\"packed\"", "\"basis\":\"packed\",\"role\":\"owner\""),
+            ("\"size\":1000000", "\"size\":1000000\n"),
+            ("\"platform\":\"linux-x86_64\",", "\"platform\":null,"),
+        ] {
+            assert_fault!(from, to, StatementError::NotCanonical { .. });
+        }
+        assert!(Statement::parse(&[&statement(&key()).to_payload()[..], b"\n"].concat()).is_err());
+        assert!(Statement::parse(&[b"\xef\xbb\xbf", &statement(&key()).to_payload()[..]].concat()).is_err());
+    }
+
+    #[test]
+    fn keys_are_known_and_stand_once() {
+        for (from, to) in [
+            ("\"role\":\"owner\"", "\"role\":\"owner\",\"role\":\"owner\""),
+            ("\"role\":\"owner\"", "\"role\":\"owner\",\"Role\":\"owner\""),
+            ("\"name\":\"minilm\"", "\"name\":\"minilm\",\"name\":\"minilm\""),
+            ("\"count\":3", "\"count\":3,\"note\":1"),
+            ("\"environment\":{", "\"extra\":{},\"environment\":{"),
+            ("\"tail\":{", "\"tail\":{\"x\":0,"),
+            ("\"ci\":{", "\"ci\":{\"token\":\"x\","),
+        ] {
+            assert_fault!(from, to, StatementError::Malformed(_));
+        }
+    }
+
+    #[test]
+    fn numbers_are_integers_that_everybody_can_hold() {
+        for other in [
+            "1000000.0",
+            "1e6",
+            "-1",
+            "9007199254740992",
+            "18446744073709551616",
+            "\"1\"",
+            "01",
+            "+1",
+            "null",
+        ] {
+            assert_fault!("\"size\":1000000", &format!("\"size\":{other}"), StatementError::Malformed(_));
+            assert_fault!("\"count\":3", &format!("\"count\":{other}"), StatementError::Malformed(_));
+        }
+        assert!(
+            Statement::parse(
+                String::from_utf8(statement(&key()).to_payload())
+                    .unwrap()
+                    .replace("\"size\":1000000", "\"size\":9007199254740991")
+                    .as_bytes()
+            )
+            .is_ok()
+        );
+    }
+
+    #[test]
+    fn members_hold_what_their_types_promise() {
+        for (from, to) in [
+            ("\"role\":\"owner\"", "\"role\":\"Owner\""),
+            ("\"basis\":\"packed\"", "\"basis\":\"guessed\""),
+            ("\"time\":\"2026-11-22T03:00:00Z\"", "\"time\":\"2026-11-22T03:00:00+00:00\""),
+            ("\"encoder\":\"zstd-1.5.7/1\"", "\"encoder\":\"a\\u202eb\""),
+            ("\"classification\":\"internal\"", "\"classification\":\"\""),
+            ("\"pattern\":\"*.pyc\"", "\"pattern\":\"\""),
+        ] {
+            assert_fault!(from, to, StatementError::Malformed(_));
+        }
+    }
+
+    #[test]
+    fn members_agree_with_each_other() {
+        assert_fault!("\"basis\":\"packed\"", "\"basis\":\"sealed\"", StatementError::Contradiction(_));
+        assert_fault!("\"length\":1000", "\"length\":1000001", StatementError::Contradiction(_));
+        assert_fault!(
+            "{\"pattern\":\"*.pyc\",\"count\":3}",
+            "{\"pattern\":\"*.pyc\",\"count\":3},{\"pattern\":\"*.pyc\",\"count\":4}",
+            StatementError::Contradiction(_)
+        );
+    }
+
+    #[test]
+    fn messages_cannot_drive_a_terminal() {
+        let error = fault("\"count\":3", "\"count\":3,\"\\u001b[31m\\u202e\":1");
+        assert!(!error.to_string().contains(['\u{1b}', '\u{202e}']), "{error:?}");
+        let error = fault("bundle/v1\"", "bundle/v1\\u001b[31m\"");
+        assert!(!error.to_string().contains('\u{1b}'), "{error:?}");
+    }
+
+    #[test]
+    fn the_schema_names_every_member() {
+        let schema = serde_json::to_string(&Statement::json_schema()).unwrap();
+        for member in
+            ["_type", "predicateType", "signer", "basis", "tail", "encoder", "excluded", "environment"]
+        {
+            assert!(schema.contains(&format!("\"{member}\"")), "{member}");
+        }
+    }
+}
