@@ -1,1 +1,83 @@
-//! placeholder
+//! Keys, statements, DSSE envelopes and trust. Knows no archive.
+//!
+//! The way of a statement, each step a type that only the step before it yields:
+//!
+//! | type | what it says | where it comes from |
+//! |---|---|---|
+//! | [`Statement`] | somebody says this | anybody |
+//! | [`SignedStatement`] | the holder of the key it names signed exactly this | [`SignedStatement::verify`], [`SignedStatement::sign`] |
+//! | [`TrustedClaim`] | enough keys that *you* listed signed exactly this | [`evaluate`] |
+//!
+//! Whatever acts on a bundle asks for the last.
+//!
+//! ```
+//! use consign_signing::*;
+//! # let example = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/statement.json"));
+//! // The sender: a key, a statement, a signature.
+//! let key = PrivateKey::generate()?;
+//! let mut statement = Statement::parse(example)?;
+//! statement.signer.public_key = *key.public_key();
+//! let file = Attestations::new(SignedStatement::sign(&key, &statement)?).to_bytes();
+//!
+//! // The recipient: a policy that lists the key, whose fingerprint was compared by telephone.
+//! let policy = TrustPolicy::default().with_key(TrustedKey {
+//!     name: "ada-2026".parse()?,
+//!     public_key: key.public_key().to_spki_pem().parse()?,
+//!     owner: Some("Ada Lovelace".parse()?),
+//!     organization: None,
+//!     roles: vec!["owner".parse()?],
+//! })?;
+//! let attestations = Attestations::parse(&file).map_err(|errors| errors[0].clone())?;
+//! let claim = attestations.claims()[0].claim;
+//! let trust = Trust::Policy { policy: &policy, threshold: None };
+//! let decision = evaluate(attestations.statements(), claim, &trust);
+//! let trusted: TrustedClaim = decision.into_trusted().ok_or("nobody you trust vouches for it")?;
+//! assert_eq!(trusted.claim().bundle.name.as_str(), "minilm");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Nothing here reads a clock, the environment or a home directory, or prints: times, passphrases and policies
+//! are arguments. Only [`read_private_key_file`] and the two functions that write keys touch files.
+
+mod armor;
+mod attestations;
+mod envelope;
+mod fingerprint;
+mod key_file;
+mod key_kind;
+mod mangled;
+mod passphrase;
+mod private_key;
+mod public_key;
+mod signer;
+mod statement;
+#[cfg(test)]
+mod testing;
+mod time;
+mod trust;
+mod trust_file;
+mod wire;
+
+pub use attestations::{
+    ATTESTATIONS_BYTES_MAX, ATTESTATIONS_MAX, AttestationError, AttestationErrorKind, Attestations,
+    ClaimGroup, TooManyAttestations,
+};
+pub use envelope::{ENVELOPE_BYTES_MAX, EnvelopeError, PAYLOAD_TYPE, SignError, SignedStatement};
+pub use fingerprint::{Fingerprint, FingerprintError};
+pub use key_file::{
+    KeyFileError, KeyFileErrorKind, read_private_key_file, write_private_key_file, write_public_key_file,
+};
+pub use mangled::Mangled;
+pub use passphrase::{Passphrase, PassphraseAnswer, PassphraseError, PassphraseRequest};
+pub use private_key::{
+    BCRYPT_ROUNDS_MAX, PBKDF2_ROUNDS_MAX, PrivateKey, PrivateKeyError, SCRYPT_MEMORY_MAX, SCRYPT_WORK_MAX,
+};
+pub use public_key::{BadSignature, PublicKey, PublicKeyError, Signature};
+pub use signer::{Signer, SignerError};
+pub use statement::{
+    ArchiveClaim, Basis, BundleClaim, Ci, Claim, Content, Environment, ExcludedCount, PREDICATE_TYPE,
+    STATEMENT_TYPE, SignerClaim, Statement, StatementError, Tail,
+};
+pub use time::{Timestamp, TimestampError};
+pub use trust::{Decision, Reason, SignatureVerdict, SignerInfo, Trust, TrustedClaim, Verdict, evaluate};
+pub use trust_file::{TRUST_BYTES_MAX, TrustError, TrustPolicy, TrustedKey};

@@ -1,0 +1,39 @@
+//! Whatever can sign: a key in memory, and later agents, tokens and external commands.
+
+use crate::public_key::{PublicKey, Signature};
+
+/// Something that holds an Ed25519 key and signs with it.
+///
+/// Implementations need not be right: what they return is checked against their public key before anything is
+/// made of it ([`SignedStatement::sign`](crate::SignedStatement::sign)).
+pub trait Signer {
+    /// The public key under which the signatures are valid.
+    fn public_key(&self) -> &PublicKey;
+
+    /// Signs `message` itself (pure Ed25519, RFC 8032; not a digest of it).
+    ///
+    /// # Errors
+    /// The signer is not available, or refuses.
+    fn sign(&self, message: &[u8]) -> Result<Signature, SignerError>;
+}
+
+/// Why a signer did not sign: one sentence, from the signer.
+#[derive(Debug, thiserror::Error)]
+#[error("the signer did not sign: {message}")]
+pub struct SignerError {
+    message: String,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl SignerError {
+    /// A failure with nothing but its sentence.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), source: None }
+    }
+
+    /// A failure that comes from another error.
+    pub fn from_error(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        let source = source.into();
+        Self { message: source.to_string(), source: Some(source) }
+    }
+}
