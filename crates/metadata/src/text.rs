@@ -218,20 +218,26 @@ text_type! {
     /// One line of text for people: 1 to 1024 bytes, no control, bidi or invisible character, no white space
     /// at either end. It can stand in a header line, a BagIt tag or on a terminal as it is.
     Line, TextError, check_line,
-    schema: {"type": "string", "minLength": 1, "maxLength": 1024, "description": "One line of text."}
+    schema: {
+        "type": "string", "minLength": 1, "maxLength": LINE_MAX, "pattern": "^\\S(.*\\S)?$",
+        "description": "One line of text."
+    }
 }
 
 text_type! {
     /// An e-mail address: one line with one `@` between two parts without white space. Whether it exists is
     /// not for a parser to say.
     Email, TextError, check_email,
-    schema: {"type": "string", "format": "email", "maxLength": 254, "description": "An e-mail address."}
+    schema: {
+        "type": "string", "format": "email", "maxLength": 254, "pattern": "^[^@\\s]+@[^@\\s]+$",
+        "description": "An e-mail address."
+    }
 }
 
 text_type! {
     /// Text of several lines: 1 byte to 64 KiB; line feeds and tabs, but no other control character.
     Paragraph, TextError, check_paragraph,
-    schema: {"type": "string", "minLength": 1, "maxLength": 65536, "description": "Text, of several lines if need be."}
+    schema: {"type": "string", "minLength": 1, "maxLength": PARAGRAPH_MAX, "description": "Text, of several lines if need be."}
 }
 
 text_type! {
@@ -245,7 +251,7 @@ text_type! {
     /// ```
     BundleName, TextError, check_name,
     schema: {
-        "type": "string", "pattern": "^[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?$", "maxLength": 100,
+        "type": "string", "pattern": "^(?!.*\\.\\.)[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?$", "maxLength": 100,
         "description": "Lower-case letters and digits, with `.`, `_`, `-` inside."
     }
 }
