@@ -5,6 +5,9 @@
 
 mod canonical;
 mod classification;
+mod decimal;
+
+mod decode;
 mod descriptor;
 mod digest;
 mod entry_path;
@@ -13,11 +16,19 @@ mod manifest;
 
 mod problem;
 mod text;
+mod time;
+mod tree;
 mod unicode;
+mod uri;
 
 pub use canonical::{CanonicalError, to_canonical_vec, write_canonical};
 pub use classification::Scheme;
-pub use descriptor::{Contact, Core};
+pub use decimal::{DECIMAL_MAX, Decimal};
+pub use descriptor::{
+    Access, Code, ConfigurationFile, Contact, Core, Descriptor, DescriptorSyntax, Details, DetailsSchema,
+    Edit, Encryption, Evaluation, ExcludePattern, Handling, Kind, ModelCard, PARAMETER_DEPTH_MAX, Parameter,
+    ParameterText, Pipeline, Provenance, Source, Training, Transformation, descriptor_schema,
+};
 pub use digest::{BundleId, DigestError, Sha256Digest, to_hex};
 pub use entry_path::{EntryKind, EntryPath, NameFault, NameProfile, NameRule, NameSet};
 pub use manifest::{
@@ -29,4 +40,6 @@ pub use text::{
     BundleName, BundleVersion, Classification, Email, LINE_MAX, Line, PARAGRAPH_MAX, Paragraph, Role,
     TextError, suggest_name,
 };
+pub use time::{Date, Timestamp};
 pub use unicode::printable;
+pub use uri::{CommitId, Repository, URI_MAX, Uri};

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer};
 
-use crate::unicode::{is_deceptive, printable};
+use crate::unicode::{excerpt, is_deceptive};
 
 /// Reads a string and parses it, so that a value of `T` never holds what its parser refuses.
 pub(crate) fn deserialize_parsed<'de, D, T>(deserializer: D) -> Result<T, D::Error>
@@ -20,8 +20,10 @@ where
 }
 
 /// Declares a string type with one parser: `FromStr`, `Display`, serde and JSON Schema all follow it.
+///
+/// The schema is JSON, or a closure over the generator where it depends on who reads it.
 macro_rules! text_type {
-    ($(#[$doc:meta])* $name:ident, $error:ty, $parse:path, schema: $schema:tt) => {
+    ($(#[$doc:meta])* $name:ident, $error:ty, $parse:path, schema: |$generator:ident| $schema:block) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Box<str>);
@@ -71,9 +73,14 @@ macro_rules! text_type {
                 stringify!($name).into()
             }
 
-            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!($schema)
+            fn json_schema($generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                $schema
             }
+        }
+    };
+    ($(#[$doc:meta])* $name:ident, $error:ty, $parse:path, schema: $schema:tt) => {
+        $crate::text::text_type! {
+            $(#[$doc])* $name, $error, $parse, schema: |_generator| { schemars::json_schema!($schema) }
         }
     };
 }
@@ -98,15 +105,15 @@ fn check_common(text: &str, max: usize) -> Result<(), TextError> {
     Ok(())
 }
 
-fn check_line(text: &str) -> Result<(), TextError> {
+pub(crate) fn check_line(text: &str) -> Result<(), TextError> {
     check_common(text, LINE_MAX)?;
     if text.trim() != text {
-        return Err(TextError(format!("`{}` begins or ends with white space", printable(text))));
+        return Err(TextError(format!("`{}` begins or ends with white space", excerpt(text))));
     }
     match text.chars().find(|&c| is_deceptive(c)) {
         Some(c) => Err(TextError(format!(
             "`{}` holds the character U+{:04X}, which does not show or changes how a line reads",
-            printable(text),
+            excerpt(text),
             u32::from(c)
         ))),
         None => Ok(()),
@@ -120,10 +127,10 @@ fn check_email(text: &str) -> Result<(), TextError> {
         && text
             .split_once('@')
             .is_some_and(|(user, host)| !user.is_empty() && !host.is_empty() && !host.contains('@'));
-    if ok { Ok(()) } else { Err(TextError(format!("`{}` is not an e-mail address", printable(text)))) }
+    if ok { Ok(()) } else { Err(TextError(format!("`{}` is not an e-mail address", excerpt(text)))) }
 }
 
-fn check_paragraph(text: &str) -> Result<(), TextError> {
+pub(crate) fn check_paragraph(text: &str) -> Result<(), TextError> {
     check_common(text, PARAGRAPH_MAX)?;
     match text.chars().find(|&c| is_deceptive(c) && !matches!(c, '\n' | '\t' | '\u{200d}' | '\u{fe0f}')) {
         Some(c) => Err(TextError(format!(
@@ -148,7 +155,7 @@ fn check_name(text: &str) -> Result<(), TextError> {
     let suggestion = suggest_name(text);
     Err(TextError(format!(
         "`{}` is not a bundle name: lower-case letters and digits, with `.`, `_`, `-` inside, at most 100{}",
-        printable(text),
+        excerpt(text),
         suggestion.map_or_else(String::new, |s| format!("; for example `{s}`"))
     )))
 }
@@ -179,7 +186,7 @@ pub fn suggest_name(text: &str) -> Option<String> {
 }
 
 fn check_version(text: &str) -> Result<(), TextError> {
-    let fault = |why: &str| TextError(format!("`{}` is not a version: {why}", printable(text)));
+    let fault = |why: &str| TextError(format!("`{}` is not a version: {why}", excerpt(text)));
     if text.len() > 100 {
         return Err(fault("longer than 100 characters"));
     }
@@ -202,7 +209,7 @@ fn check_token(text: &str) -> Result<(), TextError> {
     }
     Err(TextError(format!(
         "`{}` is not a plain word: lower-case letters, digits and inner `-`, at most 64",
-        printable(text)
+        excerpt(text)
     )))
 }
 
@@ -210,20 +217,26 @@ text_type! {
     /// One line of text for people: 1 to 1024 bytes, no control, bidi or invisible character, no white space
     /// at either end. It can stand in a header line, a BagIt tag or on a terminal as it is.
     Line, TextError, check_line,
-    schema: {"type": "string", "minLength": 1, "maxLength": 1024, "description": "One line of text."}
+    schema: {
+        "type": "string", "minLength": 1, "maxLength": LINE_MAX, "pattern": "^\\S(.*\\S)?$",
+        "description": "One line of text."
+    }
 }
 
 text_type! {
     /// An e-mail address: one line with one `@` between two parts without white space. Whether it exists is
     /// not for a parser to say.
     Email, TextError, check_email,
-    schema: {"type": "string", "format": "email", "maxLength": 254, "description": "An e-mail address."}
+    schema: {
+        "type": "string", "format": "email", "maxLength": 254, "pattern": "^[^@\\s]+@[^@\\s]+$",
+        "description": "An e-mail address."
+    }
 }
 
 text_type! {
     /// Text of several lines: 1 byte to 64 KiB; line feeds and tabs, but no other control character.
     Paragraph, TextError, check_paragraph,
-    schema: {"type": "string", "minLength": 1, "maxLength": 65536, "description": "Text, of several lines if need be."}
+    schema: {"type": "string", "minLength": 1, "maxLength": PARAGRAPH_MAX, "description": "Text, of several lines if need be."}
 }
 
 text_type! {
@@ -237,7 +250,7 @@ text_type! {
     /// ```
     BundleName, TextError, check_name,
     schema: {
-        "type": "string", "pattern": "^[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?$", "maxLength": 100,
+        "type": "string", "pattern": "^(?!.*\\.\\.)[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?$", "maxLength": 100,
         "description": "Lower-case letters and digits, with `.`, `_`, `-` inside."
     }
 }

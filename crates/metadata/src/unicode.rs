@@ -59,6 +59,15 @@ pub fn printable(text: &str) -> String {
     shown
 }
 
+/// The beginning of `text`, fit for a message: [`printable`], and cut where it would fill the screen.
+pub(crate) fn excerpt(text: &str) -> String {
+    const CHARACTERS_MAX: usize = 120;
+    match text.char_indices().nth(CHARACTERS_MAX) {
+        Some((end, _)) => format!("{}…", printable(&text[..end])),
+        None => printable(text),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

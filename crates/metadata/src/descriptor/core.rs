@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::decode::record;
 use crate::digest::BundleId;
 use crate::text::{BundleName, BundleVersion, Classification, Email, Line};
 
@@ -42,3 +43,5 @@ pub struct Contact {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Line>,
 }
+
+record!(Contact { name, email, organization, role });
