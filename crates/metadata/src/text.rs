@@ -85,6 +85,8 @@ macro_rules! text_type {
     };
 }
 
+pub(crate) use text_type;
+
 /// Why a text does not fit the type it was meant for: one sentence, without a full stop.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
