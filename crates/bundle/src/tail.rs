@@ -2,8 +2,6 @@
 //! table of the zstd seekable format, which holds the sizes. Both are skippable frames, which every zstd tool
 //! passes over.
 
-use consign_metadata::Sha256Digest;
-
 use crate::encoder::EncoderId;
 use crate::limits::{FRAME_MAX, FRAMES_MAX, TAIL_MAX};
 use crate::sha256::Sha256State;
@@ -257,11 +255,6 @@ impl Tail {
         table.extend_from_slice(&SEEKABLE_MAGIC.to_le_bytes());
         write_skippable(SEEK_TABLE_MAGIC, &table, &mut tail)?;
         Ok(tail)
-    }
-
-    /// SHA-256 of a tail's bytes.
-    pub(crate) fn digest(bytes: &[u8]) -> Sha256Digest {
-        Sha256Digest::of(bytes)
     }
 }
 

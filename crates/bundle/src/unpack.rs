@@ -100,7 +100,7 @@ pub fn unpack<R: ReadAt>(
     writer.prepare().map_err(failed(destination))?;
     let verified = verify_into(archive, manifest, bytes, scope, threads, progress, Some(&writer))
         .map_err(|error| write_error(error, destination))?;
-    sync(&root, temporary.path()).map_err(failed(destination))?;
+    sync(temporary.path()).map_err(failed(destination))?;
     rename_new(temporary, destination).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty => {
             UnpackError::Exists(destination.into())
@@ -255,13 +255,13 @@ fn temporary_directory(parent: &Path) -> io::Result<tempfile::TempDir> {
 
 /// On Linux everything is made durable at once, at the end.
 #[cfg(target_os = "linux")]
-fn sync(root: &Dir, _: &Path) -> io::Result<()> {
-    Ok(rustix::fs::syncfs(root)?)
+fn sync(root: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(File::open(root)?)?)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn sync(_: &Dir, path: &Path) -> io::Result<()> {
-    publish::sync_directory(path)
+fn sync(root: &Path) -> io::Result<()> {
+    publish::sync_directory(root)
 }
 
 #[cfg(target_os = "linux")]

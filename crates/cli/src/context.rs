@@ -1,0 +1,114 @@
+//! What every command is given: how to speak, whether to stop, where consign's own files are, what time it is.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use consign_metadata::{Problem, Scheme};
+use consign_signing::{Timestamp, TrustPolicy};
+
+use crate::exit::Exit;
+use crate::meter::{Meter, ProgressMode};
+use crate::outcome::Failure;
+
+/// What every command is given.
+pub(crate) struct Context {
+    pub(crate) json: bool,
+    pub(crate) progress: ProgressMode,
+    pub(crate) cancel: Arc<AtomicBool>,
+    /// `None` if there is no home directory and `$CONSIGN_HOME` is not set.
+    home: Option<PathBuf>,
+}
+
+impl Context {
+    pub(crate) fn new(json: bool, progress: ProgressMode, cancel: Arc<AtomicBool>) -> Self {
+        Self { json, progress, cancel, home: configuration_directory() }
+    }
+
+    /// The same with another home, for a rehearsal.
+    pub(crate) fn with_home(&self, home: &Path) -> Self {
+        Self { json: self.json, progress: self.progress, cancel: Arc::clone(&self.cancel), home: Some(home.into()) }
+    }
+
+    /// A meter for some work.
+    pub(crate) fn meter(&self, doing: &'static str, total: u64) -> Meter {
+        Meter::new(self.progress, &self.cancel, doing, total)
+    }
+
+    /// The classification scheme in force.
+    pub(crate) fn scheme(&self) -> Scheme {
+        Scheme::builtin()
+    }
+
+    /// The time by this machine's clock, to the second.
+    pub(crate) fn now(&self) -> Result<Timestamp, Failure> {
+        u64::try_from(chrono::Utc::now().timestamp()).ok().and_then(Timestamp::from_unix_seconds).ok_or_else(|| {
+            let problem = Problem::new("clock", "the clock of this machine shows a year before 1970 or after 9999");
+            Failure::failed(problem.hint("set the clock"))
+        })
+    }
+
+    /// Where `trust.toml` is, or would be.
+    pub(crate) fn trust_file(&self) -> Result<PathBuf, Failure> {
+        match &self.home {
+            Some(home) => Ok(home.join("trust.toml")),
+            None => Err(Failure::failed(
+                Problem::new("no-home", "there is no home directory to keep consign's configuration in")
+                    .hint("set `CONSIGN_HOME`, or name the file with `--trust FILE`"),
+            )),
+        }
+    }
+
+    /// The trust policy: of the file that is named, which must be there, else of the configuration, if there is
+    /// one.
+    pub(crate) fn trust_policy(&self, named: Option<&Path>) -> Result<Option<TrustPolicy>, Failure> {
+        let path = match (named, &self.home) {
+            (Some(path), _) => path.to_path_buf(),
+            (None, Some(home)) => home.join("trust.toml"),
+            (None, None) => return Ok(None),
+        };
+        let text = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => return Ok(None),
+            Err(error) => return Err(unreadable(&path, &error)),
+        };
+        let text = String::from_utf8(text).map_err(|_| {
+            Failure::usage(Problem::new("trust-malformed", "is not UTF-8").at(path.display().to_string()))
+        })?;
+        TrustPolicy::parse(&text).map(Some).map_err(|problems| {
+            let at = |problem: Problem| {
+                let field = problem.at.clone().map_or_else(String::new, |field| format!(": {field}"));
+                problem.at(format!("{}{field}", path.display()))
+            };
+            Failure { exit: Exit::Usage, problems: problems.into_iter().map(at).collect() }
+        })
+    }
+}
+
+/// The number of threads: as many as were asked for, else as many as this process may use by affinity and
+/// control group.
+pub(crate) fn threads(asked: Option<NonZeroUsize>) -> NonZeroUsize {
+    asked.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
+}
+
+/// `$CONSIGN_HOME`, else the platform's directory for configuration.
+fn configuration_directory() -> Option<PathBuf> {
+    use etcetera::BaseStrategy as _;
+    if let Some(home) = std::env::var_os("CONSIGN_HOME").filter(|home| !home.is_empty()) {
+        return Some(home.into());
+    }
+    etcetera::choose_base_strategy().ok().map(|base| base.config_dir().join("consign"))
+}
+
+/// A file of the user's that cannot be read.
+pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    let problem = Problem::new("unreadable", format!("cannot be read: {error}"));
+    Failure::failed(problem.at(path.display().to_string()))
+}
+
+/// A file or directory that cannot be written.
+pub(crate) fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
+    let problem = Problem::new("unwritable", format!("cannot be written: {error}"));
+    Failure::failed(problem.at(path.display().to_string()))
+}

@@ -1,0 +1,62 @@
+//! Exit codes: what a script may rely on.
+
+/// What became of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done, everything held.
+    Done,
+    /// Could not be done: input or output, a missing file, interrupted.
+    Failed,
+    /// Wrong usage.
+    Usage,
+    /// Not intact or not authentic.
+    NotIntact,
+    /// Not trusted, or not what was expected.
+    NotTrusted,
+    /// Refused by handling policy.
+    #[expect(dead_code, reason = "the code is reserved; handling policy comes with its own commands")]
+    Refused,
+}
+
+impl Exit {
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::NotIntact => 3,
+            Self::NotTrusted => 4,
+            Self::Refused => 5,
+        }
+    }
+
+    /// Of several outcomes the one to report: of the verdicts 3, 4 and 5 the smallest, before them what kept a
+    /// verdict from being reached, and success only if there is nothing else.
+    pub(crate) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Done, other) | (other, Self::Done) => other,
+            (a, b) => {
+                let rank = |exit: Self| match exit {
+                    Self::NotIntact | Self::NotTrusted | Self::Refused => exit.code(),
+                    _ => 10 + exit.code(),
+                };
+                if rank(a) <= rank(b) { a } else { b }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Exit::{Done, Failed, NotIntact, NotTrusted};
+
+    #[test]
+    fn the_gravest_verdict_is_reported() {
+        assert_eq!(Done.and(Done), Done);
+        assert_eq!(NotTrusted.and(NotIntact), NotIntact);
+        assert_eq!(NotIntact.and(NotTrusted), NotIntact);
+        assert_eq!(Done.and(NotTrusted), NotTrusted);
+        assert_eq!(Failed.and(NotIntact), NotIntact);
+        assert_eq!(Failed.and(Done), Failed);
+    }
+}

@@ -1,0 +1,94 @@
+//! Keys as the command line names them.
+
+use std::io::{IsTerminal as _, Read as _};
+use std::path::{Path, PathBuf};
+
+use consign_metadata::Problem;
+use consign_signing::{Passphrase, PassphraseAnswer, PassphraseRequest, PrivateKey, PublicKey, read_private_key_file};
+
+use crate::context::unreadable;
+use crate::exit::Exit;
+use crate::outcome::Failure;
+
+/// Where a passphrase comes from.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct PassphraseArgs {
+    /// Read the passphrase of the private key from the first line of a file
+    #[arg(long, value_name = "FILE", env = "CONSIGN_PASSPHRASE_FILE", help_heading = "Key options")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// Read the passphrase of the private key from an open file descriptor
+    #[arg(long, value_name = "N", conflicts_with = "passphrase_file", help_heading = "Key options")]
+    pub(crate) passphrase_fd: Option<u32>,
+}
+
+impl PassphraseArgs {
+    /// The passphrase from file or descriptor, if either was named.
+    pub(crate) fn given(&self) -> Result<Option<Passphrase>, Failure> {
+        // Opening the descriptor by its name takes it over without touching what others may hold.
+        let path = match (&self.passphrase_file, self.passphrase_fd) {
+            (Some(path), _) => path.clone(),
+            (None, Some(fd)) => PathBuf::from(format!("/dev/fd/{fd}")),
+            (None, None) => return Ok(None),
+        };
+        let mut bytes = zeroize::Zeroizing::new(Vec::new());
+        let file = std::fs::File::open(&path).map_err(|error| unreadable(&path, &error))?;
+        file.take(4096).read_to_end(&mut bytes).map_err(|error| unreadable(&path, &error))?;
+        Passphrase::from_line(&bytes).map(Some).map_err(|error| {
+            let problem = Problem::new("passphrase", error.to_string()).at(path.display().to_string());
+            Failure::usage(problem.hint("the file holds the passphrase and nothing else, on one line"))
+        })
+    }
+}
+
+/// Asks on the terminal; `None` if there is none.
+fn prompt(question: &str) -> std::io::Result<Option<Passphrase>> {
+    if !std::io::stdin().is_terminal() {
+        return Ok(None);
+    }
+    let answer = zeroize::Zeroizing::new(rpassword::prompt_password(question)?);
+    Passphrase::from_line(answer.as_bytes()).map(Some).map_err(std::io::Error::other)
+}
+
+/// Asks for a new passphrase, twice; `None` if there is no terminal.
+pub(crate) fn prompt_new() -> Result<Option<Passphrase>, Failure> {
+    let failed = |error: std::io::Error| Failure::usage(Problem::new("passphrase", error.to_string()));
+    let Some(first) = prompt("Passphrase for the new key: ").map_err(failed)? else { return Ok(None) };
+    let second = prompt("The same again: ").map_err(failed)?;
+    if second.is_some_and(|second| second.as_bytes() == first.as_bytes()) {
+        return Ok(Some(first));
+    }
+    Err(Failure::usage(Problem::new("passphrase", "the two passphrases differ").hint("begin again")))
+}
+
+/// Loads the private key that `--key` names.
+pub(crate) fn load_private(path: &Path, passphrase: &PassphraseArgs) -> Result<PrivateKey, Failure> {
+    let at = |problem: Problem| Failure::new(Exit::Failed, problem.at(path.display().to_string()));
+    let text = read_private_key_file(path).map_err(|error| Failure::failed(error.problem()))?;
+    let given = passphrase.given()?;
+    let mut given = Some(given).flatten();
+    let mut ask = |request: PassphraseRequest| -> PassphraseAnswer {
+        if let Some(passphrase) = given.take() {
+            return Ok(Some(passphrase));
+        }
+        let key = request.claimed.map_or_else(|| path.display().to_string(), |fingerprint| fingerprint.to_string());
+        Ok(prompt(&format!("Passphrase for {key}: "))?)
+    };
+    PrivateKey::parse(&text, &mut ask).map_err(|error| {
+        let mut problem = error.problem();
+        if problem.code == "passphrase-needed" {
+            problem.hint = Some("give it with `--passphrase-file FILE` or `--passphrase-fd N`, or run on a terminal".into());
+        }
+        at(problem)
+    })
+}
+
+/// Loads the public key that `--key` names: a file, or an OpenSSH line itself.
+pub(crate) fn load_public(named: &str) -> Result<PublicKey, Failure> {
+    let (text, at) = if named.starts_with("ssh-ed25519 ") {
+        (named.as_bytes().to_vec(), "--key".to_owned())
+    } else {
+        let path = Path::new(named);
+        (std::fs::read(path).map_err(|error| unreadable(path, &error))?, named.to_owned())
+    };
+    PublicKey::parse(&text).map_err(|error| Failure::usage(error.problem().at(at)))
+}

@@ -1,0 +1,124 @@
+//! What a command has to say: a report, problems, an exit code; printed for people or as one JSON document.
+
+use std::io::{self, Write};
+
+use consign_metadata::Problem;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::exit::Exit;
+
+/// A result that can be shown in both ways.
+pub(crate) trait Report {
+    /// For people, on standard output.
+    fn human(&self, out: &mut dyn Write) -> io::Result<()>;
+    /// For programs.
+    fn json(&self) -> Value;
+}
+
+/// What became of a command.
+pub(crate) struct Outcome {
+    pub(crate) exit: Exit,
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) report: Option<Box<dyn Report>>,
+}
+
+/// A command that came to no result: why.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    pub(crate) problems: Vec<Problem>,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, problem: Problem) -> Self {
+        Self { exit, problems: vec![problem] }
+    }
+
+    /// It could not be done.
+    pub(crate) fn failed(problem: Problem) -> Self {
+        Self::new(Exit::Failed, problem)
+    }
+
+    /// The command line or a file of the user's own is wrong.
+    pub(crate) fn usage(problem: Problem) -> Self {
+        Self::new(Exit::Usage, problem)
+    }
+}
+
+impl From<Failure> for Outcome {
+    fn from(failure: Failure) -> Self {
+        Self { exit: failure.exit, problems: failure.problems, report: None }
+    }
+}
+
+impl Outcome {
+    /// Everything held.
+    pub(crate) fn done(report: impl Report + 'static) -> Self {
+        Self { exit: Exit::Done, problems: Vec::new(), report: Some(Box::new(report)) }
+    }
+
+    /// The one document of `--json`. Its schema is `schemas/output.schema.json`.
+    fn document(&self, command: &str) -> Value {
+        #[derive(Serialize)]
+        struct Document<'a> {
+            command: &'a str,
+            exit: u8,
+            problems: &'a [Problem],
+            result: Option<Value>,
+        }
+        let document = Document {
+            command,
+            exit: self.exit.code(),
+            problems: &self.problems,
+            result: self.report.as_ref().map(|report| report.json()),
+        };
+        serde_json::to_value(document).unwrap_or(Value::Null)
+    }
+
+    /// Prints everything, and gives the exit code. A reader that went away is no failure of the command.
+    pub(crate) fn print(&self, command: &str, json: bool) -> Exit {
+        let written = if json {
+            let text = serde_json::to_string_pretty(&self.document(command)).unwrap_or_default();
+            writeln!(io::stdout().lock(), "{text}")
+        } else {
+            self.print_for_people()
+        };
+        match written {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => self.exit.and(Exit::Failed),
+            _ => self.exit,
+        }
+    }
+
+    fn print_for_people(&self) -> io::Result<()> {
+        if let Some(report) = &self.report {
+            let mut out = anstream::stdout().lock();
+            report.human(&mut out)?;
+            out.flush()?;
+        }
+        let mut err = anstream::stderr().lock();
+        for problem in &self.problems {
+            write_problem(problem, &mut err)?;
+        }
+        Ok(())
+    }
+}
+
+fn write_problem(problem: &Problem, err: &mut dyn Write) -> io::Result<()> {
+    let (red, bold) = (crate::style::ERROR, crate::style::HINT);
+    writeln!(err, "{red}error{red:#}: {problem}")?;
+    match &problem.hint {
+        Some(hint) => hint.lines().try_for_each(|line| writeln!(err, "  {bold}hint{bold:#}: {line}")),
+        None => Ok(()),
+    }
+}
+
+/// Implements the JSON half of [`Report`] by serialising.
+macro_rules! json_by_serde {
+    () => {
+        fn json(&self) -> serde_json::Value {
+            serde_json::to_value(self).unwrap_or(serde_json::Value::Null)
+        }
+    };
+}
+pub(crate) use json_by_serde;
