@@ -382,3 +382,150 @@ fn openssh_error(error: &ssh_key::Error) -> PrivateKeyError {
         _ => PrivateKeyError::Malformed("the text does not hold one OpenSSH key of a known type"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pkcs8::der::Encode as _;
+    use pkcs8::der::asn1::BitStringRef;
+    use pkcs8::pkcs5::pbes2::{self, Pbkdf2Params, Salt, ScryptParams};
+
+    use super::*;
+    use crate::testing::key;
+
+    fn parse(text: &str, passphrase: &str) -> Result<PrivateKey, PrivateKeyError> {
+        PrivateKey::parse(text.as_bytes(), &mut |_| Ok(Passphrase::from_line(passphrase.as_bytes()).ok()))
+    }
+
+    fn pem(label: &'static str, der: &[u8]) -> Zeroizing<String> {
+        pkcs8::SecretDocument::try_from(der).unwrap().to_pem(label, LineEnding::LF).unwrap()
+    }
+
+    #[test]
+    fn keys_are_read_back() {
+        let key = key();
+        let passphrase = Passphrase::from_line(b"a passphrase").unwrap();
+        let plain = parse(&key.to_pkcs8_pem().unwrap(), "").unwrap();
+        let encrypted = key.to_encrypted_pkcs8_pem(&passphrase).unwrap();
+        assert_eq!(plain.public_key(), key.public_key());
+        assert_eq!(parse(&encrypted, "a passphrase").unwrap().public_key(), key.public_key());
+        assert_eq!(plain.secret.as_bytes(), key.secret.as_bytes());
+        assert!(matches!(parse(&encrypted, "another"), Err(PrivateKeyError::WrongPassphrase)));
+        assert!(matches!(parse(&encrypted, ""), Err(PrivateKeyError::PassphraseNeeded)));
+        let failing = PrivateKey::parse(encrypted.as_bytes(), &mut |_| Err("no terminal".into()));
+        assert!(matches!(failing, Err(PrivateKeyError::PassphraseFailed(_))));
+        assert!(parse(&key.to_pkcs8_pem().unwrap().replace('\n', "\r\n"), "").is_ok());
+    }
+
+    #[test]
+    fn a_key_is_never_printed() {
+        let key = key();
+        let shown = format!("{key:?}");
+        assert!(shown.starts_with("PrivateKey(SHA256:"), "{shown}");
+    }
+
+    fn version_2(key: &PrivateKey, public: &[u8]) -> Zeroizing<String> {
+        let secret = key.nested_secret();
+        let mut info = private_key_info(&secret).unwrap();
+        info.public_key = Some(BitStringRef::from_bytes(public).unwrap());
+        pem("PRIVATE KEY", &info.to_der().unwrap())
+    }
+
+    #[test]
+    fn a_public_key_beside_the_secret_must_belong_to_it() {
+        let (a, b) = (key(), key());
+        assert!(parse(&version_2(&a, a.public.as_bytes()), "").is_ok());
+        for other in [b.public.as_bytes().as_slice(), &a.public.as_bytes()[..31], &[]] {
+            assert!(matches!(parse(&version_2(&a, other), ""), Err(PrivateKeyError::PairMismatch)));
+        }
+    }
+
+    fn encrypted_with(kdf: Kdf) -> Zeroizing<String> {
+        let encryption = pbes2::EncryptionScheme::Aes256Cbc { iv: [0; 16] };
+        let info = pkcs8::EncryptedPrivateKeyInfo {
+            encryption_algorithm: EncryptionScheme::Pbes2(pbes2::Parameters { kdf, encryption }),
+            encrypted_data: OctetStringRef::new(&[0; 64]).unwrap(),
+        };
+        pem("ENCRYPTED PRIVATE KEY", &info.to_der().unwrap())
+    }
+
+    fn scrypt(n: u64, r: u16, p: u16) -> Zeroizing<String> {
+        let salt = Salt::new([0; 16]).unwrap();
+        encrypted_with(Kdf::Scrypt(ScryptParams {
+            salt,
+            cost_parameter: n,
+            block_size: r,
+            parallelization: p,
+            key_length: None,
+        }))
+    }
+
+    fn pbkdf2(rounds: u32, prf: Pbkdf2Prf) -> Zeroizing<String> {
+        let salt = Salt::new([0; 16]).unwrap();
+        encrypted_with(Kdf::Pbkdf2(Pbkdf2Params { salt, iteration_count: rounds, key_length: None, prf }))
+    }
+
+    #[test]
+    fn excessive_work_is_refused_before_the_passphrase_is_asked() {
+        let sha256 = Pbkdf2Prf::HmacWithSha256;
+        for text in [
+            scrypt(1 << 40, 8, 1),
+            scrypt(1 << 63, u16::MAX, u16::MAX),
+            scrypt(1 << 14, u16::MAX, 1),
+            scrypt(1 << 14, 8, u16::MAX),
+            scrypt(1 << 19, 8, 1),
+            scrypt(1 << 14, 0, 1),
+            scrypt(1 << 14, 8, 0),
+            pbkdf2(0, sha256),
+            pbkdf2(PBKDF2_ROUNDS_MAX + 1, sha256),
+            pbkdf2(u32::MAX, sha256),
+        ] {
+            let error = PrivateKey::parse(text.as_bytes(), &mut |_| panic!("asked")).unwrap_err();
+            assert!(matches!(error, PrivateKeyError::ExcessiveWork { .. }), "{error}");
+            assert!(error.to_string().contains("allowed: 1 to "), "{error}");
+        }
+        for n in [0, 1, 3, (1 << 14) + 1, u64::MAX] {
+            let error = PrivateKey::parse(scrypt(n, 8, 1).as_bytes(), &mut |_| panic!("asked")).unwrap_err();
+            assert!(matches!(error, PrivateKeyError::Malformed(_)), "{error}");
+        }
+        let sha1 = pbkdf2(2048, Pbkdf2Prf::HmacWithSha1);
+        let error = PrivateKey::parse(sha1.as_bytes(), &mut |_| panic!("asked")).unwrap_err();
+        assert!(matches!(error, PrivateKeyError::OtherEncryption(_)), "{error}");
+    }
+
+    #[test]
+    fn affordable_work_is_done() {
+        for text in [scrypt(1 << 15, 8, 1), pbkdf2(600_000, Pbkdf2Prf::HmacWithSha512)] {
+            assert!(matches!(parse(&text, "x"), Err(PrivateKeyError::WrongPassphrase)));
+        }
+    }
+
+    #[test]
+    fn other_texts_are_refused_by_what_they_are() {
+        let public = key().public;
+        for text in [public.to_spki_pem(), public.to_openssh(None), "ssh-rsa AAAA".into()] {
+            assert!(matches!(parse(&text, ""), Err(PrivateKeyError::PublicKey)), "{text}");
+        }
+        for label in ["EC PRIVATE KEY", "RSA PRIVATE KEY", "CERTIFICATE", "PGP PRIVATE KEY BLOCK"] {
+            let text =
+                format!("-----BEGIN {label}-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END {label}-----\n");
+            let error = parse(&text, "").unwrap_err();
+            assert!(matches!(&error, PrivateKeyError::OtherLabel(other) if other == label), "{error}");
+        }
+        let plain = key().to_pkcs8_pem().unwrap();
+        for text in [
+            String::new(),
+            "nonsense".into(),
+            format!("\n{}", *plain),
+            format!("{}\n", *plain),
+            format!("{}{}", *plain, *plain),
+            plain.replace("MC4C", "MC4D"),
+            plain.replace("-----END", "----END"),
+            format!("-----BEGIN PRIVATE KEY-----\n{}", "A".repeat(KEY_TEXT_MAX)),
+        ] {
+            assert!(matches!(parse(&text, ""), Err(PrivateKeyError::Malformed(_))), "{text}");
+        }
+        let utf16: Vec<u8> = plain.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let error = PrivateKey::parse(&utf16, &mut |_| Ok(None)).unwrap_err();
+        assert!(matches!(error, PrivateKeyError::Mangled(Mangled::Utf16)));
+    }
+}
