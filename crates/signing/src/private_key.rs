@@ -4,11 +4,13 @@ use std::fmt;
 
 use consign_metadata::{Problem, printable};
 use ed25519_dalek::{Signer as _, SigningKey};
-use pkcs8::der::Decode as _;
-use pkcs8::der::asn1::OctetStringRef;
+use pkcs8::der::asn1::{AnyRef, OctetStringRef};
+use pkcs8::der::{Decode as _, ErrorKind, Reader as _};
 use pkcs8::pkcs5::EncryptionScheme;
-use pkcs8::pkcs5::pbes2::{Kdf, Pbkdf2Prf};
-use pkcs8::{AlgorithmIdentifierRef, EncryptedPrivateKeyInfoRef, LineEnding, PrivateKeyInfoRef};
+use pkcs8::pkcs5::pbes2::{Kdf, PBES2_OID, Pbkdf2Prf};
+use pkcs8::{
+    AlgorithmIdentifierRef, EncryptedPrivateKeyInfoRef, LineEnding, ObjectIdentifier, PrivateKeyInfoRef,
+};
 use zeroize::Zeroizing;
 
 use crate::armor::{self, KEY_TEXT_MAX};
@@ -290,10 +292,14 @@ fn read_pkcs8(der: &[u8], _: &mut Asker<'_>) -> Result<PrivateKey, PrivateKeyErr
 }
 
 fn read_encrypted_pkcs8(der: &[u8], asker: &mut Asker<'_>) -> Result<PrivateKey, PrivateKeyError> {
+    let malformed = PrivateKeyError::Malformed("the PEM text does not hold an encrypted PKCS#8 key");
+    let method = encryption_method(der).map_err(|_| malformed)?;
+    if method != PBES2_OID {
+        return Err(PrivateKeyError::OtherEncryption(method.to_string()));
+    }
     let info = EncryptedPrivateKeyInfoRef::from_der(der).map_err(|error| match error.kind() {
-        // The method is named by an object identifier that the parser does not know.
-        pkcs8::der::ErrorKind::OidUnknown { oid } => PrivateKeyError::OtherEncryption(oid.to_string()),
-        _ => PrivateKeyError::Malformed("the PEM text does not hold an encrypted PKCS#8 key"),
+        ErrorKind::OidUnknown { oid } => PrivateKeyError::OtherEncryption(oid.to_string()),
+        _ => PrivateKeyError::Malformed("the parameters of the encryption are damaged or not supported"),
     })?;
     check_encryption(&info.encryption_algorithm)?;
     let passphrase = asker.ask(PassphraseRequest { claimed: None })?;
@@ -303,6 +309,15 @@ fn read_encrypted_pkcs8(der: &[u8], asker: &mut Asker<'_>) -> Result<PrivateKey,
         Err(PrivateKeyError::Malformed(_)) => Err(PrivateKeyError::WrongPassphrase),
         other => other,
     }
+}
+
+/// The method's object identifier, whether or not the parser knows the method.
+fn encryption_method(der: &[u8]) -> pkcs8::der::Result<ObjectIdentifier> {
+    AnyRef::from_der(der)?.sequence(|reader| {
+        let method: AlgorithmIdentifierRef<'_> = reader.decode()?;
+        let _data: &OctetStringRef = reader.decode()?;
+        Ok(method.oid)
+    })
 }
 
 /// Refuses unknown methods, and work that is out of proportion, before anything is derived.
@@ -338,6 +353,11 @@ fn bound(what: &'static str, required: u64, allowed: u64) -> Result<(), PrivateK
 }
 
 fn read_openssh(bytes: &[u8], asker: &mut Asker<'_>) -> Result<PrivateKey, PrivateKeyError> {
+    let kind =
+        openssh_type(bytes).ok_or(PrivateKeyError::Malformed("the text does not hold one OpenSSH key"))?;
+    if kind != "ssh-ed25519" {
+        return Err(PrivateKeyError::OtherType(key_kind::name_of_ssh_type(kind)));
+    }
     let file = ssh_key::PrivateKey::from_bytes(bytes).map_err(|error| openssh_error(&error))?;
     let claimed = openssh_public(&file)?;
     let file = if file.is_encrypted() {
@@ -369,18 +389,38 @@ fn read_openssh(bytes: &[u8], asker: &mut Asker<'_>) -> Result<PrivateKey, Priva
 fn openssh_public(file: &ssh_key::PrivateKey) -> Result<PublicKey, PrivateKeyError> {
     match file.public_key().key_data() {
         ssh_key::public::KeyData::Ed25519(public) => Ok(PublicKey::from_bytes(&public.0)?),
-        _ => Err(PrivateKeyError::OtherType(key_kind::name_of_ssh_type(file.algorithm().as_str()))),
+        _ => Err(PrivateKeyError::Malformed("the OpenSSH key is damaged")),
     }
 }
 
 fn openssh_error(error: &ssh_key::Error) -> PrivateKeyError {
     match error {
         ssh_key::Error::PublicKey | ssh_key::Error::Crypto => PrivateKeyError::PairMismatch,
-        ssh_key::Error::AlgorithmUnsupported { algorithm } => {
-            PrivateKeyError::OtherType(key_kind::name_of_ssh_type(algorithm.as_str()))
+        ssh_key::Error::AlgorithmUnknown => {
+            PrivateKeyError::OtherEncryption("OpenSSH, unknown cipher".into())
         }
-        _ => PrivateKeyError::Malformed("the text does not hold one OpenSSH key of a known type"),
+        _ => PrivateKeyError::Malformed("the OpenSSH key is damaged"),
     }
+}
+
+/// The type of the key in an OpenSSH file, from the public key outside (OpenSSH, PROTOCOL.key): magic, cipher,
+/// derivation, its options, number of keys, and a string that begins with the type.
+///
+/// The library does not say which type it refuses.
+fn openssh_type(bytes: &[u8]) -> Option<&str> {
+    fn string<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+        let (length, behind) = rest.split_first_chunk::<4>()?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        let (string, behind) = behind.split_at_checked(length)?;
+        *rest = behind;
+        Some(string)
+    }
+    let mut rest = bytes.strip_prefix(b"openssh-key-v1\0")?;
+    for _ in ["cipher", "derivation", "options"] {
+        string(&mut rest)?;
+    }
+    rest = rest.strip_prefix(&[0, 0, 0, 1])?;
+    std::str::from_utf8(string(&mut string(&mut rest)?)?).ok()
 }
 
 #[cfg(test)]
