@@ -236,3 +236,94 @@ fn read_line(
     }
     Ok(SignedStatement::verify(line)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mangled::Mangled;
+    use crate::statement::{Basis, Content};
+    use crate::testing::{key, signed, signed_as, statement};
+
+    fn file(statements: &[&SignedStatement]) -> Vec<u8> {
+        statements.iter().flat_map(|signed| [signed.line(), b"\n"].concat()).collect()
+    }
+
+    fn errors(bytes: &[u8]) -> Vec<(usize, AttestationErrorKind)> {
+        Attestations::parse(bytes).unwrap_err().into_iter().map(|error| (error.line, error.kind)).collect()
+    }
+
+    #[test]
+    fn a_file_is_what_it_was() {
+        let statements = [signed(&key()), signed(&key()), signed(&key())];
+        let bytes = file(&statements.each_ref());
+        let read = Attestations::parse(&bytes).unwrap();
+        assert_eq!(read.statements(), statements);
+        assert_eq!(read.to_bytes(), bytes);
+    }
+
+    #[test]
+    fn lines_that_are_no_statements_are_errors() {
+        let (a, b) = (signed(&key()), signed(&key()));
+        assert_eq!(errors(b""), [(1, AttestationErrorKind::EmptyFile)]);
+        assert_eq!(errors(a.line()), [(1, AttestationErrorKind::NoLineFeed)]);
+        assert_eq!(errors(b"\n"), [(1, AttestationErrorKind::EmptyLine)]);
+        assert_eq!(
+            errors(&[&file(&[&a]), b"\n".as_slice()].concat()),
+            [(2, AttestationErrorKind::EmptyLine)]
+        );
+        assert_eq!(errors(&file(&[&a, &b, &a])), [(3, AttestationErrorKind::Repeated(1))]);
+        let two_bad = [b"{}\n".as_slice(), &file(&[&a]), b"x\n"].concat();
+        let lines: Vec<usize> = errors(&two_bad).iter().map(|(line, _)| *line).collect();
+        assert_eq!(lines, [1, 3]);
+        let crlf = [a.line(), b"\r\n", b.line(), b"\r\n"].concat();
+        assert_eq!(errors(&crlf), [(1, EnvelopeError::Mangled(Mangled::CrLf).into())]);
+    }
+
+    #[test]
+    fn there_is_room_for_many_and_not_for_more() {
+        let lines: Vec<u8> = (0..=ATTESTATIONS_MAX).flat_map(|_| *b"{}\n").collect();
+        let errors = errors(&lines);
+        assert_eq!(errors.len(), ATTESTATIONS_MAX + 1);
+        assert_eq!(errors[ATTESTATIONS_MAX], (ATTESTATIONS_MAX + 1, AttestationErrorKind::TooManyLines));
+        let mut full = Attestations::new(signed(&key()));
+        while full.statements().len() < ATTESTATIONS_MAX {
+            full.push(signed(&key())).unwrap();
+        }
+        assert_eq!(Attestations::parse(&full.to_bytes()), Ok(full.clone()));
+        assert_eq!(full.push(signed(&key())), Err(TooManyAttestations));
+        assert_eq!(full.push(full.statements()[7].clone()), Ok(()));
+    }
+
+    #[test]
+    fn joining_does_not_depend_on_who_joins() {
+        let (a, b, c) = (signed(&key()), signed(&key()), signed(&key()));
+        let (left, right) = (file(&[&a, &b]), file(&[&c, &a]));
+        let (left, right) = (Attestations::parse(&left).unwrap(), Attestations::parse(&right).unwrap());
+        let joined = left.clone().merge(right.clone()).unwrap();
+        assert_eq!(joined.statements().len(), 3);
+        assert_eq!(joined, right.merge(left).unwrap());
+        assert_eq!(joined.clone().merge(joined.clone()), Ok(joined));
+    }
+
+    #[test]
+    fn statements_are_grouped_by_what_they_say() {
+        let key = key();
+        let mut other = statement(&key);
+        other.claim.bundle.classification = "public".parse().unwrap();
+        let mut sealed = statement(&key);
+        sealed.claim.content = Content::Sealed;
+        sealed.signer.basis = Basis::Sealed;
+        let other = SignedStatement::sign(&key, &other).unwrap();
+        let sealed = SignedStatement::sign(&key, &sealed).unwrap();
+        let (owner, release) = (signed(&key), signed_as(&key, "release"));
+        let read = Attestations::parse(&file(&[&owner, &other, &release, &sealed])).unwrap();
+        let counts = |groups: Vec<ClaimGroup<'_>>| -> Vec<usize> {
+            groups.iter().map(|group| group.statements.len()).collect()
+        };
+        assert_eq!(counts(read.claims()), [2, 1, 1]);
+        let claim = &owner.statement().claim;
+        assert_eq!(counts(read.for_archive(&claim.subject_digest())), [2, 1]);
+        assert_eq!(counts(read.for_bundle(&claim.bundle.id)), [2, 1, 1]);
+        assert!(read.for_archive(&claim.bundle.id.0).is_empty());
+    }
+}

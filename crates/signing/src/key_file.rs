@@ -98,6 +98,20 @@ impl KeyFileError {
 /// opened, not the path. Pipes, `/dev/fd/N` of a pipe, and devices are refused without waiting for them.
 /// Elsewhere than on Unix, access lists are not examined.
 ///
+/// ```
+/// use consign_signing::{PrivateKey, Signer, read_private_key_file, write_private_key_file};
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("key.pem");
+/// let key = PrivateKey::generate()?;
+/// write_private_key_file(&path, &key.to_pkcs8_pem()?)?;
+/// let text = read_private_key_file(&path)?;
+/// let read = PrivateKey::parse(&text, &mut |_| Ok(None))?;
+/// assert_eq!(read.public_key(), key.public_key());
+/// // A key is never overwritten.
+/// assert!(write_private_key_file(&path, &key.to_pkcs8_pem()?).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// The file cannot be read, is no regular file, is larger than 64 KiB, or is exposed to others.
 pub fn read_private_key_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {

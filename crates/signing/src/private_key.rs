@@ -4,11 +4,13 @@ use std::fmt;
 
 use consign_metadata::{Problem, printable};
 use ed25519_dalek::{Signer as _, SigningKey};
-use pkcs8::der::Decode as _;
-use pkcs8::der::asn1::OctetStringRef;
+use pkcs8::der::asn1::{AnyRef, OctetStringRef};
+use pkcs8::der::{Decode as _, ErrorKind, Reader as _};
 use pkcs8::pkcs5::EncryptionScheme;
-use pkcs8::pkcs5::pbes2::{Kdf, Pbkdf2Prf};
-use pkcs8::{AlgorithmIdentifierRef, EncryptedPrivateKeyInfoRef, LineEnding, PrivateKeyInfoRef};
+use pkcs8::pkcs5::pbes2::{Kdf, PBES2_OID, Pbkdf2Prf};
+use pkcs8::{
+    AlgorithmIdentifierRef, EncryptedPrivateKeyInfoRef, LineEnding, ObjectIdentifier, PrivateKeyInfoRef,
+};
 use zeroize::Zeroizing;
 
 use crate::armor::{self, KEY_TEXT_MAX};
@@ -290,10 +292,14 @@ fn read_pkcs8(der: &[u8], _: &mut Asker<'_>) -> Result<PrivateKey, PrivateKeyErr
 }
 
 fn read_encrypted_pkcs8(der: &[u8], asker: &mut Asker<'_>) -> Result<PrivateKey, PrivateKeyError> {
+    let malformed = PrivateKeyError::Malformed("the PEM text does not hold an encrypted PKCS#8 key");
+    let method = encryption_method(der).map_err(|_| malformed)?;
+    if method != PBES2_OID {
+        return Err(PrivateKeyError::OtherEncryption(method.to_string()));
+    }
     let info = EncryptedPrivateKeyInfoRef::from_der(der).map_err(|error| match error.kind() {
-        // The method is named by an object identifier that the parser does not know.
-        pkcs8::der::ErrorKind::OidUnknown { oid } => PrivateKeyError::OtherEncryption(oid.to_string()),
-        _ => PrivateKeyError::Malformed("the PEM text does not hold an encrypted PKCS#8 key"),
+        ErrorKind::OidUnknown { oid } => PrivateKeyError::OtherEncryption(oid.to_string()),
+        _ => PrivateKeyError::Malformed("the parameters of the encryption are damaged or not supported"),
     })?;
     check_encryption(&info.encryption_algorithm)?;
     let passphrase = asker.ask(PassphraseRequest { claimed: None })?;
@@ -303,6 +309,15 @@ fn read_encrypted_pkcs8(der: &[u8], asker: &mut Asker<'_>) -> Result<PrivateKey,
         Err(PrivateKeyError::Malformed(_)) => Err(PrivateKeyError::WrongPassphrase),
         other => other,
     }
+}
+
+/// The method's object identifier, whether or not the parser knows the method.
+fn encryption_method(der: &[u8]) -> pkcs8::der::Result<ObjectIdentifier> {
+    AnyRef::from_der(der)?.sequence(|reader| {
+        let method: AlgorithmIdentifierRef<'_> = reader.decode()?;
+        let _data: &OctetStringRef = reader.decode()?;
+        Ok(method.oid)
+    })
 }
 
 /// Refuses unknown methods, and work that is out of proportion, before anything is derived.
@@ -338,6 +353,11 @@ fn bound(what: &'static str, required: u64, allowed: u64) -> Result<(), PrivateK
 }
 
 fn read_openssh(bytes: &[u8], asker: &mut Asker<'_>) -> Result<PrivateKey, PrivateKeyError> {
+    let kind =
+        openssh_type(bytes).ok_or(PrivateKeyError::Malformed("the text does not hold one OpenSSH key"))?;
+    if kind != "ssh-ed25519" {
+        return Err(PrivateKeyError::OtherType(key_kind::name_of_ssh_type(kind)));
+    }
     let file = ssh_key::PrivateKey::from_bytes(bytes).map_err(|error| openssh_error(&error))?;
     let claimed = openssh_public(&file)?;
     let file = if file.is_encrypted() {
@@ -369,16 +389,183 @@ fn read_openssh(bytes: &[u8], asker: &mut Asker<'_>) -> Result<PrivateKey, Priva
 fn openssh_public(file: &ssh_key::PrivateKey) -> Result<PublicKey, PrivateKeyError> {
     match file.public_key().key_data() {
         ssh_key::public::KeyData::Ed25519(public) => Ok(PublicKey::from_bytes(&public.0)?),
-        _ => Err(PrivateKeyError::OtherType(key_kind::name_of_ssh_type(file.algorithm().as_str()))),
+        _ => Err(PrivateKeyError::Malformed("the OpenSSH key is damaged")),
     }
 }
 
 fn openssh_error(error: &ssh_key::Error) -> PrivateKeyError {
     match error {
         ssh_key::Error::PublicKey | ssh_key::Error::Crypto => PrivateKeyError::PairMismatch,
-        ssh_key::Error::AlgorithmUnsupported { algorithm } => {
-            PrivateKeyError::OtherType(key_kind::name_of_ssh_type(algorithm.as_str()))
+        ssh_key::Error::AlgorithmUnknown => {
+            PrivateKeyError::OtherEncryption("OpenSSH, unknown cipher".into())
         }
-        _ => PrivateKeyError::Malformed("the text does not hold one OpenSSH key of a known type"),
+        _ => PrivateKeyError::Malformed("the OpenSSH key is damaged"),
+    }
+}
+
+/// The type of the key in an OpenSSH file, from the public key outside (OpenSSH, PROTOCOL.key): magic, cipher,
+/// derivation, its options, number of keys, and a string that begins with the type.
+///
+/// The library does not say which type it refuses.
+fn openssh_type(bytes: &[u8]) -> Option<&str> {
+    fn string<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+        let (length, behind) = rest.split_first_chunk::<4>()?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        let (string, behind) = behind.split_at_checked(length)?;
+        *rest = behind;
+        Some(string)
+    }
+    let mut rest = bytes.strip_prefix(b"openssh-key-v1\0")?;
+    for _ in ["cipher", "derivation", "options"] {
+        string(&mut rest)?;
+    }
+    rest = rest.strip_prefix(&[0, 0, 0, 1])?;
+    std::str::from_utf8(string(&mut string(&mut rest)?)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use pkcs8::der::Encode as _;
+    use pkcs8::der::asn1::BitStringRef;
+    use pkcs8::pkcs5::pbes2::{self, Pbkdf2Params, Salt, ScryptParams};
+
+    use super::*;
+    use crate::testing::key;
+
+    fn parse(text: &str, passphrase: &str) -> Result<PrivateKey, PrivateKeyError> {
+        PrivateKey::parse(text.as_bytes(), &mut |_| Ok(Passphrase::from_line(passphrase.as_bytes()).ok()))
+    }
+
+    fn pem(label: &'static str, der: &[u8]) -> Zeroizing<String> {
+        pkcs8::SecretDocument::try_from(der).unwrap().to_pem(label, LineEnding::LF).unwrap()
+    }
+
+    #[test]
+    fn keys_are_read_back() {
+        let key = key();
+        let passphrase = Passphrase::from_line(b"a passphrase").unwrap();
+        let plain = parse(&key.to_pkcs8_pem().unwrap(), "").unwrap();
+        let encrypted = key.to_encrypted_pkcs8_pem(&passphrase).unwrap();
+        assert_eq!(plain.public_key(), key.public_key());
+        assert_eq!(parse(&encrypted, "a passphrase").unwrap().public_key(), key.public_key());
+        assert_eq!(plain.secret.as_bytes(), key.secret.as_bytes());
+        assert!(matches!(parse(&encrypted, "another"), Err(PrivateKeyError::WrongPassphrase)));
+        assert!(matches!(parse(&encrypted, ""), Err(PrivateKeyError::PassphraseNeeded)));
+        let failing = PrivateKey::parse(encrypted.as_bytes(), &mut |_| Err("no terminal".into()));
+        assert!(matches!(failing, Err(PrivateKeyError::PassphraseFailed(_))));
+        assert!(parse(&key.to_pkcs8_pem().unwrap().replace('\n', "\r\n"), "").is_ok());
+    }
+
+    #[test]
+    fn a_key_is_never_printed() {
+        let key = key();
+        let shown = format!("{key:?}");
+        assert!(shown.starts_with("PrivateKey(SHA256:"), "{shown}");
+    }
+
+    fn version_2(key: &PrivateKey, public: &[u8]) -> Zeroizing<String> {
+        let secret = key.nested_secret();
+        let mut info = private_key_info(&secret).unwrap();
+        info.public_key = Some(BitStringRef::from_bytes(public).unwrap());
+        pem("PRIVATE KEY", &info.to_der().unwrap())
+    }
+
+    #[test]
+    fn a_public_key_beside_the_secret_must_belong_to_it() {
+        let (a, b) = (key(), key());
+        assert!(parse(&version_2(&a, a.public.as_bytes()), "").is_ok());
+        for other in [b.public.as_bytes().as_slice(), &a.public.as_bytes()[..31], &[]] {
+            assert!(matches!(parse(&version_2(&a, other), ""), Err(PrivateKeyError::PairMismatch)));
+        }
+    }
+
+    fn encrypted_with(kdf: Kdf) -> Zeroizing<String> {
+        let encryption = pbes2::EncryptionScheme::Aes256Cbc { iv: [0; 16] };
+        let info = pkcs8::EncryptedPrivateKeyInfo {
+            encryption_algorithm: EncryptionScheme::Pbes2(pbes2::Parameters { kdf, encryption }),
+            encrypted_data: OctetStringRef::new(&[0; 64]).unwrap(),
+        };
+        pem("ENCRYPTED PRIVATE KEY", &info.to_der().unwrap())
+    }
+
+    fn scrypt(n: u64, r: u16, p: u16) -> Zeroizing<String> {
+        let salt = Salt::new([0; 16]).unwrap();
+        encrypted_with(Kdf::Scrypt(ScryptParams {
+            salt,
+            cost_parameter: n,
+            block_size: r,
+            parallelization: p,
+            key_length: None,
+        }))
+    }
+
+    fn pbkdf2(rounds: u32, prf: Pbkdf2Prf) -> Zeroizing<String> {
+        let salt = Salt::new([0; 16]).unwrap();
+        encrypted_with(Kdf::Pbkdf2(Pbkdf2Params { salt, iteration_count: rounds, key_length: None, prf }))
+    }
+
+    #[test]
+    fn excessive_work_is_refused_before_the_passphrase_is_asked() {
+        let sha256 = Pbkdf2Prf::HmacWithSha256;
+        for text in [
+            scrypt(1 << 40, 8, 1),
+            scrypt(1 << 63, u16::MAX, u16::MAX),
+            scrypt(1 << 14, u16::MAX, 1),
+            scrypt(1 << 14, 8, u16::MAX),
+            scrypt(1 << 19, 8, 1),
+            scrypt(1 << 14, 0, 1),
+            scrypt(1 << 14, 8, 0),
+            pbkdf2(0, sha256),
+            pbkdf2(PBKDF2_ROUNDS_MAX + 1, sha256),
+            pbkdf2(u32::MAX, sha256),
+        ] {
+            let error = PrivateKey::parse(text.as_bytes(), &mut |_| panic!("asked")).unwrap_err();
+            assert!(matches!(error, PrivateKeyError::ExcessiveWork { .. }), "{error}");
+            assert!(error.to_string().contains("allowed: 1 to "), "{error}");
+        }
+        for n in [0, 1, 3, (1 << 14) + 1, u64::MAX] {
+            let error = PrivateKey::parse(scrypt(n, 8, 1).as_bytes(), &mut |_| panic!("asked")).unwrap_err();
+            assert!(matches!(error, PrivateKeyError::Malformed(_)), "{error}");
+        }
+        let sha1 = pbkdf2(2048, Pbkdf2Prf::HmacWithSha1);
+        let error = PrivateKey::parse(sha1.as_bytes(), &mut |_| panic!("asked")).unwrap_err();
+        assert!(matches!(error, PrivateKeyError::OtherEncryption(_)), "{error}");
+    }
+
+    #[test]
+    fn affordable_work_is_done() {
+        for text in [scrypt(1 << 15, 8, 1), pbkdf2(600_000, Pbkdf2Prf::HmacWithSha512)] {
+            assert!(matches!(parse(&text, "x"), Err(PrivateKeyError::WrongPassphrase)));
+        }
+    }
+
+    #[test]
+    fn other_texts_are_refused_by_what_they_are() {
+        let public = key().public;
+        for text in [public.to_spki_pem(), public.to_openssh(None), "ssh-rsa AAAA".into()] {
+            assert!(matches!(parse(&text, ""), Err(PrivateKeyError::PublicKey)), "{text}");
+        }
+        for label in ["EC PRIVATE KEY", "RSA PRIVATE KEY", "CERTIFICATE", "PGP PRIVATE KEY BLOCK"] {
+            let text =
+                format!("-----BEGIN {label}-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END {label}-----\n");
+            let error = parse(&text, "").unwrap_err();
+            assert!(matches!(&error, PrivateKeyError::OtherLabel(other) if other == label), "{error}");
+        }
+        let plain = key().to_pkcs8_pem().unwrap();
+        for text in [
+            String::new(),
+            "nonsense".into(),
+            format!("\n{}", *plain),
+            format!("{}\n", *plain),
+            format!("{}{}", *plain, *plain),
+            plain.replace("MC4C", "MC4D"),
+            plain.replace("-----END", "----END"),
+            format!("-----BEGIN PRIVATE KEY-----\n{}", "A".repeat(KEY_TEXT_MAX)),
+        ] {
+            assert!(matches!(parse(&text, ""), Err(PrivateKeyError::Malformed(_))), "{text}");
+        }
+        let utf16: Vec<u8> = plain.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let error = PrivateKey::parse(&utf16, &mut |_| Ok(None)).unwrap_err();
+        assert!(matches!(error, PrivateKeyError::Mangled(Mangled::Utf16)));
     }
 }

@@ -326,3 +326,135 @@ impl schemars::JsonSchema for PublicKey {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signer::Signer as _;
+    use crate::testing::key;
+
+    const LINE: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea";
+
+    fn unhex(text: &str) -> [u8; 32] {
+        *Sha256Digest::from_hex(text).unwrap().as_bytes()
+    }
+
+    /// RFC 8032 section 7.1, test 3.
+    #[test]
+    fn the_rfcs_vector_verifies() {
+        let key =
+            PublicKey::from_bytes(&unhex("fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025"));
+        let signature = [
+            unhex("6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac"),
+            unhex("18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a"),
+        ]
+        .concat();
+        let signature = Signature::from_bytes(signature.try_into().unwrap());
+        assert_eq!(key.clone().unwrap().verify(&[0xaf, 0x82], &signature), Ok(()));
+        assert_eq!(key.unwrap().verify(&[0xaf, 0x83], &signature), Err(BadSignature));
+    }
+
+    #[test]
+    fn the_key_id_is_that_of_in_toto() {
+        let json = r#"{"keytype":"ed25519","keyval":{"public":"d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"},"scheme":"ed25519"}"#;
+        assert_eq!(LINE.parse::<PublicKey>().unwrap().keyid(), Sha256Digest::of(json.as_bytes()).hex());
+    }
+
+    #[test]
+    fn both_forms_are_read_back() {
+        let key = *key().public_key();
+        let comment = "ada@example.org, 2nd key".parse().unwrap();
+        for text in [key.to_spki_pem(), key.to_openssh(None), key.to_openssh(Some(&comment))] {
+            assert_eq!(text.parse(), Ok(key), "{text}");
+            assert_eq!(text.replace('\n', "\r\n").parse(), Ok(key), "{text}");
+            assert_eq!(text.trim_end().parse(), Ok(key), "{text}");
+        }
+    }
+
+    /// Points of small order in all their encodings (C2SP CCTV, ed25519), and further y ≥ p.
+    #[test]
+    fn weak_and_non_canonical_points_are_refused() {
+        for hex in [
+            "0000000000000000000000000000000000000000000000000000000000000000",
+            "0000000000000000000000000000000000000000000000000000000000000080",
+            "0100000000000000000000000000000000000000000000000000000000000000",
+            "0100000000000000000000000000000000000000000000000000000000000080",
+            "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+            "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+            "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+            "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+            "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+        ] {
+            let result = PublicKey::from_bytes(&unhex(hex));
+            assert!(matches!(result, Err(PublicKeyError::Weak | PublicKeyError::NotAPoint)), "{hex}");
+        }
+        for low in 0xed..=0xff {
+            for high in [0x7f, 0xff] {
+                let mut bytes = [0xff; 32];
+                (bytes[0], bytes[31]) = (low, high);
+                assert_eq!(PublicKey::from_bytes(&bytes), Err(PublicKeyError::NotAPoint), "{low:x}");
+            }
+        }
+    }
+
+    #[test]
+    fn private_keys_are_refused_by_name() {
+        let key = key();
+        let passphrase = crate::Passphrase::from_line(b"secret").unwrap();
+        for text in [
+            key.to_pkcs8_pem().unwrap(),
+            key.to_encrypted_pkcs8_pem(&passphrase).unwrap(),
+            zeroize::Zeroizing::new("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n".to_owned()),
+        ] {
+            let error = text.parse::<PublicKey>().unwrap_err();
+            assert_eq!(error, PublicKeyError::PrivateKey);
+            assert!(error.problem().hint.is_some());
+        }
+    }
+
+    #[test]
+    fn other_keys_are_refused_by_their_type() {
+        for (text, kind) in [
+            ("ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQ== me", "RSA"),
+            ("ecdsa-sha2-nistp256 AAAA", "ECDSA"),
+            ("sk-ssh-ed25519@openssh.com AAAA", "FIDO security"),
+            ("ssh-ed25519-cert-v01@openssh.com AAAA", "certificate (ssh-ed25519-cert-v01@openssh.com)"),
+            ("-----BEGIN RSA PUBLIC KEY-----\nAAAA\n-----END RSA PUBLIC KEY-----\n", "RSA"),
+        ] {
+            assert_eq!(text.parse::<PublicKey>(), Err(PublicKeyError::OtherType(kind.to_owned())));
+        }
+        let certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert_eq!(certificate.parse::<PublicKey>(), Err(PublicKeyError::OtherLabel("CERTIFICATE".into())));
+    }
+
+    #[test]
+    fn anything_around_a_key_is_refused() {
+        let pem = key().public_key().to_spki_pem();
+        let body = LINE.strip_prefix("ssh-ed25519 ").unwrap();
+        for text in [
+            String::new(),
+            "\n".into(),
+            format!(" {LINE}"),
+            format!("{LINE}\n\n"),
+            format!("{LINE}\n{LINE}\n"),
+            format!("no-pty {LINE}"),
+            format!("ssh-ed25519  {body}"),
+            format!("ssh-ed25519\t{body}"),
+            format!("ssh-ed25519 {body}="),
+            format!("ssh-ed25519 {}", &body[..body.len() - 4]),
+            body.to_owned(),
+            format!("text\n{pem}"),
+            format!("{pem}text\n"),
+            format!("{pem}{pem}"),
+            pem.replace("END PUBLIC", "END PRIVATE"),
+            pem.replace("MCow", "MCoA"),
+            pem.replacen('A', "*", 1),
+            "x".repeat(KEY_TEXT_MAX + 1),
+        ] {
+            assert!(matches!(text.parse::<PublicKey>(), Err(PublicKeyError::Malformed(_))), "{text:?}");
+        }
+        assert!(matches!(PublicKey::parse(b"\xef\xbb\xbfssh"), Err(PublicKeyError::Mangled(_))));
+        assert!(matches!(PublicKey::parse(b"s\0s\0h\0"), Err(PublicKeyError::Mangled(_))));
+    }
+}

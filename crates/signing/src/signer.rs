@@ -6,6 +6,22 @@ use crate::public_key::{PublicKey, Signature};
 ///
 /// Implementations need not be right: what they return is checked against their public key before anything is
 /// made of it ([`SignedStatement::sign`](crate::SignedStatement::sign)).
+///
+/// ```
+/// use consign_signing::{PublicKey, Signature, Signer, SignerError};
+/// struct Remote {
+///     public: PublicKey,
+///     ask: Box<dyn Fn(&[u8]) -> Result<[u8; 64], std::io::Error>>,
+/// }
+/// impl Signer for Remote {
+///     fn public_key(&self) -> &PublicKey {
+///         &self.public
+///     }
+///     fn sign(&self, message: &[u8]) -> Result<Signature, SignerError> {
+///         (self.ask)(message).map(Signature::from_bytes).map_err(SignerError::from_error)
+///     }
+/// }
+/// ```
 pub trait Signer {
     /// The public key under which the signatures are valid.
     fn public_key(&self) -> &PublicKey;

@@ -290,3 +290,178 @@ fn describe(signed: &SignedStatement, trust: &Trust<'_>) -> SignerInfo {
         time: signer.time,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::private_key::PrivateKey;
+    use crate::signer::Signer as _;
+    use crate::testing::{key, signed, signed_as, statement};
+    use crate::trust_file::TrustedKey;
+
+    fn policy(keys: &[(&PrivateKey, &[&str])]) -> TrustPolicy {
+        keys.iter().enumerate().fold(TrustPolicy::default(), |policy, (index, (key, roles))| {
+            let entry = TrustedKey {
+                name: format!("key-{index}").parse().unwrap(),
+                public_key: *key.public_key(),
+                owner: Some("Ada".parse().unwrap()),
+                organization: None,
+                roles: roles.iter().map(|role| role.parse().unwrap()).collect(),
+            };
+            policy.with_key(entry).unwrap()
+        })
+    }
+
+    fn keys(keys: &[&PrivateKey], threshold: u32) -> Trust<'static> {
+        let keys = keys.iter().map(|key| *key.public_key()).collect();
+        Trust::Keys { keys, threshold: NonZeroU32::new(threshold) }
+    }
+
+    fn ask(statements: &[SignedStatement], trust: &Trust<'_>) -> Decision {
+        let claim = statement(&key()).claim;
+        let decision = evaluate(statements, &claim, trust);
+        // What holds of every decision.
+        assert_eq!(decision.signatures().len(), statements.len());
+        assert_eq!(decision.trusted().is_some(), decision.missing() == 0);
+        assert!(decision.required() >= 1);
+        if let Some(trusted) = decision.trusted() {
+            assert_eq!(trusted.claim(), &claim);
+            assert_eq!(trusted.signers().len() as u64, decision.counted());
+        }
+        decision
+    }
+
+    fn reasons(decision: &Decision) -> Vec<&'static str> {
+        let code = |signature: &SignatureVerdict| match &signature.verdict {
+            Verdict::Counted => "counted",
+            Verdict::NotCounted(reason) => reason.code(),
+        };
+        decision.signatures().iter().map(code).collect()
+    }
+
+    #[test]
+    fn every_named_key_must_have_signed() {
+        let (a, b, c) = (key(), key(), key());
+        let both = [signed(&a), signed(&b)];
+        assert!(ask(&both, &keys(&[&a, &b], 0)).trusted().is_some());
+        assert!(ask(&both, &keys(&[&a], 0)).trusted().is_some());
+        let decision = ask(&both, &keys(&[&a, &b, &c], 0));
+        assert!(decision.trusted().is_none());
+        assert_eq!((decision.required(), decision.counted(), decision.missing()), (3, 2, 1));
+        assert_eq!(decision.missing_keys(), [*c.public_key()]);
+        assert!(ask(&both, &keys(&[&a, &b, &c], 2)).trusted().is_some());
+        assert!(ask(&both, &keys(&[&a, &b], 3)).trusted().is_none());
+    }
+
+    #[test]
+    fn no_key_is_no_trust() {
+        let decision = ask(&[signed(&key())], &keys(&[], 0));
+        assert!(decision.trusted().is_none());
+        assert_eq!(reasons(&decision), ["unknown-key"]);
+        assert!(ask(&[], &keys(&[], 0)).trusted().is_none());
+        let nobody = TrustPolicy::default();
+        assert!(
+            ask(&[signed(&key())], &Trust::Policy { policy: &nobody, threshold: None }).trusted().is_none()
+        );
+        assert!(ask(&[], &Trust::Policy { policy: &nobody, threshold: None }).trusted().is_none());
+    }
+
+    #[test]
+    fn one_key_counts_once() {
+        let (a, b) = (key(), key());
+        let mut later = statement(&a);
+        later.signer.time = "2026-12-01T00:00:00Z".parse().unwrap();
+        let twice =
+            [signed(&a), SignedStatement::sign(&a, &later).unwrap(), signed_as(&a, "release"), signed(&a)];
+        for trust in [keys(&[&a, &b], 2), keys(&[&a, &a], 2)] {
+            let decision = ask(&twice, &trust);
+            assert!(decision.trusted().is_none());
+            assert_eq!(
+                reasons(&decision),
+                ["counted", "key-counted-already", "key-counted-already", "key-counted-already"]
+            );
+        }
+        // A key that is named twice is one key.
+        assert!(ask(&twice, &keys(&[&a, &a], 0)).trusted().is_some());
+        let policy = policy(&[(&a, &["owner", "release"]), (&b, &["owner"])]);
+        let trust = Trust::Policy { policy: &policy, threshold: NonZeroU32::new(2) };
+        assert!(ask(&twice, &trust).trusted().is_none());
+        assert!(ask(&[signed(&a), signed(&b)], &trust).trusted().is_some());
+    }
+
+    #[test]
+    fn a_signature_counts_in_the_role_it_states() {
+        let (a, b) = (key(), key());
+        let policy = policy(&[(&a, &["release"]), (&b, &["owner", "release"])]);
+        let trust = Trust::Policy { policy: &policy, threshold: None };
+        let decision = ask(&[signed_as(&a, "owner")], &trust);
+        assert!(decision.trusted().is_none());
+        assert_eq!(reasons(&decision), ["role-not-held"]);
+        assert!(decision.signatures()[0].signer.name.is_some());
+        // The role that does not count does not use the key up.
+        let decision = ask(&[signed_as(&a, "owner"), signed_as(&a, "release")], &trust);
+        assert_eq!(reasons(&decision), ["role-not-held", "counted"]);
+        let trusted = decision.into_trusted().unwrap();
+        assert_eq!(trusted.signers()[0].name.as_ref().unwrap().as_str(), "key-0");
+        assert_eq!(trusted.signers()[0].role.as_str(), "release");
+        assert_eq!(reasons(&ask(&[signed(&key())], &trust)), ["unknown-key"]);
+    }
+
+    #[test]
+    fn only_equal_claims_count_together() {
+        use crate::statement::Content;
+        type Change = fn(&mut Claim);
+        let changes: [Change; 9] = [
+            |claim| claim.bundle.name = "other".parse().unwrap(),
+            |claim| claim.bundle.version = "1.0.1".parse().unwrap(),
+            |claim| claim.bundle.classification = "public".parse().unwrap(),
+            |claim| claim.bundle.id.0 = consign_metadata::Sha256Digest::of(b"other"),
+            |claim| claim.excluded = None,
+            |claim| {
+                let Content::Archive(archive) = &mut claim.content else { panic!() };
+                archive.sha256 = consign_metadata::Sha256Digest::of(b"other");
+            },
+            |claim| {
+                let Content::Archive(archive) = &mut claim.content else { panic!() };
+                archive.size += 1;
+            },
+            |claim| {
+                let Content::Archive(archive) = &mut claim.content else { panic!() };
+                archive.tail.length += 1;
+            },
+            |claim| {
+                let Content::Archive(archive) = &mut claim.content else { panic!() };
+                archive.encoder = "other".parse().unwrap();
+            },
+        ];
+        for change in changes {
+            let (a, b) = (key(), key());
+            let mut other = statement(&b);
+            change(&mut other.claim);
+            let other = SignedStatement::sign(&b, &other).unwrap();
+            let decision = ask(&[signed(&a), other], &keys(&[&a, &b], 0));
+            assert!(decision.trusted().is_none());
+            assert_eq!(reasons(&decision), ["counted", "other-claim"]);
+            assert_eq!(decision.missing_keys(), [*b.public_key()]);
+        }
+    }
+
+    #[test]
+    fn who_where_and_when_do_not_separate_claims() {
+        let (a, b) = (key(), key());
+        let mut other = statement(&b);
+        other.signer.role = "release".parse().unwrap();
+        other.signer.basis = Basis::Verified;
+        other.signer.time = "2027-01-01T00:00:00Z".parse().unwrap();
+        other.environment.ci = None;
+        let other = SignedStatement::sign(&b, &other).unwrap();
+        assert!(ask(&[signed(&a), other], &keys(&[&a, &b], 0)).trusted().is_some());
+    }
+
+    #[test]
+    fn a_decision_reads_as_one_line() {
+        let a = key();
+        assert_eq!(ask(&[], &keys(&[&a], 0)).to_string(), "not trusted: 0 of 1 required keys signed");
+        assert_eq!(ask(&[signed(&a)], &keys(&[&a], 0)).to_string(), "trusted: 1 of 1 required keys signed");
+    }
+}

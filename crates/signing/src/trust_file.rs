@@ -356,3 +356,138 @@ fn integer(value: &DeValue<'_>) -> Option<u64> {
     let integer = value.as_integer()?;
     (integer.radix() == 10).then(|| integer.as_str().parse().ok()).flatten()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signer::Signer as _;
+    use crate::testing::key;
+
+    fn entry(name: &str) -> TrustedKey {
+        TrustedKey {
+            name: name.parse().unwrap(),
+            public_key: *key().public_key(),
+            owner: Some("Ada \"the Countess\" Lovelace's \\ key".parse().unwrap()),
+            organization: Some("Grüße & Söhne".parse().unwrap()),
+            roles: vec!["owner".parse().unwrap(), "release".parse().unwrap()],
+        }
+    }
+
+    fn codes(text: &str) -> Vec<(&'static str, usize)> {
+        let problems = TrustPolicy::parse(text).unwrap_err();
+        problems.iter().map(|problem| (problem.code, problem.line.unwrap())).collect()
+    }
+
+    fn line() -> String {
+        key().public_key().to_openssh(None).trim_end().to_owned()
+    }
+
+    #[test]
+    fn a_policy_is_what_it_was() {
+        let mut bare = entry("b");
+        (bare.owner, bare.organization) = (None, None);
+        let policy = TrustPolicy::default().with_key(entry("a")).unwrap().with_key(bare).unwrap();
+        assert_eq!(TrustPolicy::parse(&policy.to_toml()), Ok(policy.clone()), "{}", policy.to_toml());
+        let empty = TrustPolicy::default();
+        assert_eq!(TrustPolicy::parse(&empty.to_toml()), Ok(empty));
+        let without = policy.without_key("a").unwrap();
+        assert_eq!(without.keys().len(), 1);
+        assert_eq!(without.without_key("a"), None);
+    }
+
+    #[test]
+    fn keys_may_be_written_as_pem() {
+        let key = *key().public_key();
+        let text = format!(
+            "format = 1\n[[key]]\nname = 'a'\nroles = ['owner']\npublic_key = \"\"\"\n{}\"\"\"\n",
+            key.to_spki_pem()
+        );
+        assert_eq!(TrustPolicy::parse(&text).unwrap().keys()[0].public_key, key);
+    }
+
+    #[test]
+    fn names_and_keys_stand_once() {
+        let first = entry("a");
+        let mut same_key = first.clone();
+        same_key.name = "b".parse().unwrap();
+        let policy = TrustPolicy::default().with_key(first.clone()).unwrap();
+        assert_eq!(policy.clone().with_key(same_key.clone()), Err(TrustError::KeyKnown(first.name.clone())));
+        assert_eq!(policy.clone().with_key(entry("a")), Err(TrustError::NameTaken(first.name.clone())));
+        let mut idle = entry("c");
+        idle.roles.clear();
+        assert!(matches!(policy.clone().with_key(idle), Err(TrustError::NoRoles(_))));
+        let mut twice = entry("d");
+        twice.roles.push("owner".parse().unwrap());
+        assert!(matches!(policy.clone().with_key(twice), Err(TrustError::RoleTwice(_))));
+
+        // One key under two names, also when its text differs.
+        let table = |name: &str, key: &str| {
+            format!("[[key]]\nname = '{name}'\npublic_key = '''{key}'''\nroles = ['x']\n")
+        };
+        let key = first.public_key;
+        let text =
+            format!("format = 1\n{}{}", table("a", &key.to_openssh(None)), table("b", &key.to_spki_pem()));
+        assert_eq!(codes(&text).first().unwrap().0, "trust-key-known");
+        let text = format!("format = 1\n{}{}", table("a", &line()), table("a", &line()));
+        assert_eq!(codes(&text), [("trust-name-taken", 6)]);
+    }
+
+    #[test]
+    fn all_problems_come_at_once_with_their_lines() {
+        let text = format!(
+            concat!(
+                "format = 1\n",                  // 1
+                "default = true\n",              // 2
+                "[[key]]\n",                     // 3
+                "name = ' a'\n",                 // 4
+                "public_key = 'ssh-rsa AAAA'\n", // 5
+                "role = ['owner']\n",            // 6
+                "[[key]]\n",                     // 7
+                "name = 3\n",                    // 8
+                "public_key = '{}'\n",           // 9
+                "roles = ['Owner', 7]\n",        // 10
+                "[[key]]\n",                     // 11
+                "name = 'c'\n",                  // 12
+                "public_key = '{}'\n",           // 13
+                "roles = []\n",                  // 14
+            ),
+            line(),
+            line()
+        );
+        assert_eq!(
+            codes(&text),
+            [
+                ("unknown-field", 2),
+                ("missing-field", 3),
+                ("invalid-text", 4),
+                ("key-type", 5),
+                ("unknown-field", 6),
+                ("wrong-type", 8),
+                ("invalid-text", 10),
+                ("wrong-type", 10),
+                ("trust-no-roles", 11),
+            ]
+        );
+        let problems = TrustPolicy::parse(&text).unwrap_err();
+        assert_eq!(problems[4].hint.as_deref(), Some("did you mean `roles`?"));
+    }
+
+    #[test]
+    fn the_format_is_read_first() {
+        assert_eq!(codes("format = 2\nunheard = 'of'\n"), [("trust-format", 1)]);
+        assert_eq!(codes("format = '1'\n"), [("trust-format", 1)]);
+        assert_eq!(codes("format = 0x1\n"), [("trust-format", 1)]);
+        assert_eq!(codes(""), [("missing-field", 1)]);
+        assert_eq!(codes("format = 1\nformat = 1\n").first().unwrap().0, "trust-syntax");
+        assert_eq!(codes("format = 1\n[key]\nname = 'a'\n"), [("wrong-type", 2)]);
+        assert_eq!(codes("format = 1\nkey = [1]\n"), [("wrong-type", 2)]);
+        assert_eq!(codes("format = 1\n= 2\n"), [("trust-syntax", 2)]);
+    }
+
+    #[test]
+    fn private_keys_are_not_taken() {
+        let pem = key().to_pkcs8_pem().unwrap();
+        let text = format!("format = 1\n[[key]]\nname = 'a'\nroles = ['x']\npublic_key = '''{}'''\n", *pem);
+        assert_eq!(codes(&text), [("private-key-given", 5)]);
+    }
+}

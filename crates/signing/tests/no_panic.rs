@@ -1,0 +1,131 @@
+//! No parser panics, whatever it is given; and what a parser accepts, it gives back unchanged.
+
+mod common;
+
+use std::sync::LazyLock;
+
+use common::sign;
+use consign_signing::{
+    Attestations, Fingerprint, Passphrase, PrivateKey, PublicKey, SignedStatement, Signer as _, Statement,
+    Timestamp, TrustPolicy, TrustedKey,
+};
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+const VALID: &str = "the examples are valid";
+
+static KEY: LazyLock<PrivateKey> = LazyLock::new(|| PrivateKey::generate().expect(VALID));
+static LINE: LazyLock<Vec<u8>> = LazyLock::new(|| sign(&KEY).line().to_vec());
+static TEXTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let passphrase = Passphrase::from_line(b"x").expect(VALID);
+    let policy = TrustPolicy::default().with_key(TrustedKey {
+        name: "a".parse().expect(VALID),
+        public_key: *KEY.public_key(),
+        owner: None,
+        organization: Some("b".parse().expect(VALID)),
+        roles: vec!["owner".parse().expect(VALID)],
+    });
+    vec![
+        LINE.clone(),
+        [&LINE[..], b"\n"].concat(),
+        Statement::parse(include_bytes!("data/statement.json")).expect(VALID).to_payload(),
+        KEY.public_key().to_spki_pem().into_bytes(),
+        KEY.public_key().to_openssh(None).into_bytes(),
+        KEY.to_pkcs8_pem().expect(VALID).as_bytes().to_vec(),
+        KEY.to_encrypted_pkcs8_pem(&passphrase).expect(VALID).as_bytes().to_vec(),
+        policy.expect(VALID).to_toml().into_bytes(),
+        KEY.public_key().fingerprint().to_string().into_bytes(),
+        KEY.public_key().fingerprint().groups().into_bytes(),
+    ]
+});
+
+fn feed(bytes: &[u8]) {
+    if let Ok(statement) = Statement::parse(bytes) {
+        assert_eq!(statement.to_payload(), bytes);
+    }
+    if let Ok(signed) = SignedStatement::verify(bytes) {
+        assert_eq!(signed.line(), bytes);
+    }
+    if let Ok(attestations) = Attestations::parse(bytes) {
+        assert_eq!(attestations.to_bytes(), bytes);
+    }
+    if let Ok(key) = PublicKey::parse(bytes) {
+        assert_eq!(PublicKey::from_bytes(key.as_bytes()), Ok(key));
+    }
+    let _ = PrivateKey::parse(bytes, &mut |_| Ok(None));
+    let _ = Passphrase::from_line(bytes);
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(policy) = TrustPolicy::parse(&text) {
+        assert_eq!(TrustPolicy::parse(&policy.to_toml()), Ok(policy));
+    }
+    if let Ok(time) = text.parse::<Timestamp>() {
+        assert_eq!(time.to_string(), text);
+    }
+    if let Ok(fingerprint) = text.parse::<Fingerprint>() {
+        assert_eq!(fingerprint.to_string().parse(), Ok(fingerprint));
+    }
+}
+
+/// What may happen to a text on its way.
+fn altered() -> impl Strategy<Value = Vec<u8>> {
+    let splice = (any::<Index>(), 0..8usize, prop::collection::vec(any::<u8>(), 0..8));
+    (any::<Index>(), prop::collection::vec(splice, 1..4)).prop_map(|(which, splices)| {
+        let mut text = which.get(&TEXTS[..]).clone();
+        for (at, removed, inserted) in splices {
+            let at = at.index(text.len() + 1);
+            let end = (at + removed).min(text.len());
+            text.splice(at..end, inserted);
+        }
+        text
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn arbitrary_bytes(bytes in prop::collection::vec(any::<u8>(), 0..512)) {
+        feed(&bytes);
+    }
+
+    #[test]
+    fn arbitrary_text(text in "\\PC{0,200}") {
+        feed(text.as_bytes());
+    }
+
+    #[test]
+    fn altered_texts(text in altered()) {
+        feed(&text);
+    }
+
+    /// Any DER inside each armour.
+    #[test]
+    fn armoured_bytes(bytes in prop::collection::vec(any::<u8>(), 0..300), which in 0..4usize) {
+        use base64::Engine as _;
+        let label = ["PUBLIC KEY", "PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "OPENSSH PRIVATE KEY"][which];
+        let body = base64::engine::general_purpose::STANDARD.encode(bytes);
+        feed(format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n").as_bytes());
+    }
+
+    /// A signed line with one byte replaced is never accepted.
+    #[test]
+    fn one_byte_replaced(at in any::<Index>(), byte in any::<u8>()) {
+        let mut line = LINE.clone();
+        let at = at.index(line.len());
+        let same = line[at] == byte;
+        line[at] = byte;
+        prop_assert_eq!(SignedStatement::verify(&line).is_ok(), same);
+    }
+}
+
+#[test]
+fn deep_nesting_is_no_matter() {
+    for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("[{\"a\":", "}]")] {
+        let text = format!("{}{}", open.repeat(10_000), close.repeat(10_000));
+        feed(text.as_bytes());
+        feed(format!("format = 1\nkey = {text}").as_bytes());
+        feed(format!("{{\"_type\":{text}}}").as_bytes());
+    }
+    feed(format!("format = 1\n{} = 1", vec!["a"; 20_000].join(".")).as_bytes());
+    feed(format!("format = 1\nkey = {}", "{a=".repeat(20_000)).as_bytes());
+}
