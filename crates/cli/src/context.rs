@@ -28,7 +28,12 @@ impl Context {
 
     /// The same with another home, for a rehearsal.
     pub(crate) fn with_home(&self, home: &Path) -> Self {
-        Self { json: self.json, progress: self.progress, cancel: Arc::clone(&self.cancel), home: Some(home.into()) }
+        Self {
+            json: self.json,
+            progress: self.progress,
+            cancel: Arc::clone(&self.cancel),
+            home: Some(home.into()),
+        }
     }
 
     /// A meter for some work.
@@ -43,10 +48,13 @@ impl Context {
 
     /// The time by this machine's clock, to the second.
     pub(crate) fn now(&self) -> Result<Timestamp, Failure> {
-        u64::try_from(chrono::Utc::now().timestamp()).ok().and_then(Timestamp::from_unix_seconds).ok_or_else(|| {
-            let problem = Problem::new("clock", "the clock of this machine shows a year before 1970 or after 9999");
-            Failure::failed(problem.hint("set the clock"))
-        })
+        u64::try_from(chrono::Utc::now().timestamp()).ok().and_then(Timestamp::from_unix_seconds).ok_or_else(
+            || {
+                let problem =
+                    Problem::new("clock", "the clock of this machine shows a year before 1970 or after 9999");
+                Failure::failed(problem.hint("set the clock"))
+            },
+        )
     }
 
     /// Where `trust.toml` is, or would be.

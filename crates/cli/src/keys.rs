@@ -4,7 +4,9 @@ use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
 use consign_metadata::Problem;
-use consign_signing::{Passphrase, PassphraseAnswer, PassphraseRequest, PrivateKey, PublicKey, read_private_key_file};
+use consign_signing::{
+    Passphrase, PassphraseAnswer, PassphraseRequest, PrivateKey, PublicKey, read_private_key_file,
+};
 
 use crate::context::unreadable;
 use crate::exit::Exit;
@@ -54,7 +56,7 @@ pub(crate) fn prompt_new() -> Result<Option<Passphrase>, Failure> {
     let failed = |error: std::io::Error| Failure::usage(Problem::new("passphrase", error.to_string()));
     let Some(first) = prompt("Passphrase for the new key: ").map_err(failed)? else { return Ok(None) };
     let second = prompt("The same again: ").map_err(failed)?;
-    if second.is_some_and(|second| second.as_bytes() == first.as_bytes()) {
+    if second.is_some_and(|second| second.is_same(&first)) {
         return Ok(Some(first));
     }
     Err(Failure::usage(Problem::new("passphrase", "the two passphrases differ").hint("begin again")))
@@ -70,13 +72,16 @@ pub(crate) fn load_private(path: &Path, passphrase: &PassphraseArgs) -> Result<P
         if let Some(passphrase) = given.take() {
             return Ok(Some(passphrase));
         }
-        let key = request.claimed.map_or_else(|| path.display().to_string(), |fingerprint| fingerprint.to_string());
+        let key =
+            request.claimed.map_or_else(|| path.display().to_string(), |fingerprint| fingerprint.to_string());
         Ok(prompt(&format!("Passphrase for {key}: "))?)
     };
     PrivateKey::parse(&text, &mut ask).map_err(|error| {
         let mut problem = error.problem();
         if problem.code == "passphrase-needed" {
-            problem.hint = Some("give it with `--passphrase-file FILE` or `--passphrase-fd N`, or run on a terminal".into());
+            problem.hint = Some(
+                "give it with `--passphrase-file FILE` or `--passphrase-fd N`, or run on a terminal".into(),
+            );
         }
         at(problem)
     })

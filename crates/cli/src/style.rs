@@ -54,7 +54,10 @@ mod tests {
 
     #[test]
     fn sizes_and_counts_read_well() {
-        assert_eq!([0, 999, 1000, 1_500_000, 999_960_000].map(size), ["0 B", "999 B", "1.0 kB", "1.5 MB", "1.0 GB"]);
+        assert_eq!(
+            [0, 999, 1000, 1_500_000, 999_960_000].map(size),
+            ["0 B", "999 B", "1.0 kB", "1.5 MB", "1.0 GB"]
+        );
         assert_eq!(count(1, "file", "files"), "1 file");
         assert_eq!(count(1_234_567, "file", "files"), "1,234,567 files");
         assert_eq!(shell_word("a b's"), r"'a b'\''s'");

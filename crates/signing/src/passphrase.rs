@@ -54,6 +54,11 @@ impl Passphrase {
         Self::new(Zeroizing::new(line.to_vec()))
     }
 
+    /// Whether it is the same as another, as when a new one is typed twice.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }

@@ -1,0 +1,75 @@
+//! `consign id`: the card of a key, for reading aloud.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::keys::load_public;
+use crate::outcome::{Failure, Outcome, Report, json_by_serde};
+
+/// Print the card of a public key, fit for reading aloud
+#[derive(clap::Args)]
+pub(crate) struct Id {
+    /// The public key: a file (PEM or OpenSSH), or an OpenSSH line
+    #[arg(long, value_name = "PUB")]
+    key: String,
+}
+
+#[derive(Serialize)]
+struct Card {
+    fingerprint: String,
+    groups: String,
+    openssh: String,
+    keyid: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    organization: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    roles: Vec<String>,
+}
+
+impl Report for Card {
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        match &self.name {
+            Some(name) => writeln!(out, "trusted as    {name} ({})", self.roles.join(", "))?,
+            None => writeln!(out, "trusted as    (not in your trust.toml)")?,
+        }
+        for (label, value) in [("owner", &self.owner), ("organization", &self.organization)] {
+            if let Some(value) = value {
+                writeln!(out, "{label:13} {value}")?;
+            }
+        }
+        writeln!(out, "fingerprint   {}", self.fingerprint)?;
+        writeln!(out, "OpenSSH       {}", self.openssh)?;
+        writeln!(
+            out,
+            "\nTo compare by telephone, read these groups aloud; they are the same fingerprint:\n"
+        )?;
+        self.groups.lines().try_for_each(|line| writeln!(out, "    {line}"))
+    }
+
+    json_by_serde!();
+}
+
+impl Id {
+    pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
+        let key = load_public(&self.key)?;
+        let policy = context.trust_policy(None)?;
+        let listed = policy.as_ref().and_then(|policy| policy.find(&key));
+        let text = |line: &Option<consign_metadata::Line>| line.as_ref().map(ToString::to_string);
+        Ok(Outcome::done(Card {
+            fingerprint: key.fingerprint().to_string(),
+            groups: key.fingerprint().groups(),
+            openssh: key.to_openssh(None),
+            keyid: key.keyid(),
+            name: listed.map(|key| key.name.to_string()),
+            owner: listed.and_then(|key| text(&key.owner)),
+            organization: listed.and_then(|key| text(&key.organization)),
+            roles: listed.map(|key| key.roles.iter().map(ToString::to_string).collect()).unwrap_or_default(),
+        }))
+    }
+}
