@@ -4,12 +4,14 @@
 //! types hold what their documentation promises; text that does not fit is refused, never mended.
 
 mod canonical;
+mod card;
 mod classification;
 mod decimal;
 
 mod decode;
 mod descriptor;
 mod digest;
+mod draft;
 mod entry_path;
 pub mod limits;
 
@@ -21,6 +23,7 @@ mod unicode;
 mod uri;
 
 pub use canonical::{CanonicalError, to_canonical_vec, write_canonical};
+pub use card::{CARD_BYTES_MAX, CARD_SECTION_MAX, Card, CardMeasurement, CardSection};
 pub use classification::Scheme;
 pub use decimal::{DECIMAL_MAX, Decimal};
 pub use descriptor::{
@@ -29,6 +32,7 @@ pub use descriptor::{
     ParameterText, Pipeline, Provenance, Source, Training, Transformation, descriptor_schema,
 };
 pub use digest::{BundleId, DigestError, Sha256Digest, to_hex};
+pub use draft::{Draft, DraftContact, ProposedExclude};
 pub use entry_path::{EntryKind, EntryPath, NameFault, NameProfile, NameRule, NameSet};
 pub use problem::{Problem, did_you_mean};
 pub use text::{

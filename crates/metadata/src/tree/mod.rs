@@ -91,7 +91,6 @@ impl Node {
     }
 
     /// The value of `key`, if this is a map that has it; the first, if it stands twice.
-    #[allow(dead_code)]
     pub(crate) fn get(&self, key: &str) -> Option<&Node> {
         match &self.value {
             Value::Map(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| &entry.node),
@@ -100,7 +99,6 @@ impl Node {
     }
 
     /// The elements of a list, a scalar as a list of one, anything else as an empty list.
-    #[allow(dead_code)]
     pub(crate) fn items(&self) -> &[Node] {
         match &self.value {
             Value::List(items) => items,

@@ -33,7 +33,7 @@ fn invalid(line: usize, info: &str) -> Problem {
 }
 
 fn unsupported(span: Span, what: &str, hint: &str) -> Problem {
-    let message = format!("{what} are not supported in descriptors");
+    let message = format!("{what} are not supported");
     Problem::new("unsupported-yaml", message).line(span.start.line()).hint(hint)
 }
 
@@ -237,12 +237,12 @@ mod tests {
     #[test]
     fn the_traps_of_yaml_are_refused_with_their_line() {
         for (text, line, message) in [
-            ("a: &x 1\nb: 2\n", 1, "anchors (`&name`) are not supported in descriptors"),
+            ("a: &x 1\nb: 2\n", 1, "anchors (`&name`) are not supported"),
             ("a: 1\nb: *a\n", 2, "is not valid YAML: while parsing node, found unknown anchor"),
-            ("a: 1\nb: !!str 2\n", 2, "explicit tags (`!name`) are not supported in descriptors"),
-            ("a: 1\n<<: {b: 1}\n", 2, "merge keys (`<<`) are not supported in descriptors"),
-            ("a: 1\n---\nb: 2\n", 2, "several documents in one file are not supported in descriptors"),
-            ("a: 1\n? [b]\n: 2\n", 2, "keys that are lists or maps are not supported in descriptors"),
+            ("a: 1\nb: !!str 2\n", 2, "explicit tags (`!name`) are not supported"),
+            ("a: 1\n<<: {b: 1}\n", 2, "merge keys (`<<`) are not supported"),
+            ("a: 1\n---\nb: 2\n", 2, "several documents in one file are not supported"),
+            ("a: 1\n? [b]\n: 2\n", 2, "keys that are lists or maps are not supported"),
             ("a: 1\n: 2\n", 2, "a key is missing or null"),
         ] {
             let problem = parse(text).expect_err(text);
