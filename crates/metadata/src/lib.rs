@@ -13,6 +13,7 @@ mod descriptor;
 mod digest;
 mod draft;
 mod entry_path;
+mod format;
 pub mod limits;
 
 mod problem;
@@ -34,6 +35,7 @@ pub use descriptor::{
 pub use digest::{BundleId, DigestError, Sha256Digest, to_hex};
 pub use draft::{Draft, DraftContact, ProposedExclude};
 pub use entry_path::{EntryKind, EntryPath, NameFault, NameProfile, NameRule, NameSet};
+pub use format::{FileFormat, SNIFF_BYTES, sniff};
 pub use problem::{Problem, did_you_mean};
 pub use text::{
     BundleName, BundleVersion, Classification, Email, LINE_MAX, Line, PARAGRAPH_MAX, Paragraph, Role,
