@@ -3,6 +3,8 @@
 //! The name decides nothing but between kinds of plain text, so that a pickle called `notes.txt` is a pickle. The
 //! answer describes; it is no promise that the rest of the file fits.
 
+mod pickle;
+
 use std::fmt;
 
 /// How many bytes from the beginning [`sniff`] looks at, at most.
@@ -186,6 +188,10 @@ pub fn sniff(head: &[u8], size: u64, name: &str) -> FileFormat {
     if size == 0 || head.is_empty() {
         return FileFormat::Empty;
     }
+    // What runs code goes before what it may be dressed up as: `GIF89a` begins a valid pickle, too.
+    if pickle::calls(head) {
+        return FileFormat::Pickle;
+    }
     if let Some(format) = by_magic(head) {
         return format;
     }
@@ -249,7 +255,7 @@ fn by_magic(head: &[u8]) -> Option<FileFormat> {
 type Test = fn(&[u8], u64) -> bool;
 
 /// Formats that need more than a glance, the surer ones first.
-const BINARY: [(Test, FileFormat); 15] = [
+const BINARY: [(Test, FileFormat); 14] = [
     (is_safetensors, FileFormat::Safetensors),
     (is_torch_zip, FileFormat::TorchZip),
     (is_npz, FileFormat::Npz),
@@ -262,7 +268,6 @@ const BINARY: [(Test, FileFormat); 15] = [
     (is_bzip2, FileFormat::Bzip2),
     (is_torch_legacy, FileFormat::TorchLegacy),
     (is_pickle, FileFormat::Pickle),
-    (is_old_pickle, FileFormat::Pickle),
     (is_mp3, FileFormat::Mp3),
     (is_onnx, FileFormat::Onnx),
 ];
@@ -310,7 +315,7 @@ fn is_torch_zip(head: &[u8], _: u64) -> bool {
     let pickle = |name: &&[u8]| *name == b"data.pkl" || name.ends_with(b"/data.pkl");
     // TorchScript writes its tensors first, under the same top folder as everywhere.
     let folder = |name: &&[u8]| name.starts_with(b"archive/");
-    names.iter().any(pickle) || names.first().is_some_and(|name| folder(&name))
+    names.iter().any(pickle) || names.first().is_some_and(folder)
 }
 
 fn is_npz(head: &[u8], _: u64) -> bool {
@@ -374,54 +379,8 @@ fn is_torch_legacy(head: &[u8], _: u64) -> bool {
     head.starts_with(b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.")
 }
 
-/// Protocols 2 to 5 begin with their number; what follows must be an opcode that can stand first.
 fn is_pickle(head: &[u8], _: u64) -> bool {
-    match *head {
-        // FRAME, whose eight bytes of length have no use for the upper ones.
-        [0x80, 4 | 5, 0x95, _, _, _, _, _, 0, 0, 0, ..] => true,
-        [0x80, 2..=5, first, ..] => begins_pickle(first),
-        _ => false,
-    }
-}
-
-/// Opcodes that push something onto an empty stack (Python's `pickletools.py`).
-fn begins_pickle(opcode: u8) -> bool {
-    b"(]})KMJILFGSTUVXBCcN".contains(&opcode) || matches!(opcode, 0x80..=0x8f | 0x95 | 0x96)
-}
-
-/// Protocols 0 and 1 have no mark of their own. What makes them dangerous is that they call something: a global
-/// (`c` module newline name newline) at the beginning, or behind opcodes that open a container, and later a call.
-fn is_old_pickle(head: &[u8], size: u64) -> bool {
-    let opened = head.iter().take_while(|b| b"(]}lqd".contains(b)).count();
-    let rest = &head[opened..];
-    let whole = size <= u64::try_from(head.len()).unwrap_or(u64::MAX);
-    let ends = !whole || head.trim_ascii_end().ends_with(b".");
-    let identifier = |line: &[u8]| {
-        !line.is_empty()
-            && line.len() <= 256
-            && !line[0].is_ascii_digit()
-            && line.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.'))
-    };
-    let global = || {
-        let lines = rest.strip_prefix(b"c").or_else(|| rest.strip_prefix(b"i"))?;
-        let mut lines = lines.splitn(3, |&b| b == b'\n');
-        let (module, name, after) = (lines.next()?, lines.next()?, lines.next()?);
-        // Then a mark, a memo, an empty tuple, or a call.
-        let goes_on = matches!(
-            after.first(),
-            Some(b'(' | b'p' | b'q' | b')' | b'R' | b'.' | b']' | b'}' | b'S' | b'V')
-        );
-        (identifier(module) && identifier(name) && goes_on).then_some(())
-    };
-    // `(dp0\n`, `(lp0\n`: a dict or a list, as protocol 0 begins.
-    let memo = || {
-        let after = head.strip_prefix(b"(dp").or_else(|| head.strip_prefix(b"(lp"))?;
-        let digits = after.iter().take_while(|b| b.is_ascii_digit()).count();
-        (digits > 0 && after.get(digits) == Some(&b'\n')).then_some(())
-    };
-    // `}q\0`, `]q\0`: the same in protocol 1.
-    let short_memo = || (matches!(*head, [b'}' | b']', b'q', 0, ..])).then_some(());
-    ends && (global().is_some() || memo().is_some() || short_memo().is_some())
+    pickle::is_pickle(head)
 }
 
 /// ONNX has no magic number: a protocol buffer whose first fields are those of a ModelProto (`onnx.proto`), in
@@ -452,11 +411,13 @@ fn is_onnx(head: &[u8], size: u64) -> bool {
                 rest = text.1;
                 texts += 1;
             }
-            // The graph fills the file, and begins with its nodes or its name.
-            (7 | 8, 2) => {
-                let fits = value > 0 && value < size && matches!(rest.first(), Some(0x0a | 0x10 | 0x12));
-                return fits && (texts > 0 || value > size / 2);
+            // The graph fills the file, and begins with a node, its name, a tensor or an input.
+            (7, 2) => {
+                let begins = matches!(rest.first(), Some(0x0a | 0x12 | 0x2a | 0x5a));
+                return begins && value < size && (texts > 0 || value > size / 2);
             }
+            // An operator set: its domain or its version.
+            (8, 2) => return texts > 0 && value < size && matches!(rest.first(), Some(0x0a | 0x10)),
             _ => return false,
         }
     }

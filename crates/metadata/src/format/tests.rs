@@ -55,7 +55,7 @@ fn tar(magic: &[u8]) -> Vec<u8> {
 #[test]
 fn each_format_is_recognised_under_any_name() {
     // An ONNX model: version 8, producer `pytorch`, then a graph of 40 bytes.
-    let onnx = [b"\x08\x08\x12\x07pytorch\x1a\x052.1.0:\x28\x0a\x10".as_slice(), &[7; 38]].concat();
+    let onnx = [b"\x08\x08\x12\x07pytorch\x1a\x052.1.0:\x28\x0a\x26".as_slice(), &[7; 38]].concat();
     // Two frames of MPEG-1 layer III, 128 kbit/s, 44.1 kHz: 417 bytes each.
     let frame = padded(b"\xff\xfb\x90\x00", 417);
     let mp3 = [frame.clone(), frame].concat();
@@ -180,6 +180,9 @@ fn lies_are_seen_through() {
         (b"{\"a\": 1}", "table.csv", FileFormat::Json),
         (b"a,b\n1,2\n", "model.safetensors", FileFormat::Csv),
         (b"\x7fELF\x02\x01\x01\0", "weights.bin", FileFormat::Elf),
+        (b"cposix\nsystem\n(S'id'\ntR. label, value\n1, 2\n", "table.csv", FileFormat::Pickle),
+        (b"GIF89a\0\0\0cos\nsystem\n(S'id'\ntR.", "cat.gif", FileFormat::Pickle),
+        (b"GGUF\x03\0\0\0\x01cos\nsystem\n(S'id'\ntR.", "model.gguf", FileFormat::Pickle),
         // A header longer than the file is no safetensors.
         (b"\xff\0\0\0\0\0\0\0{\"a\":{}}", "model.safetensors", FileFormat::Binary),
         // Text that begins like an opcode.
