@@ -74,31 +74,36 @@ pub(crate) struct Decoder<'s> {
     /// The levels that a classification may name.
     pub(crate) scheme: &'s Scheme,
     problems: Vec<Problem>,
-    uncounted: usize,
+    unshown: usize,
 }
 
 impl<'s> Decoder<'s> {
     /// A decoder that has found nothing yet.
     pub(crate) fn new(scheme: &'s Scheme) -> Self {
-        Self { scheme, problems: Vec::new(), uncounted: 0 }
+        Self { scheme, problems: Vec::new(), unshown: 0 }
     }
 
     /// All problems, in the order of the file; those without a line first.
     pub(crate) fn into_problems(mut self) -> Vec<Problem> {
         self.problems.sort_by_key(|problem| problem.line);
-        if self.uncounted > 0 {
-            let message = format!("{} more problems are not shown", self.uncounted);
+        if self.unshown > 0 {
+            let message = format!("{} more problems are not shown", self.unshown);
             self.problems.push(Problem::new("more-problems", message));
         }
         self.problems
     }
 
+    /// Whether problems are only counted by now, so that words about them are wasted.
+    fn is_full(&self) -> bool {
+        self.problems.len() >= PROBLEMS_MAX
+    }
+
     /// Notes a problem.
     pub(crate) fn push(&mut self, problem: Problem) {
-        if self.problems.len() < PROBLEMS_MAX {
-            self.problems.push(problem);
+        if self.is_full() {
+            self.unshown += 1;
         } else {
-            self.uncounted += 1;
+            self.problems.push(problem);
         }
     }
 
@@ -223,6 +228,10 @@ impl<'s> Decoder<'s> {
                 unique.push(entry);
                 continue;
             };
+            if self.is_full() {
+                self.unshown += 1;
+                continue;
+            }
             let message = match first.line {
                 Some(line) => format!("stands twice, first on line {line}"),
                 None => "stands twice".to_owned(),
@@ -296,6 +305,10 @@ impl<'n, 'p> Fields<'n, 'p> {
         let mut clean = self.clean;
         for entry in self.order.iter().filter(|entry| !self.known.contains(&entry.key.as_str())) {
             clean = false;
+            if decoder.is_full() {
+                decoder.unshown += 1;
+                continue;
+            }
             let hint = did_you_mean_field(&entry.key, &self.known);
             let at = Path::Field(self.path, &entry.key).to_string();
             let problem = Problem::new("unknown-field", "is not a field of a descriptor").at(at);

@@ -4,16 +4,17 @@
 //! types hold what their documentation promises; text that does not fit is refused, never mended.
 
 mod canonical;
+mod card;
 mod classification;
 mod decimal;
-
 mod decode;
 mod descriptor;
 mod digest;
+mod draft;
 mod entry_path;
+mod format;
 pub mod limits;
 mod manifest;
-
 mod problem;
 mod text;
 mod time;
@@ -22,6 +23,7 @@ mod unicode;
 mod uri;
 
 pub use canonical::{CanonicalError, to_canonical_vec, write_canonical};
+pub use card::{CARD_BYTES_MAX, CARD_SECTION_MAX, Card, CardMeasurement, CardSection};
 pub use classification::Scheme;
 pub use decimal::{DECIMAL_MAX, Decimal};
 pub use descriptor::{
@@ -30,7 +32,9 @@ pub use descriptor::{
     ParameterText, Pipeline, Provenance, Source, Training, Transformation, descriptor_schema,
 };
 pub use digest::{BundleId, DigestError, Sha256Digest, to_hex};
+pub use draft::{Draft, DraftContact, ProposedExclude};
 pub use entry_path::{EntryKind, EntryPath, NameFault, NameProfile, NameRule, NameSet};
+pub use format::{FileFormat, SNIFF_BYTES, sniff};
 pub use manifest::{
     DescriptorSection, FORMAT, FileEntry, FileMode, Manifest, ManifestEntry, ManifestError, ManifestParts,
     manifest_schema,

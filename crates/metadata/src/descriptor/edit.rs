@@ -64,7 +64,7 @@ impl Edit {
             };
         }
         let scalar = Scalar { text: self.value.clone(), kind: ScalarKind::Override };
-        *node = Node { line: None, column: None, value: Value::Scalar(scalar) };
+        *node = Node { line: None, value: Value::Scalar(scalar) };
     }
 }
 
@@ -103,7 +103,7 @@ fn step<'n>(node: &'n mut Node, part: &str) -> Result<&'n mut Node, String> {
 /// A node that becomes whatever the rest of the path needs.
 fn empty() -> Node {
     let scalar = Scalar { text: String::new(), kind: ScalarKind::Null };
-    Node { line: None, column: None, value: Value::Scalar(scalar) }
+    Node { line: None, value: Value::Scalar(scalar) }
 }
 
 impl FromStr for Edit {

@@ -38,34 +38,32 @@ pub(crate) fn parse(text: &str) -> Result<Node, Problem> {
     }
 }
 
-fn node(value: ast::Value<'_>, lines: &Lines<'_>, depth: usize) -> Result<Node, Problem> {
-    let (line, column) = lines.place(value.range().start);
+fn node(value: ast::Value<'_>, lines: &Lines, depth: usize) -> Result<Node, Problem> {
+    let line = lines.line(value.range().start);
     let container = matches!(value, ast::Value::Object(_) | ast::Value::Array(_));
     if container && depth > JSON_DEPTH_MAX {
         return Err(too_deep(line));
     }
     Ok(match value {
-        ast::Value::StringLit(text) => Node::scalar(line, column, ScalarKind::Text, text.value),
+        ast::Value::StringLit(text) => Node::scalar(line, ScalarKind::Text, text.value),
         ast::Value::NumberLit(number) => {
             let whole = !number.value.contains(['.', 'e', 'E']);
             let kind = if whole { ScalarKind::Integer } else { ScalarKind::Float };
-            Node::scalar(line, column, kind, number.value)
+            Node::scalar(line, kind, number.value)
         }
-        ast::Value::BooleanLit(truth) => {
-            Node::scalar(line, column, ScalarKind::Bool, truth.value.to_string())
-        }
-        ast::Value::NullKeyword(_) => Node::scalar(line, column, ScalarKind::Null, "null"),
+        ast::Value::BooleanLit(truth) => Node::scalar(line, ScalarKind::Bool, truth.value.to_string()),
+        ast::Value::NullKeyword(_) => Node::scalar(line, ScalarKind::Null, "null"),
         ast::Value::Array(array) => {
             let items = array.elements.into_iter().map(|item| node(item, lines, depth + 1));
-            Node::new(line, column, Value::List(items.collect::<Result<_, _>>()?))
+            Node::new(line, Value::List(items.collect::<Result<_, _>>()?))
         }
         ast::Value::Object(object) => {
             let entries = object.properties.into_iter().map(|property| {
-                let line = lines.place(property.name.range().start).0;
+                let line = lines.line(property.name.range().start);
                 let key = property.name.into_string();
                 Ok(Entry { key, line: Some(line), node: node(property.value, lines, depth + 1)? })
             });
-            Node::new(line, column, Value::Map(entries.collect::<Result<_, Problem>>()?))
+            Node::new(line, Value::Map(entries.collect::<Result<_, Problem>>()?))
         }
     })
 }

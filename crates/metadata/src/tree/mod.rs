@@ -15,8 +15,6 @@ use crate::problem::Problem;
 pub(crate) struct Node {
     /// Line, counted from 1; `None` for what did not come out of the file.
     pub(crate) line: Option<usize>,
-    /// Column in characters, counted from 1; `None` as above.
-    pub(crate) column: Option<usize>,
     /// The value.
     pub(crate) value: Value,
 }
@@ -71,18 +69,18 @@ pub(crate) enum ScalarKind {
 
 impl Node {
     /// A node with a place in the file.
-    pub(crate) fn new(line: usize, column: usize, value: Value) -> Self {
-        Self { line: Some(line), column: Some(column), value }
+    pub(crate) fn new(line: usize, value: Value) -> Self {
+        Self { line: Some(line), value }
     }
 
     /// A scalar with a place in the file.
-    pub(crate) fn scalar(line: usize, column: usize, kind: ScalarKind, text: impl Into<String>) -> Self {
-        Self::new(line, column, Value::Scalar(Scalar { text: text.into(), kind }))
+    pub(crate) fn scalar(line: usize, kind: ScalarKind, text: impl Into<String>) -> Self {
+        Self::new(line, Value::Scalar(Scalar { text: text.into(), kind }))
     }
 
     /// An empty map without a place.
     pub(crate) fn empty_map() -> Self {
-        Self { line: None, column: None, value: Value::Map(Vec::new()) }
+        Self { line: None, value: Value::Map(Vec::new()) }
     }
 
     /// Whether the node is `null` or empty.
@@ -91,7 +89,6 @@ impl Node {
     }
 
     /// The value of `key`, if this is a map that has it; the first, if it stands twice.
-    #[allow(dead_code)]
     pub(crate) fn get(&self, key: &str) -> Option<&Node> {
         match &self.value {
             Value::Map(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| &entry.node),
@@ -100,7 +97,6 @@ impl Node {
     }
 
     /// The elements of a list, a scalar as a list of one, anything else as an empty list.
-    #[allow(dead_code)]
     pub(crate) fn items(&self) -> &[Node] {
         match &self.value {
             Value::List(items) => items,
@@ -118,25 +114,18 @@ impl Node {
     }
 }
 
-/// Where the lines of a text begin, to turn byte offsets into places.
-pub(crate) struct Lines<'a> {
-    text: &'a str,
-    starts: Vec<usize>,
-}
+/// Where the lines of a text begin, to turn byte offsets into lines.
+pub(crate) struct Lines(Vec<usize>);
 
-impl<'a> Lines<'a> {
+impl Lines {
     /// Finds the lines of `text`.
-    pub(crate) fn of(text: &'a str) -> Self {
-        let starts = [0].into_iter().chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Self { text, starts }
+    pub(crate) fn of(text: &str) -> Self {
+        Self([0].into_iter().chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect())
     }
 
-    /// Line and column, both from 1, of the byte at `offset`.
-    pub(crate) fn place(&self, offset: usize) -> (usize, usize) {
-        let line = self.starts.partition_point(|&start| start <= offset);
-        let start = self.starts.get(line - 1).copied().unwrap_or(0);
-        let column = self.text.get(start..offset).map_or(1, |before| before.chars().count() + 1);
-        (line, column)
+    /// The line, counted from 1, of the byte at `offset`.
+    pub(crate) fn line(&self, offset: usize) -> usize {
+        self.0.partition_point(|&start| start <= offset)
     }
 }
 
@@ -155,13 +144,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn offsets_become_lines_and_columns() {
+    fn offsets_become_lines() {
         let lines = Lines::of("ab\nçd\n");
-        assert_eq!(lines.place(0), (1, 1));
-        assert_eq!(lines.place(2), (1, 3));
-        assert_eq!(lines.place(3), (2, 1));
-        assert_eq!(lines.place(5), (2, 2));
-        assert_eq!(lines.place(7), (3, 1));
-        assert_eq!(lines.place(99), (3, 1));
+        let found = [0, 2, 3, 5, 7, 99].map(|offset| lines.line(offset));
+        assert_eq!(found, [1, 1, 2, 2, 3, 3]);
     }
 }

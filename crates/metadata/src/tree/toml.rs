@@ -13,17 +13,17 @@ pub(crate) fn parse(text: &str) -> Result<Node, Problem> {
     let text = text.replace("\r\n", "\n");
     let lines = Lines::of(&text);
     let table = DeTable::parse(&text).map_err(|error| {
-        let line = error.span().map_or(1, |span| lines.place(span.start).0);
+        let line = error.span().map_or(1, |span| lines.line(span.start));
         syntax(line, format!("is not valid TOML: {}", error.message().lines().next().unwrap_or_default()))
     })?;
     let root = map(table.into_inner(), &lines, 1)?;
-    Ok(Node::new(1, 1, root))
+    Ok(Node::new(1, root))
 }
 
-fn map(table: DeTable<'_>, lines: &Lines<'_>, depth: usize) -> Result<Value, Problem> {
+fn map(table: DeTable<'_>, lines: &Lines, depth: usize) -> Result<Value, Problem> {
     let mut entries = Vec::with_capacity(table.len());
     for (key, value) in table {
-        let line = lines.place(key.span().start).0;
+        let line = lines.line(key.span().start);
         entries.push(Entry {
             key: key.into_inner().into_owned(),
             line: Some(line),
@@ -35,9 +35,9 @@ fn map(table: DeTable<'_>, lines: &Lines<'_>, depth: usize) -> Result<Value, Pro
     Ok(Value::Map(entries))
 }
 
-fn node(value: Spanned<DeValue<'_>>, lines: &Lines<'_>, depth: usize) -> Result<Node, Problem> {
-    let (line, column) = lines.place(value.span().start);
-    let scalar = |kind, text: String| Ok(Node::scalar(line, column, kind, text));
+fn node(value: Spanned<DeValue<'_>>, lines: &Lines, depth: usize) -> Result<Node, Problem> {
+    let line = lines.line(value.span().start);
+    let scalar = |kind, text: String| Ok(Node::scalar(line, kind, text));
     match value.into_inner() {
         DeValue::String(text) => scalar(ScalarKind::Text, text.into_owned()),
         // `0x1F` stays as it was written; the underscores of `1_000` are gone.
@@ -48,9 +48,9 @@ fn node(value: Spanned<DeValue<'_>>, lines: &Lines<'_>, depth: usize) -> Result<
         DeValue::Array(_) | DeValue::Table(_) if depth >= JSON_DEPTH_MAX => Err(too_deep(line)),
         DeValue::Array(items) => {
             let items = items.into_iter().map(|item| node(item, lines, depth + 1));
-            Ok(Node::new(line, column, Value::List(items.collect::<Result<_, _>>()?)))
+            Ok(Node::new(line, Value::List(items.collect::<Result<_, _>>()?)))
         }
-        DeValue::Table(table) => Ok(Node::new(line, column, map(table, lines, depth + 1)?)),
+        DeValue::Table(table) => Ok(Node::new(line, map(table, lines, depth + 1)?)),
     }
 }
 

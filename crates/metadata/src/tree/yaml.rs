@@ -17,7 +17,7 @@ pub(crate) fn parse(text: &str) -> Result<Node, Problem> {
         let (event, span) = next.map_err(|error| invalid(error.marker().line(), error.info()))?;
         builder.take(event, span)?;
     }
-    Ok(builder.root.unwrap_or_else(|| Node::scalar(1, 1, ScalarKind::Null, "")))
+    Ok(builder.root.unwrap_or_else(|| Node::scalar(1, ScalarKind::Null, "")))
 }
 
 /// The parser's message, and the way out of the commonest mistakes.
@@ -33,7 +33,7 @@ fn invalid(line: usize, info: &str) -> Problem {
 }
 
 fn unsupported(span: Span, what: &str, hint: &str) -> Problem {
-    let message = format!("{what} are not supported in descriptors");
+    let message = format!("{what} are not supported");
     Problem::new("unsupported-yaml", message).line(span.start.line()).hint(hint)
 }
 
@@ -48,7 +48,6 @@ struct Builder {
 /// A container whose end has not come yet.
 struct Open {
     line: usize,
-    column: usize,
     kind: OpenKind,
 }
 
@@ -60,7 +59,7 @@ enum OpenKind {
 
 impl Builder {
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Problem> {
-        let (line, column) = (span.start.line(), span.start.col() + 1);
+        let line = span.start.line();
         match event {
             Event::DocumentStart(_) => {
                 self.documents += 1;
@@ -79,7 +78,7 @@ impl Builder {
                     return self.key(text, style, span);
                 }
                 let kind = if style == ScalarStyle::Plain { resolve(&text) } else { ScalarKind::Text };
-                self.finish(Node::new(line, column, Value::Scalar(Scalar { text, kind })));
+                self.finish(Node::new(line, Value::Scalar(Scalar { text, kind })));
             }
             Event::SequenceStart(anchor, tag) => {
                 check_properties(anchor, tag.is_some(), span)?;
@@ -90,12 +89,12 @@ impl Builder {
                 self.open(OpenKind::Map(Vec::new(), None), span)?;
             }
             Event::SequenceEnd | Event::MappingEnd => {
-                if let Some(Open { line, column, kind }) = self.stack.pop() {
+                if let Some(Open { line, kind }) = self.stack.pop() {
                     let value = match kind {
                         OpenKind::List(items) => Value::List(items),
                         OpenKind::Map(entries, _) => Value::Map(entries),
                     };
-                    self.finish(Node::new(line, column, value));
+                    self.finish(Node::new(line, value));
                 }
             }
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
@@ -129,7 +128,7 @@ impl Builder {
         if self.stack.len() >= JSON_DEPTH_MAX {
             return Err(too_deep(line));
         }
-        self.stack.push(Open { line, column: span.start.col() + 1, kind });
+        self.stack.push(Open { line, kind });
         Ok(())
     }
 
@@ -237,12 +236,12 @@ mod tests {
     #[test]
     fn the_traps_of_yaml_are_refused_with_their_line() {
         for (text, line, message) in [
-            ("a: &x 1\nb: 2\n", 1, "anchors (`&name`) are not supported in descriptors"),
+            ("a: &x 1\nb: 2\n", 1, "anchors (`&name`) are not supported"),
             ("a: 1\nb: *a\n", 2, "is not valid YAML: while parsing node, found unknown anchor"),
-            ("a: 1\nb: !!str 2\n", 2, "explicit tags (`!name`) are not supported in descriptors"),
-            ("a: 1\n<<: {b: 1}\n", 2, "merge keys (`<<`) are not supported in descriptors"),
-            ("a: 1\n---\nb: 2\n", 2, "several documents in one file are not supported in descriptors"),
-            ("a: 1\n? [b]\n: 2\n", 2, "keys that are lists or maps are not supported in descriptors"),
+            ("a: 1\nb: !!str 2\n", 2, "explicit tags (`!name`) are not supported"),
+            ("a: 1\n<<: {b: 1}\n", 2, "merge keys (`<<`) are not supported"),
+            ("a: 1\n---\nb: 2\n", 2, "several documents in one file are not supported"),
+            ("a: 1\n? [b]\n: 2\n", 2, "keys that are lists or maps are not supported"),
             ("a: 1\n: 2\n", 2, "a key is missing or null"),
         ] {
             let problem = parse(text).expect_err(text);
@@ -258,8 +257,7 @@ mod tests {
         let keys: Vec<_> = entries.iter().map(|entry| (entry.key.as_str(), entry.line)).collect();
         assert_eq!(keys, [("a", Some(2)), ("b", Some(3)), ("a", Some(6))]);
         assert_eq!(entries[2].node.text(), Some("two\nlines\n"));
-        let item = &entries[1].node.items()[1];
-        assert_eq!((item.line, item.column), (Some(5), Some(5)));
+        assert_eq!(entries[1].node.items()[1].line, Some(5));
     }
 
     #[test]
