@@ -1,11 +1,16 @@
 //! `consign`: packs models and datasets into immutable, signed, verifiable bundles.
 
+mod bundle_set;
+mod checked;
 mod commands;
 mod context;
+mod descriptor_file;
 mod exit;
 mod keys;
 mod meter;
 mod outcome;
+mod sign_statement;
+mod source_args;
 mod style;
 
 use std::process::ExitCode;

@@ -2,6 +2,8 @@
 
 mod id;
 mod keygen;
+mod pack;
+mod verify;
 
 use clap::{Parser, Subcommand};
 
@@ -35,6 +37,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     Keygen(keygen::Keygen),
     Id(id::Id),
+    Pack(pack::Pack),
+    Verify(verify::Verify),
 }
 
 impl Command {
@@ -43,6 +47,8 @@ impl Command {
         let (name, result): (_, Result<Outcome, Failure>) = match self {
             Self::Keygen(command) => ("keygen", command.run(context)),
             Self::Id(command) => ("id", command.run(context)),
+            Self::Pack(command) => ("pack", command.run(context)),
+            Self::Verify(command) => ("verify", command.run(context)),
         };
         (name, result.unwrap_or_else(Outcome::from))
     }
