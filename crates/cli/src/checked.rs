@@ -9,7 +9,7 @@ use consign_bundle::{
     Anchor, Archive, ArchiveError, ArchiveFacts, EncoderId, Expected, Scope, VerifiedArchive, verify,
 };
 use consign_metadata::Problem;
-use consign_signing::{ArchiveClaim, Claim, Content, Decision, Trust, TrustPolicy, evaluate};
+use consign_signing::{ArchiveClaim, Claim, Content};
 
 use crate::bundle_set::BundleSet;
 use crate::context::{Context, unreadable};
@@ -198,62 +198,4 @@ fn hint(code: &str) -> Option<String> {
         _ => "do not use it; whoever made it did not follow the format",
     };
     Some(hint.into())
-}
-
-/// Whose signatures count, as the command line has it.
-#[derive(clap::Args, Clone, Debug, Default)]
-pub(crate) struct TrustArgs {
-    /// A public key that must have signed; given several times, all of them
-    #[arg(long = "key", value_name = "PUB", help_heading = "Trust options")]
-    pub(crate) keys: Vec<String>,
-    /// How many distinct keys must have signed
-    #[arg(long, value_name = "N", help_heading = "Trust options")]
-    pub(crate) threshold: Option<std::num::NonZeroU32>,
-    /// The trust policy to use instead of the configured one
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "CONSIGN_TRUST",
-        conflicts_with = "keys",
-        help_heading = "Trust options"
-    )]
-    pub(crate) trust: Option<PathBuf>,
-}
-
-/// Whose signatures count.
-pub(crate) enum Trusted {
-    Keys(Vec<consign_signing::PublicKey>),
-    Policy(TrustPolicy),
-    /// Nobody: no key was named, and there is no policy.
-    Nobody,
-}
-
-impl TrustArgs {
-    pub(crate) fn load(&self, context: &Context) -> Result<Trusted, Failure> {
-        if !self.keys.is_empty() {
-            let keys: Vec<_> =
-                self.keys.iter().map(|key| crate::keys::load_public(key)).collect::<Result<_, _>>()?;
-            let distinct = keys.iter().collect::<std::collections::BTreeSet<_>>().len();
-            if self.threshold.is_some_and(|threshold| u64::from(threshold.get()) > distinct as u64) {
-                let message = format!(
-                    "`--threshold` asks for more signatures than the {distinct} keys that were named"
-                );
-                return Err(Failure::usage(Problem::new("threshold", message)));
-            }
-            return Ok(Trusted::Keys(keys));
-        }
-        Ok(context.trust_policy(self.trust.as_deref())?.map_or(Trusted::Nobody, Trusted::Policy))
-    }
-
-    /// Asks whether enough of the signatures on `claim` count.
-    pub(crate) fn decide(&self, trusted: &Trusted, set: &BundleSet, claim: &Claim) -> Decision {
-        let statements =
-            set.attestations.as_ref().map_or(&[][..], |(_, attestations)| attestations.statements());
-        let trust = match trusted {
-            Trusted::Keys(keys) => Trust::Keys { keys: keys.clone(), threshold: self.threshold },
-            Trusted::Policy(policy) => Trust::Policy { policy, threshold: self.threshold },
-            Trusted::Nobody => Trust::Keys { keys: Vec::new(), threshold: None },
-        };
-        evaluate(statements, claim, &trust)
-    }
 }

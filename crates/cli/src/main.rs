@@ -12,6 +12,7 @@ mod outcome;
 mod sign_statement;
 mod source_args;
 mod style;
+mod vouching;
 
 use std::process::ExitCode;
 use std::sync::Arc;

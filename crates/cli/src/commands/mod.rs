@@ -3,6 +3,9 @@
 mod id;
 mod keygen;
 mod pack;
+mod seal;
+mod sign;
+mod unpack;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -38,6 +41,9 @@ pub(crate) enum Command {
     Keygen(keygen::Keygen),
     Id(id::Id),
     Pack(pack::Pack),
+    Seal(seal::Seal),
+    Sign(sign::Sign),
+    Unpack(unpack::Unpack),
     Verify(verify::Verify),
 }
 
@@ -48,6 +54,9 @@ impl Command {
             Self::Keygen(command) => ("keygen", command.run(context)),
             Self::Id(command) => ("id", command.run(context)),
             Self::Pack(command) => ("pack", command.run(context)),
+            Self::Seal(command) => ("seal", command.run(context)),
+            Self::Sign(command) => ("sign", command.run(context)),
+            Self::Unpack(command) => ("unpack", command.run(context)),
             Self::Verify(command) => ("verify", command.run(context)),
         };
         (name, result.unwrap_or_else(Outcome::from))

@@ -10,11 +10,12 @@ use consign_signing::{Claim, Decision, Verdict};
 use serde::Serialize;
 
 use crate::bundle_set::{BundleSet, read_attestations, read_manifest};
-use crate::checked::{TrustArgs, Trusted, check, interrupted, sole_claim};
+use crate::checked::{check, interrupted, sole_claim};
 use crate::context::{Context, threads};
 use crate::exit::Exit;
 use crate::outcome::{Failure, Outcome, Report, json_by_serde};
 use crate::style::{self, count, size};
+use crate::vouching::{Trusted, Vouching, VouchingArgs};
 
 /// Check that bundles are intact and that someone you trust vouches for them
 ///
@@ -26,10 +27,7 @@ pub(crate) struct Verify {
     #[arg(value_name = "BUNDLE", required = true)]
     bundles: Vec<PathBuf>,
     #[command(flatten)]
-    trust: TrustArgs,
-    /// What was announced: NAME@VERSION or the bundle id
-    #[arg(long, value_name = "NAME@VERSION|ID")]
-    expect: Option<Expectation>,
+    vouching: VouchingArgs,
     /// Check every byte of the archive against its signature, but do not decode the content
     #[arg(long, conflicts_with_all = ["only", "manifest"])]
     quick: bool,
@@ -48,46 +46,6 @@ pub(crate) struct Verify {
     /// How many threads to use [default: as many as there are processors]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
-}
-
-/// What was announced.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Expectation {
-    Version { name: String, version: String },
-    Id(BundleId),
-}
-
-impl std::str::FromStr for Expectation {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text.starts_with("sha256:") {
-            return text
-                .parse()
-                .map(Self::Id)
-                .map_err(|error: consign_metadata::DigestError| error.to_string());
-        }
-        let (name, version) =
-            text.split_once('@').ok_or("it is neither NAME@VERSION nor a bundle id (`sha256:…`)")?;
-        Ok(Self::Version { name: name.to_owned(), version: version.to_owned() })
-    }
-}
-
-impl Expectation {
-    fn check(&self, claim: &Claim, at: &str) -> Option<Problem> {
-        let bundle = &claim.bundle;
-        let (announced, found) = match self {
-            Self::Id(id) => (id.to_string(), bundle.id.to_string()),
-            Self::Version { name, version } => {
-                (format!("{name}@{version}"), format!("{}@{}", bundle.name, bundle.version))
-            }
-        };
-        (announced != found).then(|| {
-            let message =
-                format!("is `{found}`, where `{}` was announced", consign_metadata::printable(&announced));
-            Problem::new("not-expected", message).at(at).hint("ask the sender which of the two was meant")
-        })
-    }
 }
 
 /// What was found of one bundle.
@@ -211,7 +169,7 @@ impl BundleReport {
 
 impl Verify {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
-        let trusted = self.trust.load(context)?;
+        let trusted = self.vouching.load(context)?;
         let mut bundles = Vec::new();
         let mut problems = Vec::new();
         let mut exit = Exit::Done;
@@ -266,15 +224,7 @@ impl Verify {
             Err(failure) => return Checked::failed(shown, claim, failure),
         };
         let Some(claim) = claim else { return Checked::unsigned(shown, &verified) };
-        let decision = self.trust.decide(trusted, set, claim);
-        let mut checked = self.judge(shown, claim, &decision, trusted);
-        // What counts is the signed name; a file that goes by another one is not what it seems.
-        if self.expect.is_none()
-            && shown != Path::new("-")
-            && let Some(problem) = misnamed(shown, claim)
-        {
-            checked.add(Exit::NotTrusted, problem);
-        }
+        let mut checked = self.judge(shown, set, claim, trusted);
         checked.report.archive =
             Some(ArchiveReport { size: verified.facts().size, sha256: verified.facts().sha256.to_string() });
         checked.count(verified.manifest());
@@ -333,7 +283,7 @@ impl Verify {
                         Failure::new(Exit::NotIntact, problem.at(manifest_path.display().to_string()));
                     return Ok(Checked::failed(directory, Some(claim), failure));
                 }
-                self.judge(directory, claim, &self.trust.decide(trusted, &set, claim), trusted)
+                self.judge(directory, &set, claim, trusted)
             }
         };
         checked.count(&manifest);
@@ -359,62 +309,11 @@ impl Verify {
     }
 
     /// Trust and expectation.
-    fn judge(&self, shown: &Path, claim: &Claim, decision: &Decision, trusted: &Trusted) -> Checked {
-        let mut checked = Checked {
-            exit: Exit::Done,
-            problems: Vec::new(),
-            report: report(shown, Some(claim), Some(decision)),
-        };
-        if let Some(expectation) = &self.expect
-            && let Some(problem) = expectation.check(claim, &shown.display().to_string())
-        {
-            checked.add(Exit::NotTrusted, problem);
-        }
-        if decision.trusted().is_none() {
-            checked.add(Exit::NotTrusted, untrusted(decision, trusted, shown));
-        }
-        checked
+    fn judge(&self, shown: &Path, set: &BundleSet, claim: &Claim, trusted: &Trusted) -> Checked {
+        let Vouching { decision, problems } = self.vouching.judge(trusted, set, claim, shown);
+        let exit = if problems.is_empty() { Exit::Done } else { Exit::NotTrusted };
+        Checked { exit, problems, report: report(shown, Some(claim), Some(&decision)) }
     }
-}
-
-/// What is missing for trust, and the command that would establish it.
-fn untrusted(decision: &Decision, trusted: &Trusted, shown: &Path) -> Problem {
-    let message = match trusted {
-        Trusted::Nobody => "no key was named, and there is no trust policy".to_owned(),
-        _ => format!("{} of {} required signatures by trusted keys", decision.counted(), decision.required()),
-    };
-    let mut hints = Vec::new();
-    for key in decision.missing_keys() {
-        hints.push(format!("the key {} has not signed it", key.fingerprint()));
-    }
-    if let Some(unknown) =
-        decision.signatures().iter().find(|signature| signature.verdict != Verdict::Counted)
-        && decision.missing_keys().is_empty()
-    {
-        let fingerprint = unknown.signer.fingerprint();
-        hints.push(format!(
-            "if you know by another way that the key {fingerprint} is the sender's:\n\
-             consign trust add NAME --key SENDER.pub --fingerprint {fingerprint} --role {}",
-            unknown.signer.role
-        ));
-    }
-    let problem = Problem::new("not-trusted", message).at(shown.display().to_string());
-    if hints.is_empty() { problem } else { problem.hint(hints.join("\n")) }
-}
-
-/// A bundle's file begins with its name and version.
-fn misnamed(path: &Path, claim: &Claim) -> Option<Problem> {
-    let stem = format!("{}-{}.", claim.bundle.name, claim.bundle.version);
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    (!name.starts_with(&stem)).then(|| {
-        let signed = format!("{}@{}", claim.bundle.name, claim.bundle.version);
-        let message = format!(
-            "goes by the name `{}`, but what was signed is `{signed}`",
-            consign_metadata::printable(&name)
-        );
-        let hint = format!("if that is the bundle you were told of, say so: --expect {signed}");
-        Problem::new("misnamed", message).at(path.display().to_string()).hint(hint)
-    })
 }
 
 /// The attestations beside a manifest that speak of it.
@@ -458,11 +357,6 @@ struct Checked {
 }
 
 impl Checked {
-    fn add(&mut self, exit: Exit, problem: Problem) {
-        self.exit = self.exit.and(exit);
-        self.problems.push(problem);
-    }
-
     /// It is not intact, or could not be looked at.
     fn failed(shown: &Path, claim: Option<&Claim>, failure: Failure) -> Self {
         let mut report = report(shown, claim, None);
