@@ -135,7 +135,7 @@ pub(crate) fn check_output(source: &Source, out: &Path) -> Result<(), Failure> {
 }
 
 /// What keeps a directory from being packed, as problems.
-fn source_failure(error: SourceError, directory: &Path) -> Failure {
+pub(crate) fn source_failure(error: SourceError, directory: &Path) -> Failure {
     let at = directory.display().to_string();
     match error {
         SourceError::Open { path, error } => unreadable(&path, &error),

@@ -1,6 +1,8 @@
 //! The command line: one file a command.
 
+mod diff;
 mod id;
+mod inspect;
 mod keygen;
 mod pack;
 mod seal;
@@ -44,6 +46,8 @@ pub(crate) enum Command {
     Seal(seal::Seal),
     Sign(sign::Sign),
     Unpack(unpack::Unpack),
+    Diff(diff::Diff),
+    Inspect(inspect::Inspect),
     Verify(verify::Verify),
 }
 
@@ -57,6 +61,8 @@ impl Command {
             Self::Seal(command) => ("seal", command.run(context)),
             Self::Sign(command) => ("sign", command.run(context)),
             Self::Unpack(command) => ("unpack", command.run(context)),
+            Self::Diff(command) => ("diff", command.run(context)),
+            Self::Inspect(command) => ("inspect", command.run(context)),
             Self::Verify(command) => ("verify", command.run(context)),
         };
         (name, result.unwrap_or_else(Outcome::from))
