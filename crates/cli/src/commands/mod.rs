@@ -5,6 +5,7 @@ mod id;
 mod inspect;
 mod keygen;
 mod pack;
+mod quickstart;
 mod seal;
 mod sign;
 mod unpack;
@@ -40,6 +41,7 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    Quickstart(quickstart::Quickstart),
     Keygen(keygen::Keygen),
     Id(id::Id),
     Pack(pack::Pack),
@@ -55,6 +57,7 @@ impl Command {
     /// Runs the command, and gives its name with what became of it.
     pub(crate) fn run(&self, context: &Context) -> (&'static str, Outcome) {
         let (name, result): (_, Result<Outcome, Failure>) = match self {
+            Self::Quickstart(command) => ("quickstart", command.run(context)),
             Self::Keygen(command) => ("keygen", command.run(context)),
             Self::Id(command) => ("id", command.run(context)),
             Self::Pack(command) => ("pack", command.run(context)),
