@@ -2,6 +2,7 @@
 
 mod commands;
 mod context;
+mod environment;
 mod exit;
 mod keys;
 mod meter;
