@@ -4,10 +4,12 @@ mod commands;
 mod context;
 mod environment;
 mod exit;
+mod git;
 mod keys;
 mod meter;
 mod outcome;
 mod style;
+mod survey;
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! The command line: one file a command.
 
 mod id;
+mod init;
 mod keygen;
 
 use clap::{Parser, Subcommand};
@@ -33,6 +34,7 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    Init(init::Init),
     Keygen(keygen::Keygen),
     Id(id::Id),
 }
@@ -41,6 +43,7 @@ impl Command {
     /// Runs the command, and gives its name with what became of it.
     pub(crate) fn run(&self, context: &Context) -> (&'static str, Outcome) {
         let (name, result): (_, Result<Outcome, Failure>) = match self {
+            Self::Init(command) => ("init", command.run(context)),
             Self::Keygen(command) => ("keygen", command.run(context)),
             Self::Id(command) => ("id", command.run(context)),
         };

@@ -101,8 +101,8 @@ impl Desk {
     /// Runs `consign --json`, which must print one document and end with its exit code.
     pub fn json<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> serde_json::Value {
         let output = self.consign(arguments).arg("--json").output().expect("consign runs");
-        let document: serde_json::Value =
-            serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", written_down(&output)));
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|e| panic!("{e}: {}", written_down(&output)));
         assert_eq!(document["exit"].as_i64(), output.status.code().map(i64::from), "{document}");
         document
     }
