@@ -20,7 +20,14 @@ pub fn temporary(directory: &Path) -> io::Result<NamedTempFile> {
         use std::os::unix::fs::PermissionsExt as _;
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
-    builder.tempfile_in(directory)
+    builder.tempfile_in(directory).map_err(without_path)
+}
+
+/// The system's own error: the temporary name that `tempfile` adds is of no use to anybody, and differs each time.
+fn without_path(error: io::Error) -> io::Error {
+    let inner =
+        error.get_ref().and_then(|wrapped| wrapped.source()).and_then(|e| e.downcast_ref::<io::Error>());
+    inner.and_then(io::Error::raw_os_error).map_or(error, io::Error::from_raw_os_error)
 }
 
 /// A file with this content, on disk but not yet under its name.
@@ -76,4 +83,16 @@ pub fn parent(path: &Path) -> &Path {
 pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
     // Windows has no such thing, and needs none.
     if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_do_not_name_what_nobody_asked_for() {
+        let error = temporary(Path::new("/nonexistent")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(!error.to_string().contains(".consign-"), "{error}");
+    }
 }

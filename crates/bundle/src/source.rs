@@ -295,11 +295,12 @@ impl Source {
         Ok(source)
     }
 
-    /// The same, with what is wrong beside what is in order.
-    pub(crate) fn scan_all(
-        path: &Path,
-        options: SourceOptions,
-    ) -> Result<(Self, Vec<SourceFault>), SourceError> {
+    /// The same, with what is wrong beside what is in order; a directory without files passes. For whoever
+    /// reports on a directory and does not pack it.
+    ///
+    /// # Errors
+    /// A directory cannot be opened, or a pattern is malformed.
+    pub fn scan_all(path: &Path, options: SourceOptions) -> Result<(Self, Vec<SourceFault>), SourceError> {
         let mut roots = vec![open_root(path)?];
         if let LinkPolicy::Follow { into } = &options.links {
             for path in into {

@@ -5,13 +5,16 @@ mod checked;
 mod commands;
 mod context;
 mod descriptor_file;
+mod environment;
 mod exit;
+mod git;
 mod keys;
 mod meter;
 mod outcome;
 mod sign_statement;
 mod source_args;
 mod style;
+mod survey;
 mod vouching;
 
 use std::process::ExitCode;
@@ -19,12 +22,18 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::Parser as _;
+use consign_metadata::Problem;
 
 use crate::commands::Arguments;
 use crate::context::Context;
+use crate::exit::Exit;
+use crate::outcome::{Failure, Outcome};
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return wrong_usage(&error),
+    };
     let context = Context::new(arguments.json, arguments.progress, cancel_on_signals());
     let (name, outcome) = arguments.command.run(&context);
     ExitCode::from(outcome.print(name, arguments.json).code())
@@ -39,4 +48,18 @@ fn cancel_on_signals() -> Arc<AtomicBool> {
             .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&cancel)));
     }
     cancel
+}
+
+/// Help and version are answers; anything else is wrong usage, in words or as the one document of `--json`.
+fn wrong_usage(error: &clap::Error) -> ExitCode {
+    let asked_for_json =
+        std::env::args_os().any(|word| word == "--json") || std::env::var_os("CONSIGN_JSON").is_some();
+    if !error.use_stderr() || !asked_for_json {
+        let _ = error.print();
+        return ExitCode::from(if error.use_stderr() { Exit::Usage } else { Exit::Done }.code());
+    }
+    let text = error.to_string();
+    let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    let problem = Problem::new("usage", message).hint("`consign COMMAND --help` shows what there is");
+    ExitCode::from(Outcome::from(Failure::usage(problem)).print("consign", true).code())
 }

@@ -1,9 +1,10 @@
 //! The signature of a key over a claim, made here and now.
 
 use consign_metadata::{Problem, Role};
-use consign_signing::{Basis, Claim, Environment, SignedStatement, Signer, SignerClaim, Statement};
+use consign_signing::{Basis, Claim, SignedStatement, Signer, SignerClaim, Statement};
 
 use crate::context::Context;
+use crate::environment::capture;
 use crate::outcome::Failure;
 
 /// Signs a claim in a role.
@@ -16,19 +17,7 @@ pub(crate) fn sign_statement(
 ) -> Result<SignedStatement, Failure> {
     let signer =
         SignerClaim { public_key: *key.public_key(), role: role.clone(), basis, time: context.now()? };
-    let statement = Statement { claim, signer, environment: environment()? };
+    let statement = Statement { claim, signer, environment: capture() };
     SignedStatement::sign(key, &statement)
         .map_err(|error| Failure::failed(Problem::new("cannot-sign", error.to_string())))
-}
-
-/// Where the statement is made.
-fn environment() -> Result<Environment, Failure> {
-    let line = |text: String| {
-        text.parse().map_err(|error| Failure::failed(Problem::new("environment", format!("{text}: {error}"))))
-    };
-    Ok(Environment {
-        tool: line(format!("consign {}", env!("CARGO_PKG_VERSION")))?,
-        platform: Some(line(format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH))?),
-        ci: None,
-    })
 }

@@ -57,7 +57,6 @@ pub(crate) struct SourceArgs {
 pub(crate) struct Described {
     pub(crate) source: Source,
     pub(crate) description: Description,
-    pub(crate) descriptor: consign_metadata::Descriptor,
 }
 
 impl SourceArgs {
@@ -92,12 +91,9 @@ impl SourceArgs {
         };
         let source =
             Source::scan(&self.directory, options).map_err(|error| source_failure(error, &self.directory))?;
-        let description = Description {
-            core: descriptor.core.clone(),
-            exclude,
-            descriptor: descriptor.details.clone().into(),
-        };
-        Ok(Described { source, description, descriptor })
+        let description =
+            Description { core: descriptor.core, exclude, descriptor: descriptor.details.into() };
+        Ok(Described { source, description })
     }
 
     /// The descriptor's patterns and those of the command line, each once.

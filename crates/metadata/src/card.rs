@@ -22,6 +22,8 @@ pub const CARD_SECTION_MAX: usize = 4000;
 pub struct Card {
     /// Model or dataset, if the fields of the front matter tell.
     pub kind: Option<Kind>,
+    /// Name of the model, where the front matter gives one.
+    pub model_name: Option<Line>,
     /// The first heading.
     pub title: Option<Line>,
     /// The first paragraph below it.
@@ -180,6 +182,10 @@ impl Card {
         self.pipeline_tag = read.line(tree, "pipeline_tag");
         self.tags = read.lines(tree, "tags");
         self.pretty_name = read.line(tree, "pretty_name");
+        self.model_name = read.line(tree, "model_name").or_else(|| {
+            let indexed = tree.get("model-index").and_then(|models| models.items().first().cloned());
+            read.line(&indexed?, "name")
+        });
         self.evaluation = read_model_index(tree, &mut read);
         let any = |keys: &[&str]| keys.iter().any(|key| tree.get(key).is_some());
         self.kind = if any(&["library_name", "pipeline_tag", "base_model", "model-index", "model_name"]) {
@@ -408,6 +414,7 @@ mod tests {
         assert_eq!(warnings, []);
         assert_eq!(card.kind, Some(Kind::Model));
         assert_eq!(card.title.as_ref().map(Line::as_str), Some("digits-mlp"));
+        assert_eq!(card.model_name.as_ref().map(Line::as_str), Some("digits-mlp"));
         assert_eq!(card.license.as_ref().map(Line::as_str), Some("apache-2.0"));
         assert_eq!(card.library_name.as_ref().map(Line::as_str), Some("numpy"));
         assert!(

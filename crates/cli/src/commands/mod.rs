@@ -2,6 +2,7 @@
 
 mod diff;
 mod id;
+mod init;
 mod inspect;
 mod keygen;
 mod pack;
@@ -42,15 +43,16 @@ pub(crate) struct Arguments {
 #[derive(Subcommand)]
 pub(crate) enum Command {
     Quickstart(quickstart::Quickstart),
+    Init(init::Init),
     Keygen(keygen::Keygen),
     Id(id::Id),
     Pack(pack::Pack),
     Seal(seal::Seal),
     Sign(sign::Sign),
+    Verify(verify::Verify),
+    Inspect(inspect::Inspect),
     Unpack(unpack::Unpack),
     Diff(diff::Diff),
-    Inspect(inspect::Inspect),
-    Verify(verify::Verify),
 }
 
 impl Command {
@@ -58,15 +60,16 @@ impl Command {
     pub(crate) fn run(&self, context: &Context) -> (&'static str, Outcome) {
         let (name, result): (_, Result<Outcome, Failure>) = match self {
             Self::Quickstart(command) => ("quickstart", command.run(context)),
+            Self::Init(command) => ("init", command.run(context)),
             Self::Keygen(command) => ("keygen", command.run(context)),
             Self::Id(command) => ("id", command.run(context)),
             Self::Pack(command) => ("pack", command.run(context)),
             Self::Seal(command) => ("seal", command.run(context)),
             Self::Sign(command) => ("sign", command.run(context)),
+            Self::Verify(command) => ("verify", command.run(context)),
+            Self::Inspect(command) => ("inspect", command.run(context)),
             Self::Unpack(command) => ("unpack", command.run(context)),
             Self::Diff(command) => ("diff", command.run(context)),
-            Self::Inspect(command) => ("inspect", command.run(context)),
-            Self::Verify(command) => ("verify", command.run(context)),
         };
         (name, result.unwrap_or_else(Outcome::from))
     }

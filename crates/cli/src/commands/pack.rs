@@ -102,8 +102,6 @@ struct Packed {
     signer: Option<SignerOut>,
     excluded: Vec<ExcludedOut>,
     notes: Vec<String>,
-    #[serde(skip)]
-    output: PathBuf,
 }
 
 #[derive(Serialize)]
@@ -455,7 +453,6 @@ impl Packed {
                 .map(|e| ExcludedOut { pattern: e.pattern.to_string(), files: e.count })
                 .collect(),
             notes,
-            output: output.into(),
         }
     }
 
