@@ -3,6 +3,7 @@
 mod id;
 mod init;
 mod keygen;
+mod trust;
 
 use clap::{Parser, Subcommand};
 
@@ -37,6 +38,7 @@ pub(crate) enum Command {
     Init(init::Init),
     Keygen(keygen::Keygen),
     Id(id::Id),
+    Trust(trust::Trust),
 }
 
 impl Command {
@@ -46,6 +48,7 @@ impl Command {
             Self::Init(command) => ("init", command.run(context)),
             Self::Keygen(command) => ("keygen", command.run(context)),
             Self::Id(command) => ("id", command.run(context)),
+            Self::Trust(command) => ("trust", command.run(context)),
         };
         (name, result.unwrap_or_else(Outcome::from))
     }
