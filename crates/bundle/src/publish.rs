@@ -61,13 +61,23 @@ pub fn publish(directory: &Path, files: Vec<(String, NamedTempFile)>) -> Result<
     sync_directory(directory).map_err(|error| (directory.into(), error))
 }
 
-/// Replaces a file by one with this content: whoever looks sees the old or the new, never a part.
+/// Replaces a file, or makes it, by one with this content: whoever looks sees the old or the new, never a part.
+/// Others may read it as far as they could before, or else as the umask lets them; nobody but the owner may
+/// change it.
 ///
 /// # Errors
 /// What the system says; the old file then stands.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let directory = parent(path);
-    prepare(directory, content)?.persist(path).map_err(|error| error.error)?;
+    let file = prepare(directory, content)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let old = std::fs::metadata(path).or_else(|_| file.as_file().metadata())?;
+        let mode = old.permissions().mode() & 0o644;
+        file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
+    }
+    file.persist(path).map_err(|error| error.error)?;
     sync_directory(directory)
 }
 

@@ -120,3 +120,18 @@ pub(crate) fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
     let problem = Problem::new("unwritable", format!("cannot be written: {error}"));
     Failure::failed(problem.at(path.display().to_string()))
 }
+
+/// The directory that a new file is to stand in, which must be there: nothing is made that nobody asked for.
+pub(crate) fn directory_for(file: &Path) -> Result<&Path, Failure> {
+    let directory = consign_bundle::publish::parent(file);
+    if directory.is_dir() {
+        return Ok(directory);
+    }
+    let shown = directory.display().to_string();
+    Err(Failure::failed(if directory.symlink_metadata().is_ok() {
+        Problem::new("no-directory", "is not a directory, so nothing can be written into it").at(shown)
+    } else {
+        let hint = format!("make it first: mkdir -p {}", crate::style::shell_word(&shown));
+        Problem::new("no-directory", "there is no such directory to write to").at(shown).hint(hint)
+    }))
+}

@@ -15,8 +15,9 @@ use crate::outcome::Failure;
 /// Where a passphrase comes from.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct PassphraseArgs {
-    /// Read the passphrase of the private key from the first line of a file
-    #[arg(long, value_name = "FILE", env = "CONSIGN_PASSPHRASE_FILE", help_heading = "Key options")]
+    // The variable is no `env` of clap's: what it says would then conflict with flags, which it gives way to.
+    /// Read the passphrase of the private key from a file [env: CONSIGN_PASSPHRASE_FILE=]
+    #[arg(long, value_name = "FILE", help_heading = "Key options")]
     pub(crate) passphrase_file: Option<PathBuf>,
     /// Read the passphrase of the private key from an open file descriptor
     #[arg(long, value_name = "N", conflicts_with = "passphrase_file", help_heading = "Key options")]
@@ -24,19 +25,25 @@ pub(crate) struct PassphraseArgs {
 }
 
 impl PassphraseArgs {
-    /// The passphrase from file or descriptor, if either was named.
+    /// The passphrase from file or descriptor, if either was named: by a flag, else by the environment.
     pub(crate) fn given(&self) -> Result<Option<Passphrase>, Failure> {
+        let of_environment = || std::env::var_os("CONSIGN_PASSPHRASE_FILE").filter(|name| !name.is_empty());
         // Opening the descriptor by its name takes it over without touching what others may hold.
         let path = match (&self.passphrase_file, self.passphrase_fd) {
             (Some(path), _) => path.clone(),
             (None, Some(fd)) => PathBuf::from(format!("/dev/fd/{fd}")),
-            (None, None) => return Ok(None),
+            (None, None) => match of_environment() {
+                Some(path) => path.into(),
+                None => return Ok(None),
+            },
         };
         let mut bytes = zeroize::Zeroizing::new(Vec::new());
-        let file = std::fs::File::open(&path).map_err(|error| unreadable(&path, &error))?;
-        file.take(4096).read_to_end(&mut bytes).map_err(|error| unreadable(&path, &error))?;
+        let shown =
+            self.passphrase_fd.map_or_else(|| path.clone(), |fd| format!("--passphrase-fd {fd}").into());
+        let file = std::fs::File::open(&path).map_err(|error| unreadable(&shown, &error))?;
+        file.take(4096).read_to_end(&mut bytes).map_err(|error| unreadable(&shown, &error))?;
         Passphrase::from_line(&bytes).map(Some).map_err(|error| {
-            let problem = Problem::new("passphrase", error.to_string()).at(path.display().to_string());
+            let problem = Problem::new("passphrase", error.to_string()).at(shown.display().to_string());
             Failure::usage(problem.hint("the file holds the passphrase and nothing else, on one line"))
         })
     }

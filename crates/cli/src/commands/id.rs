@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use consign_metadata::Line;
+use consign_signing::{PublicKey, TrustedKey};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -16,20 +18,37 @@ pub(crate) struct Id {
     key: String,
 }
 
-#[derive(Serialize)]
-struct Card {
-    fingerprint: String,
-    groups: String,
-    openssh: String,
-    keyid: String,
+/// What there is to say about a public key: itself, and how `trust.toml` lists it.
+#[derive(Clone, Serialize)]
+pub(super) struct Card {
+    pub(super) fingerprint: String,
+    pub(super) groups: String,
+    pub(super) openssh: String,
+    pub(super) keyid: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
+    pub(super) name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    owner: Option<String>,
+    pub(super) owner: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    organization: Option<String>,
+    pub(super) organization: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    roles: Vec<String>,
+    pub(super) roles: Vec<String>,
+}
+
+impl Card {
+    pub(super) fn of(key: &PublicKey, listed: Option<&TrustedKey>) -> Self {
+        let text = |line: &Option<Line>| line.as_ref().map(ToString::to_string);
+        Self {
+            fingerprint: key.fingerprint().to_string(),
+            groups: key.fingerprint().groups(),
+            openssh: key.to_openssh(None).trim_end().to_owned(),
+            keyid: key.keyid(),
+            name: listed.map(|key| key.name.to_string()),
+            owner: listed.and_then(|key| text(&key.owner)),
+            organization: listed.and_then(|key| text(&key.organization)),
+            roles: listed.map(|key| key.roles.iter().map(ToString::to_string).collect()).unwrap_or_default(),
+        }
+    }
 }
 
 impl Report for Card {
@@ -60,16 +79,6 @@ impl Id {
         let key = load_public(&self.key)?;
         let policy = context.trust_policy(None)?;
         let listed = policy.as_ref().and_then(|policy| policy.find(&key));
-        let text = |line: &Option<consign_metadata::Line>| line.as_ref().map(ToString::to_string);
-        Ok(Outcome::done(Card {
-            fingerprint: key.fingerprint().to_string(),
-            groups: key.fingerprint().groups(),
-            openssh: key.to_openssh(None),
-            keyid: key.keyid(),
-            name: listed.map(|key| key.name.to_string()),
-            owner: listed.and_then(|key| text(&key.owner)),
-            organization: listed.and_then(|key| text(&key.organization)),
-            roles: listed.map(|key| key.roles.iter().map(ToString::to_string).collect()).unwrap_or_default(),
-        }))
+        Ok(Outcome::done(Card::of(&key, listed)))
     }
 }

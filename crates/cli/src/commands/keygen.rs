@@ -7,7 +7,7 @@ use consign_metadata::{Line, Problem};
 use consign_signing::{PrivateKey, Signer as _, write_private_key_file, write_public_key_file};
 use serde::Serialize;
 
-use crate::context::Context;
+use crate::context::{Context, directory_for};
 use crate::keys::{PassphraseArgs, prompt_new};
 use crate::outcome::{Failure, Outcome, Report, json_by_serde};
 use crate::style;
@@ -57,6 +57,7 @@ impl Report for Made {
 impl Keygen {
     pub(crate) fn run(&self, _: &Context) -> Result<Outcome, Failure> {
         let public = public_path(&self.output);
+        directory_for(&self.output)?;
         // Before anything is asked: what is there already is not overwritten.
         for path in [&self.output, &public] {
             if path.symlink_metadata().is_ok() {
@@ -99,7 +100,7 @@ impl Keygen {
         Ok(Outcome::done(Made {
             private_key: self.output.clone(),
             public_key: public,
-            openssh: key.public_key().to_openssh(comment.as_ref()),
+            openssh: key.public_key().to_openssh(comment.as_ref()).trim_end().to_owned(),
             fingerprint: key.public_key().fingerprint().to_string(),
             encrypted: passphrase.is_some(),
         }))

@@ -9,6 +9,7 @@ mod pack;
 mod quickstart;
 mod seal;
 mod sign;
+mod trust;
 mod unpack;
 mod verify;
 
@@ -53,6 +54,7 @@ pub(crate) enum Command {
     Inspect(inspect::Inspect),
     Unpack(unpack::Unpack),
     Diff(diff::Diff),
+    Trust(trust::Trust),
 }
 
 impl Command {
@@ -70,6 +72,7 @@ impl Command {
             Self::Inspect(command) => ("inspect", command.run(context)),
             Self::Unpack(command) => ("unpack", command.run(context)),
             Self::Diff(command) => ("diff", command.run(context)),
+            Self::Trust(command) => ("trust", command.run(context)),
         };
         (name, result.unwrap_or_else(Outcome::from))
     }

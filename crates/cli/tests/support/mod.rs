@@ -28,7 +28,7 @@ impl Desk {
         for (pattern, word) in [
             (r"SHA256:[A-Za-z0-9+/]{43}", "SHA256:[FINGERPRINT]"),
             (r"AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43}", "[KEY]"),
-            (r"(?m)([0-9a-f]{4} ){3}[0-9a-f]{4}$", "[GROUPS]"),
+            (r"([0-9a-f]{4} ){3}[0-9a-f]{4}", "[GROUPS]"),
             (r"\b[0-9a-f]{64}\b", "[SHA-256]"),
             (r"\b[0-9a-f]{40}\b", "[COMMIT]"),
             (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "[TIME]"),

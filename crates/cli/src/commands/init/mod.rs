@@ -12,7 +12,7 @@ use consign_metadata::{
     BundleName, BundleVersion, Classification, Draft, DraftContact, Email, Kind, Line, Problem,
 };
 
-use crate::context::{Context, unwritable};
+use crate::context::{Context, directory_for, unwritable};
 use crate::environment::{Run, variables};
 use crate::exit::Exit;
 use crate::git::WorkTree;
@@ -208,12 +208,7 @@ fn exists(path: &Path) -> Failure {
 
 /// Writes a file that must not exist yet, whole or not at all.
 fn write_new(path: &Path, content: &[u8]) -> Result<(), Failure> {
-    let directory = publish::parent(path);
-    if !directory.is_dir() {
-        let problem = Problem::new("no-directory", "there is no such directory to write to");
-        let hint = "make it first, or name another file with `-o FILE`";
-        return Err(Failure::failed(problem.at(directory.display().to_string()).hint(hint)));
-    }
+    let directory = directory_for(path)?;
     let refused = |error: &std::io::Error| {
         let mut failure = unwritable(path, error);
         let hint = "name another file with `-o FILE`; the directory is then left as it is";
