@@ -3,6 +3,8 @@
 //!
 //! It writes manifest and tag files by itself, so that it can write what the types of this program cannot hold.
 
+use std::sync::LazyLock;
+
 use consign_metadata::{Manifest, Sha256Digest};
 
 use crate::archive::{ArchiveFacts, Expected};
@@ -127,19 +129,18 @@ impl Frame {
     }
 }
 
-/// Bytes that do not compress.
-pub(super) fn noise(len: usize) -> Vec<u8> {
+/// Content of the large file; it does not compress.
+pub(super) static LARGE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut next = || {
+    let mut out = Vec::new();
+    while out.len() < (1 << 20) + 1000 {
         seed ^= seed << 13;
         seed ^= seed >> 7;
         seed ^= seed << 17;
-        seed.to_le_bytes()
-    };
-    let mut out: Vec<u8> = std::iter::from_fn(|| Some(next())).take(len / 8 + 1).flatten().collect();
-    out.truncate(len);
+        out.extend_from_slice(&seed.to_le_bytes());
+    }
     out
-}
+});
 
 /// The honest tree: two small files of one size, an empty directory, a large file, a name for an `L` record.
 fn entries() -> Vec<Entry> {
@@ -147,7 +148,7 @@ fn entries() -> Vec<Entry> {
         file("a.txt", b"alpha"),
         file("b.txt", b"gamma"),
         directory("empty"),
-        file("large.bin", &noise((1 << 20) + 1000)),
+        file("large.bin", &LARGE),
         file(&format!("long/{}", "n".repeat(120)), b"far down"),
     ]
 }
@@ -168,7 +169,7 @@ impl Forgery {
 
         let mut frames = frames(&pieces);
         (self.frames)(&mut frames);
-        let mut archive: Vec<u8> = frames.iter().flat_map(|frame| frame.bytes.clone()).collect();
+        let mut archive = frames.iter().map(|frame| frame.bytes.as_slice()).collect::<Vec<_>>().concat();
 
         let mut tail = honest_tail(&frames);
         (self.tail)(&mut tail);

@@ -901,8 +901,7 @@ fn the_manifest_keeps_its_rules() {
             pieces: |p| p[CONTENT_2].content[9] ^= 1,
             tail: |t| {
                 let mut state = t.frames[CONTENT_1].file.clone().expect("a content frame");
-                let content = noise((1 << 20) + 1000);
-                state.update(&content[content.len() / 2..]);
+                state.update(&LARGE[LARGE.len() / 2..]);
                 t.frames[CONTENT_2].file = Some(state);
             },
         }, Content, Fault::FileContent { path } if path == "large.bin"),
