@@ -11,6 +11,8 @@ mod git;
 mod keys;
 mod meter;
 mod outcome;
+#[cfg(test)]
+mod schemas;
 mod sign_statement;
 mod source_args;
 mod style;

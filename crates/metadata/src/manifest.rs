@@ -213,6 +213,7 @@ struct WireIn {
     #[serde(default)]
     exclude: Vec<Line>,
     /// Everything else that the descriptor says; its member `schema` tells which version of the descriptor.
+    #[schemars(with = "Details")]
     descriptor: Value,
     #[serde(default)]
     directories: Vec<EntryPath>,
@@ -426,9 +427,10 @@ fn holds_float(value: &Value) -> bool {
     }
 }
 
-/// The JSON Schema of a manifest.
+/// The JSON Schema of a manifest with descriptor schema 1.
 pub fn manifest_schema() -> Value {
-    let mut value = schemars::schema_for!(WireIn).to_value();
+    let generator = schemars::generate::SchemaSettings::draft2020_12().for_serialize().into_generator();
+    let mut value = generator.into_root_schema_for::<WireIn>().to_value();
     if let Some(members) = value.as_object_mut() {
         members.insert("title".into(), "consign manifest, format 1".into());
     }

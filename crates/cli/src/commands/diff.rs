@@ -38,7 +38,8 @@ pub(crate) struct Diff {
 }
 
 #[derive(Serialize)]
-struct Differences {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Differences {
     same: bool,
     #[serde(flatten)]
     diff: ManifestDiff,

@@ -20,7 +20,8 @@ pub(crate) struct Id {
 
 /// What there is to say about a public key: itself, and how `trust.toml` lists it.
 #[derive(Clone, Serialize)]
-pub(super) struct Card {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Card {
     pub(super) fingerprint: String,
     pub(super) groups: String,
     pub(super) openssh: String,

@@ -29,7 +29,8 @@ pub(crate) struct Inspect {
 }
 
 #[derive(Serialize)]
-struct Inspected {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Inspected {
     /// Always false: nothing here is verified.
     verified: bool,
     name: String,
@@ -60,6 +61,7 @@ struct Inspected {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct ArchiveOut {
     path: PathBuf,
     size: u64,
@@ -71,6 +73,7 @@ struct ArchiveOut {
 
 /// Files by the ends of their names; their content is not looked at.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Format {
     suffix: String,
     files: u64,
@@ -78,6 +81,7 @@ struct Format {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct SignatureOut {
     fingerprint: String,
     role: String,

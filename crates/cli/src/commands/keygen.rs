@@ -29,7 +29,8 @@ pub(crate) struct Keygen {
 }
 
 #[derive(Serialize)]
-struct Made {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Made {
     private_key: PathBuf,
     public_key: PathBuf,
     openssh: String,

@@ -1,17 +1,17 @@
 //! The command line: one file a command.
 
-mod diff;
-mod id;
-mod init;
-mod inspect;
-mod keygen;
-mod pack;
-mod quickstart;
-mod seal;
-mod sign;
-mod trust;
-mod unpack;
-mod verify;
+pub(crate) mod diff;
+pub(crate) mod id;
+pub(crate) mod init;
+pub(crate) mod inspect;
+pub(crate) mod keygen;
+pub(crate) mod pack;
+pub(crate) mod quickstart;
+pub(crate) mod seal;
+pub(crate) mod sign;
+pub(crate) mod trust;
+pub(crate) mod unpack;
+pub(crate) mod verify;
 
 use clap::{Parser, Subcommand};
 

@@ -81,7 +81,8 @@ impl KeyArgs {
 }
 
 #[derive(Serialize)]
-struct Packed {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Packed {
     /// `packed`, `unchanged`, or `dry-run`.
     status: &'static str,
     name: String,
@@ -105,6 +106,7 @@ struct Packed {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct ArchiveOut {
     path: PathBuf,
     size: u64,
@@ -113,12 +115,14 @@ struct ArchiveOut {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct SignerOut {
     pub(crate) fingerprint: String,
     pub(crate) role: String,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct ExcludedOut {
     pattern: String,
     files: u64,

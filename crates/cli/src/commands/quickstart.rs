@@ -36,13 +36,15 @@ pub(crate) struct Quickstart {
 }
 
 #[derive(Serialize)]
-struct Ran {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Ran {
     /// The folder that holds everything.
     scratch: PathBuf,
     steps: Vec<Step>,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Step {
     /// The command with its arguments.
     command: Vec<String>,

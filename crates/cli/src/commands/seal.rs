@@ -37,7 +37,8 @@ pub(crate) struct Seal {
 }
 
 #[derive(Serialize)]
-struct Sealed {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Sealed {
     /// `sealed` or `unchanged`.
     status: &'static str,
     name: String,

@@ -60,7 +60,8 @@ pub(crate) struct Sign {
 }
 
 #[derive(Serialize)]
-struct Added {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Added {
     /// `signed`, `merged` or `unchanged`.
     status: &'static str,
     name: String,

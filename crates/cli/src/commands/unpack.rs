@@ -44,7 +44,8 @@ pub(crate) struct Unpack {
 }
 
 #[derive(Serialize)]
-struct Unpacked {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Unpacked {
     destination: PathBuf,
     name: String,
     version: String,

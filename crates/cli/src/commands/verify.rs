@@ -50,6 +50,7 @@ pub(crate) struct Verify {
 
 /// What was found of one bundle.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct BundleReport {
     /// What the argument named.
     path: String,
@@ -74,6 +75,7 @@ struct BundleReport {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Bundle {
     name: String,
     version: String,
@@ -86,12 +88,14 @@ pub(crate) struct Bundle {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct ArchiveReport {
     size: u64,
     sha256: String,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Signature {
     fingerprint: String,
     role: String,
@@ -111,7 +115,8 @@ struct Signature {
 }
 
 #[derive(Serialize)]
-struct VerifyReport {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct VerifyReport {
     bundles: Vec<BundleReport>,
 }
 

@@ -1,7 +1,7 @@
 //! `consign init`: a descriptor as full as a directory allows.
 
 mod propose;
-mod report;
+pub(crate) mod report;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;

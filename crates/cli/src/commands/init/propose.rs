@@ -41,6 +41,7 @@ pub(super) struct Proposal {
 
 /// A field that could be filled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct Found {
     /// Dotted name of the field.
     pub(super) field: String,

@@ -20,7 +20,8 @@ const SHOWN_MAX: usize = 5;
 
 /// A descriptor that was written.
 #[derive(Serialize)]
-pub(super) struct Written {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Written {
     descriptor: PathBuf,
     files: u64,
     bytes: u64,
@@ -44,6 +45,7 @@ pub(super) struct Written {
 
 /// A field that a person still has to fill.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Missing {
     field: String,
     required: bool,
@@ -54,6 +56,7 @@ struct Missing {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct ExcludedHere {
     pattern: String,
     files: u64,

@@ -200,7 +200,8 @@ fn list(file: &TrustFile) -> Result<Outcome, Failure> {
 }
 
 #[derive(Serialize)]
-struct Added {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Added {
     file: PathBuf,
     key: Card,
     /// Whether the role is the one that a key gets if none is named.
@@ -222,7 +223,8 @@ impl Report for Added {
 }
 
 #[derive(Serialize)]
-struct Removed {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Removed {
     file: PathBuf,
     key: Option<Card>,
 }
@@ -238,7 +240,8 @@ impl Report for Removed {
 }
 
 #[derive(Serialize)]
-struct Listed {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Listed {
     file: PathBuf,
     keys: Vec<Card>,
 }

@@ -1,0 +1,82 @@
+//! The files in `schemas/` are what the types say.
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Value, json};
+
+use crate::commands::{diff, id, init, inspect, keygen, pack, quickstart, seal, sign, trust, unpack, verify};
+
+/// The one document that `--json` prints, by command.
+fn output_schema() -> Value {
+    let mut generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
+    let problem = subschema::<consign_metadata::Problem>(&mut generator);
+    let commands = [
+        ("quickstart", vec![subschema::<quickstart::Ran>(&mut generator)]),
+        ("init", vec![subschema::<init::report::Written>(&mut generator)]),
+        ("keygen", vec![subschema::<keygen::Made>(&mut generator)]),
+        ("id", vec![subschema::<id::Card>(&mut generator)]),
+        ("pack", vec![subschema::<pack::Packed>(&mut generator)]),
+        ("seal", vec![subschema::<seal::Sealed>(&mut generator)]),
+        ("sign", vec![subschema::<sign::Added>(&mut generator)]),
+        ("verify", vec![subschema::<verify::VerifyReport>(&mut generator)]),
+        ("inspect", vec![subschema::<inspect::Inspected>(&mut generator)]),
+        ("unpack", vec![subschema::<unpack::Unpacked>(&mut generator)]),
+        ("diff", vec![subschema::<diff::Differences>(&mut generator)]),
+        (
+            "trust",
+            vec![
+                subschema::<trust::Added>(&mut generator),
+                subschema::<trust::Removed>(&mut generator),
+                subschema::<trust::Listed>(&mut generator),
+            ],
+        ),
+        // A command line that names no command, or is wrong in itself.
+        ("consign", vec![]),
+    ];
+    let documents = commands.map(|(command, mut results)| {
+        results.push(json!({"type": "null"}));
+        json!({"properties": {"command": {"const": command}, "result": {"anyOf": results}}})
+    });
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "What consign prints with --json",
+        "description": "One document on standard output, also on failure; `exit` is the exit code.",
+        "type": "object",
+        "required": ["command", "exit", "problems", "result"],
+        "additionalProperties": false,
+        "properties": {
+            "command": {"type": "string"},
+            "exit": {"type": "integer", "minimum": 0, "maximum": 5},
+            "problems": {"type": "array", "items": problem},
+            "result": true,
+        },
+        "oneOf": documents,
+        "$defs": generator.take_definitions(true),
+    })
+}
+
+fn subschema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
+    generator.subschema_for::<T>().to_value()
+}
+
+#[test]
+fn the_schema_files_are_what_the_types_say() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../schemas");
+    for (name, schema) in [
+        ("manifest", consign_metadata::manifest_schema()),
+        ("statement", consign_signing::Statement::json_schema().to_value()),
+        ("output", output_schema()),
+    ] {
+        jsonschema::meta::validate(&schema).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let file = format!("{folder}/{name}.schema.json");
+        let generated = format!("{schema:#}\n");
+        if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+            std::fs::write(&file, &generated).expect("schemas/ can be written");
+        }
+        let stored = std::fs::read_to_string(&file).unwrap_or_default();
+        assert!(
+            stored == generated,
+            "{file} differs from what the types say; run the tests again with UPDATE_SCHEMAS=1"
+        );
+    }
+}
