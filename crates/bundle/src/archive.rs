@@ -12,6 +12,7 @@ use crate::frame::{Decoder, FrameFault};
 use crate::pack::PackError;
 use crate::sha256::Sha256State;
 use crate::tail::{FrameRecord, SEEK_FOOTER, Tail, TailFault};
+use crate::verify::Scope;
 
 /// Bytes that can be read at any place, from several threads.
 pub trait ReadAt: Sync {
@@ -364,6 +365,16 @@ impl<'a, R: ReadAt> Archive<'a, R> {
     /// Number of data frames.
     pub fn frames(&self) -> usize {
         self.tail.frames.len()
+    }
+
+    /// How many bytes a verification of that scope tells its progress of; `None` where that depends on which
+    /// files were chosen.
+    pub fn work(&self, scope: &Scope) -> Option<u64> {
+        match scope {
+            Scope::Content => Some(self.tail.frames.iter().map(|frame| u64::from(frame.decoded)).sum()),
+            Scope::Bytes => Some(self.facts.size - self.facts.tail_length),
+            Scope::Only(_) => None,
+        }
     }
 
     /// Reads the manifest, from its frames alone: they are checked against the tail, and the manifest against

@@ -345,6 +345,13 @@ impl Source {
         &self.options
     }
 
+    /// Whether something at `path`, below the source, would be left out, by itself or by a directory it lies in.
+    pub fn leaves_out(&self, path: &Path) -> bool {
+        let patterns: Vec<_> = self.options.exclude.iter().flat_map(Pattern::new).collect();
+        let above = path.ancestors().filter(|above| *above != Path::new(""));
+        above.into_iter().any(|above| patterns.iter().any(|pattern| pattern.matches(above, true)))
+    }
+
     /// How many files each pattern left out.
     pub fn excluded(&self) -> &[Excluded] {
         &self.excluded

@@ -12,7 +12,6 @@ pub(crate) fn variables(name: &str) -> Option<String> {
 }
 
 /// What a statement says about where it was made.
-#[expect(dead_code, reason = "for pack, seal and sign")]
 pub(crate) fn capture() -> Environment {
     capture_from(&variables)
 }

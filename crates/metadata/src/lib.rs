@@ -9,6 +9,7 @@ mod classification;
 mod decimal;
 mod decode;
 mod descriptor;
+mod diff;
 mod digest;
 mod draft;
 mod entry_path;
@@ -31,6 +32,7 @@ pub use descriptor::{
     Edit, Encryption, Evaluation, ExcludePattern, Handling, Kind, ModelCard, PARAMETER_DEPTH_MAX, Parameter,
     ParameterText, Pipeline, Provenance, Source, Training, Transformation, descriptor_schema,
 };
+pub use diff::{Changed, FieldChange, FileChange, ManifestDiff, Renamed, diff};
 pub use digest::{BundleId, DigestError, Sha256Digest, to_hex};
 pub use draft::{Draft, DraftContact, ProposedExclude};
 pub use entry_path::{EntryKind, EntryPath, NameFault, NameProfile, NameRule, NameSet};

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::canonical::{CanonicalError, check_canonical, to_canonical_vec};
-use crate::descriptor::{Contact, Core};
+use crate::descriptor::{Contact, Core, Details, DetailsSchema};
 use crate::digest::{BundleId, Sha256Digest};
 use crate::entry_path::{EntryKind, EntryPath, NameFault, NameProfile, NameSet};
 use crate::limits::{ENTRIES_MAX, JSON_DEPTH_MAX, MANIFEST_BYTES_MAX};
@@ -52,15 +52,26 @@ impl FileMode {
 ///
 /// A number newer than this reader knows is not an error here: integrity can be decided without it. Whether a
 /// bundle that cannot be understood may be taken is for policy to say.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DescriptorSection {
-    schema: u32,
-    value: Value,
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct DescriptorSection(Section);
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+enum Section {
+    Known(Box<Details>),
+    Newer(Value),
+}
+
+impl From<Details> for DescriptorSection {
+    fn from(details: Details) -> Self {
+        Self(Section::Known(Box::new(details)))
+    }
 }
 
 impl DescriptorSection {
     /// A section from its JSON value: an object whose member `schema` is a number from 1 up, without numbers
-    /// that are not integers, not too deep.
+    /// that are not integers, not too deep. If the schema is known, it must hold to it.
     ///
     /// # Errors
     /// Other values.
@@ -70,21 +81,36 @@ impl DescriptorSection {
             let message = "`descriptor` holds a number that is not an integer; measured values are text";
             return Err(ManifestError::Descriptor(message.into()));
         }
-        let schema = value.get("schema").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
-        match schema {
-            Some(schema) if schema > 0 && value.is_object() => Ok(Self { schema, value }),
+        match value.get("schema").and_then(Value::as_u64) {
+            Some(schema) if schema == u64::from(DetailsSchema::NUMBER) => {
+                serde_json::from_value::<Details>(value)
+                    .map(Self::from)
+                    .map_err(|error| ManifestError::Descriptor(format!("`descriptor`: {error}")))
+            }
+            Some(schema) if schema > 0 => Ok(Self(Section::Newer(value))),
             _ => Err(ManifestError::Descriptor("`descriptor.schema` is not a number from 1 up".into())),
         }
     }
 
     /// The schema number.
-    pub fn schema(&self) -> u32 {
-        self.schema
+    pub fn schema(&self) -> u64 {
+        match &self.0 {
+            Section::Known(_) => DetailsSchema::NUMBER.into(),
+            Section::Newer(value) => value.get("schema").and_then(Value::as_u64).unwrap_or_default(),
+        }
     }
 
-    /// The section as it stands.
-    pub fn value(&self) -> &Value {
-        &self.value
+    /// What it says, if its schema is known to this version of consign.
+    pub fn details(&self) -> Option<&Details> {
+        match &self.0 {
+            Section::Known(details) => Some(details),
+            Section::Newer(_) => None,
+        }
+    }
+
+    /// The section as JSON.
+    pub fn to_value(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_default()
     }
 }
 
@@ -163,7 +189,7 @@ struct WireOut<'a> {
     names: NameProfile,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     exclude: &'a [Line],
-    descriptor: &'a Value,
+    descriptor: &'a DescriptorSection,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     directories: &'a [EntryPath],
     files: &'a [FileEntry],
@@ -274,7 +300,7 @@ impl Manifest {
             parents: &core.parents,
             names: *names,
             exclude,
-            descriptor: descriptor.value(),
+            descriptor,
             directories,
             files,
         }
@@ -483,8 +509,9 @@ mod tests {
         assert!(matches!(bad("\"names\"", "\"extra\": 1,\n  \"names\""), Err(ManifestError::Json(_))));
         assert!(matches!(bad("\"schema\": 1", "\"schema\": 0"), Err(ManifestError::Descriptor(_))));
         assert!(matches!(bad("\"kind\": \"dataset\"", "\"x\": 1.5"), Err(ManifestError::Descriptor(_))));
+        assert!(matches!(bad("\"kind\": \"dataset\"", "\"x\": 1"), Err(ManifestError::Descriptor(_))));
         assert!(matches!(
-            bad("\"kind\": \"dataset\"", "\"x\": 1,\n    \"x\": 1"),
+            bad("\"kind\": \"dataset\"", "\"kind\": \"dataset\",\n    \"kind\": \"dataset\""),
             Err(ManifestError::Json(CanonicalError::NotCanonical { .. }))
         ));
         assert!(matches!(

@@ -1,10 +1,19 @@
 //! The command line: one file a command.
 
+mod diff;
 mod id;
 mod init;
+mod inspect;
 mod keygen;
+mod pack;
+mod quickstart;
+mod seal;
+mod sign;
 mod trust;
+mod unpack;
+mod verify;
 
+use clap::builder::FalseyValueParser;
 use clap::{Parser, Subcommand};
 
 use crate::context::Context;
@@ -16,7 +25,7 @@ use crate::outcome::{Failure, Outcome};
 #[command(name = "consign", version, max_term_width = 100, disable_help_subcommand = true)]
 pub(crate) struct Arguments {
     /// Print one JSON document on standard output
-    #[arg(long, global = true, env = "CONSIGN_JSON", help_heading = "Global options")]
+    #[arg(long, global = true, env = "CONSIGN_JSON", value_parser = FalseyValueParser::new(), help_heading = "Global options")]
     pub(crate) json: bool,
     /// How to show progress, on standard error
     #[arg(
@@ -35,9 +44,17 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    Quickstart(quickstart::Quickstart),
     Init(init::Init),
     Keygen(keygen::Keygen),
     Id(id::Id),
+    Pack(pack::Pack),
+    Seal(seal::Seal),
+    Sign(sign::Sign),
+    Verify(verify::Verify),
+    Inspect(inspect::Inspect),
+    Unpack(unpack::Unpack),
+    Diff(diff::Diff),
     Trust(trust::Trust),
 }
 
@@ -45,9 +62,17 @@ impl Command {
     /// Runs the command, and gives its name with what became of it.
     pub(crate) fn run(&self, context: &Context) -> (&'static str, Outcome) {
         let (name, result): (_, Result<Outcome, Failure>) = match self {
+            Self::Quickstart(command) => ("quickstart", command.run(context)),
             Self::Init(command) => ("init", command.run(context)),
             Self::Keygen(command) => ("keygen", command.run(context)),
             Self::Id(command) => ("id", command.run(context)),
+            Self::Pack(command) => ("pack", command.run(context)),
+            Self::Seal(command) => ("seal", command.run(context)),
+            Self::Sign(command) => ("sign", command.run(context)),
+            Self::Verify(command) => ("verify", command.run(context)),
+            Self::Inspect(command) => ("inspect", command.run(context)),
+            Self::Unpack(command) => ("unpack", command.run(context)),
+            Self::Diff(command) => ("diff", command.run(context)),
             Self::Trust(command) => ("trust", command.run(context)),
         };
         (name, result.unwrap_or_else(Outcome::from))

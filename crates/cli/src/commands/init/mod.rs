@@ -12,7 +12,9 @@ use consign_metadata::{
     BundleName, BundleVersion, Classification, Draft, DraftContact, Email, Kind, Line, Problem,
 };
 
+use crate::checked::interrupted;
 use crate::context::{Context, directory_for, unwritable};
+use crate::descriptor_file;
 use crate::environment::{Run, variables};
 use crate::exit::Exit;
 use crate::git::WorkTree;
@@ -21,9 +23,6 @@ use crate::survey::{CachedSnapshot, Survey};
 
 use propose::{Evidence, propose};
 use report::Written;
-
-/// Names under which a directory's own descriptor is looked for.
-const DESCRIPTORS: [&str; 4] = ["consign.yaml", "consign.yml", "consign.json", "consign.toml"];
 
 /// Write a descriptor from what a directory shows, for a person to complete
 ///
@@ -120,7 +119,7 @@ impl Init {
             })?;
         let tree = WorkTree::of(&self.directory);
         if stop() {
-            return Err(Failure::failed(Problem::new("interrupted", "interrupted; nothing was written")));
+            return Err(Failure::failed(interrupted()));
         }
         let run = Run::detect(&variables);
         let evidence = Evidence {
@@ -153,10 +152,10 @@ impl Init {
     /// Where the descriptor goes, if nothing is there yet.
     fn free_output(&self) -> Result<PathBuf, Failure> {
         let Some(output) = &self.output else {
-            let mut names = DESCRIPTORS.iter().map(|name| self.directory.join(name));
+            let mut names = descriptor_file::NAMES.iter().map(|name| self.directory.join(name));
             return match names.find(|path| path.symlink_metadata().is_ok()) {
                 Some(taken) => Err(exists(&taken)),
-                None => Ok(self.directory.join(DESCRIPTORS[0])),
+                None => Ok(self.directory.join(descriptor_file::NAMES[0])),
             };
         };
         let yaml = output.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
@@ -195,7 +194,7 @@ impl Init {
         for root in self.dereference_into.iter().chain(cached.map(|cached| &cached.blobs)) {
             words.extend(["--dereference-into".into(), shown(root)]);
         }
-        words.extend(["-o".into(), "OUT".into()]);
+        words.extend(["-o", "OUT", "--key", "KEY"].map(String::from));
         words
     }
 }

@@ -1,0 +1,282 @@
+//! What belongs together: from an archive, its attestations or their folder to all three files of a bundle.
+//!
+//! Siblings match by digest, not by file name. Where nothing matches by digest, a sibling that belongs by its
+//! name is taken all the same, so that an altered archive is told apart from one that nobody signed.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use consign_bundle::{Anchor, Archive, ArchiveFacts};
+use consign_metadata::{Manifest, Problem};
+use consign_signing::{ATTESTATIONS_BYTES_MAX, AttestationError, Attestations, Claim, Content};
+
+use crate::context::unreadable;
+use crate::exit::Exit;
+use crate::outcome::Failure;
+
+const ARCHIVE: &str = ".tar.zst";
+const ATTESTATIONS: &str = ".intoto.jsonl";
+/// Attestations by others, in formats that consign does not count.
+const OTHERS: &str = ".others.intoto.jsonl";
+const MANIFEST: &str = ".manifest.json";
+
+/// The files of one bundle, as far as they were found.
+#[derive(Debug)]
+pub(crate) struct BundleSet {
+    /// The archive.
+    pub(crate) archive: Option<PathBuf>,
+    /// Attestations and the file they will be written back to; several files are joined.
+    pub(crate) attestations: Option<(PathBuf, Attestations)>,
+    /// Every file that the attestations come from.
+    sources: Vec<PathBuf>,
+    /// The copy of the manifest.
+    pub(crate) manifest: Option<PathBuf>,
+}
+
+/// The names that a bundle's files get.
+pub(crate) struct Names {
+    pub(crate) archive: String,
+    pub(crate) attestations: String,
+    pub(crate) manifest: String,
+}
+
+impl Names {
+    pub(crate) fn of(name: &impl std::fmt::Display, version: &impl std::fmt::Display) -> Self {
+        let stem = format!("{name}-{version}");
+        Self {
+            archive: format!("{stem}{ARCHIVE}"),
+            attestations: format!("{stem}{ATTESTATIONS}"),
+            manifest: format!("{stem}{MANIFEST}"),
+        }
+    }
+}
+
+impl BundleSet {
+    /// All bundles that an argument names: a file names one, a folder all that lie in it.
+    pub(crate) fn find(named: &Path) -> Result<Vec<Self>, Failure> {
+        let metadata = std::fs::metadata(named).map_err(|error| unreadable(named, &error))?;
+        if !metadata.is_dir() {
+            return Self::of_file(named).map(|set| vec![set]);
+        }
+        let siblings = Siblings::of(named)?;
+        let mut sets = siblings
+            .archives
+            .iter()
+            .map(|path| Self::of_archive(path, &siblings))
+            .collect::<Result<Vec<_>, _>>()?;
+        for path in &siblings.attestations {
+            if !sets.iter().any(|set| set.sources.contains(path)) {
+                sets.push(Self::of_attestations(path, &siblings)?);
+            }
+        }
+        if sets.is_empty() {
+            let problem = Problem::new("no-bundle", "holds no bundle: no `.tar.zst` and no `.intoto.jsonl`");
+            return Err(Failure::failed(
+                problem
+                    .at(named.display().to_string())
+                    .hint("to check a directory that was unpacked or sealed, add `--manifest FILE`"),
+            ));
+        }
+        Ok(sets)
+    }
+
+    /// The bundle that an argument names, where there must be just one.
+    pub(crate) fn find_one(named: &Path) -> Result<Self, Failure> {
+        let mut sets = Self::find(named)?;
+        match (sets.pop(), sets.is_empty()) {
+            (Some(set), true) => Ok(set),
+            _ => Err(Failure::usage(
+                Problem::new("several-bundles", "holds several bundles")
+                    .at(named.display().to_string())
+                    .hint("name one of them by its archive"),
+            )),
+        }
+    }
+
+    fn of_file(path: &Path) -> Result<Self, Failure> {
+        let siblings = Siblings::of(consign_bundle::publish::parent(path))?;
+        match path.file_name().and_then(|name| name.to_str()) {
+            Some(name) if name.ends_with(ATTESTATIONS) => Self::of_attestations(path, &siblings),
+            Some(name) if name.ends_with(MANIFEST) => {
+                let problem = Problem::new("manifest-given", "is the manifest of a bundle, not the bundle");
+                let hint =
+                    "name the archive or the attestations; `consign diff` and `inspect` take manifests too";
+                Err(Failure::usage(problem.at(path.display().to_string()).hint(hint)))
+            }
+            _ => Self::of_archive(path, &siblings),
+        }
+    }
+
+    fn of_archive(path: &Path, siblings: &Siblings) -> Result<Self, Failure> {
+        let facts = claimed_facts(path)?;
+        let by_digest: Vec<_> = siblings
+            .attestations
+            .iter()
+            .filter(|candidate| facts.as_ref().is_some_and(|facts| mentions(candidate, facts)))
+            .collect();
+        let by_name = path.file_name().and_then(|name| name.to_str()).map(|name| {
+            path.with_file_name(format!("{}{ATTESTATIONS}", name.strip_suffix(ARCHIVE).unwrap_or(name)))
+        });
+        let chosen: Vec<&Path> = if by_digest.is_empty() {
+            siblings
+                .attestations
+                .iter()
+                .filter(|path| Some(*path) == by_name.as_ref())
+                .map(PathBuf::as_path)
+                .collect()
+        } else {
+            by_digest.into_iter().map(PathBuf::as_path).collect()
+        };
+        let sources = chosen.iter().map(|path| path.to_path_buf()).collect();
+        let mut attestations: Option<(PathBuf, Attestations)> = None;
+        for candidate in chosen {
+            let read = read_attestations(candidate)?;
+            attestations = Some(match attestations.take() {
+                None => (candidate.to_path_buf(), read),
+                Some((path, earlier)) => (path, join(earlier, read, candidate)?),
+            });
+        }
+        let manifest = siblings.manifest_of(path, attestations.as_ref().map(|(_, found)| found));
+        Ok(Self { archive: Some(path.to_path_buf()), attestations, sources, manifest })
+    }
+
+    fn of_attestations(path: &Path, siblings: &Siblings) -> Result<Self, Failure> {
+        let attestations = read_attestations(path)?;
+        let claims: Vec<Claim> = attestations.claims().into_iter().map(|group| group.claim.clone()).collect();
+        let signed = |facts: &ArchiveFacts| claims.iter().any(|claim| is_about(claim, facts));
+        let mut archive = None;
+        for candidate in &siblings.archives {
+            if claimed_facts(candidate)?.as_ref().is_some_and(signed) {
+                archive = Some(candidate.clone());
+                break;
+            }
+        }
+        let by_name = claims
+            .iter()
+            .map(|claim| path.with_file_name(claim.subject_name()))
+            .find(|name| siblings.archives.contains(name));
+        let manifest = siblings.manifest_of(path, Some(&attestations));
+        Ok(Self {
+            archive: archive.or(by_name),
+            attestations: Some((path.into(), attestations)),
+            sources: vec![path.into()],
+            manifest,
+        })
+    }
+
+    /// A set named in full, for standard input and the like.
+    pub(crate) fn with_attestations(archive: PathBuf, attestations: &Path) -> Result<Self, Failure> {
+        let read = read_attestations(attestations)?;
+        let sources = vec![attestations.into()];
+        Ok(Self {
+            archive: Some(archive),
+            attestations: Some((attestations.into(), read)),
+            sources,
+            manifest: None,
+        })
+    }
+
+    /// A manifest with what was signed of it.
+    pub(crate) fn of_manifest(manifest: &Path, attestations: Option<(PathBuf, Attestations)>) -> Self {
+        let sources = attestations.iter().map(|(path, _)| path.clone()).collect();
+        Self { archive: None, attestations, sources, manifest: Some(manifest.into()) }
+    }
+}
+
+/// What lies in a folder, by the ends of names, in order.
+struct Siblings {
+    archives: Vec<PathBuf>,
+    attestations: Vec<PathBuf>,
+    manifests: Vec<PathBuf>,
+}
+
+impl Siblings {
+    fn of(folder: &Path) -> Result<Self, Failure> {
+        let mut found = Self { archives: Vec::new(), attestations: Vec::new(), manifests: Vec::new() };
+        let entries = std::fs::read_dir(folder).map_err(|error| unreadable(folder, &error))?;
+        for entry in entries {
+            let name = entry.map_err(|error| unreadable(folder, &error))?.file_name();
+            let Some(text) = name.to_str() else { continue };
+            let path = if folder == Path::new(".") { PathBuf::from(&name) } else { folder.join(&name) };
+            if text.ends_with(ARCHIVE) {
+                found.archives.push(path);
+            } else if text.ends_with(ATTESTATIONS) && !text.ends_with(OTHERS) {
+                found.attestations.push(path);
+            } else if text.ends_with(MANIFEST) {
+                found.manifests.push(path);
+            }
+        }
+        for list in [&mut found.archives, &mut found.attestations, &mut found.manifests] {
+            list.sort();
+        }
+        Ok(found)
+    }
+
+    /// The copy of the manifest: by digest if there is one, else by its name.
+    fn manifest_of(&self, near: &Path, attestations: Option<&Attestations>) -> Option<PathBuf> {
+        let claims = attestations.map(Attestations::claims).unwrap_or_default();
+        let name = near.file_name()?.to_str()?;
+        let stem = name.strip_suffix(ARCHIVE).or_else(|| name.strip_suffix(ATTESTATIONS)).unwrap_or(name);
+        let named = near.with_file_name(format!("{stem}{MANIFEST}"));
+        let listed = self.manifests.iter().find(|path| **path == named);
+        let by_claim = claims.iter().find_map(|group| {
+            let bundle = &group.claim.bundle;
+            let name = near.with_file_name(Names::of(&bundle.name, &bundle.version).manifest);
+            self.manifests.iter().find(|path| **path == name)
+        });
+        listed.or(by_claim).cloned()
+    }
+}
+
+/// What an archive says of itself by its tail; `None` if it has none that can be read.
+fn claimed_facts(path: &Path) -> Result<Option<ArchiveFacts>, Failure> {
+    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    Ok(Archive::open(file, Anchor::Unsigned).ok().map(|archive| archive.facts().clone()))
+}
+
+fn mentions(attestations: &Path, facts: &ArchiveFacts) -> bool {
+    // Files that cannot be read belong to other bundles as far as anyone can tell.
+    read_attestations(attestations)
+        .is_ok_and(|found| found.claims().iter().any(|group| is_about(group.claim, facts)))
+}
+
+fn is_about(claim: &Claim, facts: &ArchiveFacts) -> bool {
+    matches!(&claim.content, Content::Archive(archive) if archive.sha256 == facts.sha256)
+}
+
+/// Reads an attestations file; every line must verify.
+pub(crate) fn read_attestations(path: &Path) -> Result<Attestations, Failure> {
+    let mut bytes = Vec::new();
+    let read = |file: File| file.take(ATTESTATIONS_BYTES_MAX as u64 + 1).read_to_end(&mut bytes);
+    File::open(path).and_then(read).map_err(|error| unreadable(path, &error))?;
+    Attestations::parse(&bytes).map_err(|errors| {
+        let problem = |error: &AttestationError| {
+            let problem = error.problem();
+            let at = problem.at.clone().map_or_else(String::new, |at| format!(": {at}"));
+            problem.at(format!("{}{at}", path.display()))
+        };
+        Failure { exit: Exit::NotIntact, problems: errors.iter().map(problem).collect() }
+    })
+}
+
+/// Joins two lists of signatures.
+pub(crate) fn join(a: Attestations, b: Attestations, at: &Path) -> Result<Attestations, Failure> {
+    a.merge(b).map_err(|error| {
+        let problem = Problem::new("too-many-attestations", error.to_string());
+        Failure::new(Exit::NotIntact, problem.at(at.display().to_string()))
+    })
+}
+
+/// Reads a manifest file.
+pub(crate) fn read_manifest(path: &Path) -> Result<(Manifest, Vec<u8>), Failure> {
+    let mut bytes = Vec::new();
+    let limit = consign_metadata::limits::MANIFEST_BYTES_MAX;
+    let read = |file: File| file.take(limit + 1).read_to_end(&mut bytes);
+    File::open(path).and_then(read).map_err(|error| unreadable(path, &error))?;
+    let manifest = Manifest::parse(&bytes).map_err(|error| {
+        let problem = Problem::new("manifest-malformed", error.to_string());
+        Failure::new(Exit::NotIntact, problem.at(path.display().to_string()))
+    })?;
+    Ok((manifest, bytes))
+}

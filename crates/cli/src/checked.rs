@@ -1,0 +1,201 @@
+//! From the files of a bundle to a verified archive: the steps that verify, sign, unpack and receive share.
+
+use std::fs::File;
+use std::io;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use consign_bundle::{
+    Anchor, Archive, ArchiveError, ArchiveFacts, EncoderId, Expected, Scope, VerifiedArchive, verify,
+};
+use consign_metadata::Problem;
+use consign_signing::{ArchiveClaim, Claim, Content};
+
+use crate::bundle_set::BundleSet;
+use crate::context::{Context, unreadable};
+use crate::exit::Exit;
+use crate::outcome::Failure;
+
+/// What a claim about an archive lets a reader expect of it; `None` if the claim is about a sealed directory.
+pub(crate) fn expected(claim: &Claim) -> Result<Option<Expected>, Failure> {
+    let Content::Archive(archive) = &claim.content else { return Ok(None) };
+    let encoder = EncoderId::parse(archive.encoder.as_str()).ok_or_else(|| {
+        Failure::new(
+            Exit::NotIntact,
+            Problem::new("encoder-malformed", "the statement's encoder id is malformed"),
+        )
+    })?;
+    Ok(Some(Expected {
+        archive: ArchiveFacts {
+            sha256: archive.sha256,
+            size: archive.size,
+            tail_length: archive.tail.length,
+            tail_sha256: archive.tail.sha256,
+            encoder,
+        },
+        id: claim.bundle.id,
+        name: claim.bundle.name.clone(),
+        version: claim.bundle.version.clone(),
+        classification: claim.bundle.classification.clone(),
+    }))
+}
+
+/// What is claimed of an archive that was made or verified.
+pub(crate) fn archive_claim(facts: &ArchiveFacts) -> Result<ArchiveClaim, Failure> {
+    let encoder = facts.encoder.as_str().parse().map_err(|error| {
+        Failure::failed(Problem::new("encoder-malformed", format!("the encoder id {error}")))
+    })?;
+    Ok(ArchiveClaim {
+        sha256: facts.sha256,
+        size: facts.size,
+        tail: consign_signing::Tail { length: facts.tail_length, sha256: facts.tail_sha256 },
+        encoder,
+    })
+}
+
+/// The one claim that all statements of a set make; `None` if there are no statements.
+pub(crate) fn sole_claim(set: &BundleSet) -> Result<Option<&Claim>, Failure> {
+    let Some((path, attestations)) = &set.attestations else { return Ok(None) };
+    match &attestations.claims()[..] {
+        [] => Ok(None),
+        [group] => Ok(Some(group.claim)),
+        [first, others @ ..] => {
+            let problem = |other: &consign_signing::ClaimGroup<'_>| {
+                let message = format!(
+                    "its statements do not speak of one bundle: one says {}, another {}",
+                    claim_in_words(first.claim),
+                    claim_in_words(other.claim)
+                );
+                Problem::new("statements-disagree", message)
+                    .at(path.display().to_string())
+                    .hint("keep the statements of each bundle in a file of their own")
+            };
+            Err(Failure { exit: Exit::NotIntact, problems: others.iter().map(problem).collect() })
+        }
+    }
+}
+
+fn claim_in_words(claim: &Claim) -> String {
+    let bundle = &claim.bundle;
+    let digest = claim.subject_digest();
+    format!("`{} {}` ({}), {digest}", bundle.name, bundle.version, bundle.classification)
+}
+
+/// The archive of a set, opened. `-` is standard input, kept in a file without a name.
+pub(crate) fn open_archive(path: &Path) -> Result<File, Failure> {
+    let open = || {
+        if path != Path::new("-") {
+            return File::open(path);
+        }
+        let mut file = tempfile::tempfile()?;
+        io::copy(&mut io::stdin().lock(), &mut file)?;
+        Ok(file)
+    };
+    open().map_err(|error| unreadable(path, &error))
+}
+
+/// The archive's path, or an error that says what was found instead.
+pub(crate) fn archive_path(set: &BundleSet) -> Result<&PathBuf, Failure> {
+    set.archive.as_ref().ok_or_else(|| {
+        let at = set.attestations.as_ref().map_or_else(String::new, |(path, _)| path.display().to_string());
+        let mut problem =
+            Problem::new("archive-missing", "the archive that it speaks of is not beside it").at(at);
+        if let Some((_, attestations)) = &set.attestations
+            && let Some(group) = attestations.claims().first()
+        {
+            let (name, digest) = (group.claim.subject_name(), group.claim.subject_digest());
+            problem = problem.hint(format!("put `{name}` ({digest}) into the same folder"));
+        }
+        Failure::failed(problem)
+    })
+}
+
+/// Runs the steps of verification over the archive of a set, as far as `scope` goes, and holds the copy of the
+/// manifest against what it found.
+pub(crate) fn check(
+    context: &Context,
+    set: &BundleSet,
+    scope: Scope,
+    threads: NonZeroUsize,
+) -> Result<VerifiedArchive, Failure> {
+    let path = archive_path(set)?;
+    let file = open_archive(path)?;
+    let expected = sole_claim(set)?.map(expected).transpose()?.flatten();
+    let anchor = expected.as_ref().map_or(Anchor::Unsigned, Anchor::Signed);
+    let archive = Archive::open(file, anchor).map_err(|error| archive_failure(error, path))?;
+    let total = archive.facts().size;
+    let meter = context.meter("verifying", archive.work(&scope).unwrap_or(total));
+    let verified = verify(&archive, scope, threads, &meter).map_err(|error| archive_failure(error, path))?;
+    if let Some(copy) = &set.manifest {
+        check_copy(copy, &verified)?;
+    }
+    Ok(verified)
+}
+
+/// A copy of the manifest may be missing; if it is there it must be the manifest.
+pub(crate) fn check_copy(copy: &Path, verified: &VerifiedArchive) -> Result<(), Failure> {
+    let bytes = std::fs::read(copy).map_err(|error| unreadable(copy, &error))?;
+    if bytes == verified.manifest_bytes() {
+        return Ok(());
+    }
+    let problem = Problem::new("manifest-copy-differs", "is not the manifest of the archive beside it");
+    Err(Failure::new(
+        Exit::NotIntact,
+        problem
+            .at(copy.display().to_string())
+            .hint("do not use the copy; `consign inspect` shows the archive's own manifest"),
+    ))
+}
+
+/// What verification found, as problems.
+pub(crate) fn archive_failure(error: ArchiveError, path: &Path) -> Failure {
+    let at = path.display().to_string();
+    match error {
+        ArchiveError::Faults { listed, more } => {
+            let mut problems: Vec<_> = listed
+                .iter()
+                .map(|fault| {
+                    let mut problem = Problem::new(fault.code(), fault.to_string()).at(at.clone());
+                    problem.hint = hint(fault.code());
+                    problem
+                })
+                .collect();
+            if more > 0 {
+                problems.push(Problem::new("more-problems", format!("{more} more problems")).at(at));
+            }
+            // The same advice once is enough.
+            for n in (1..problems.len()).rev() {
+                if problems[..n].iter().any(|earlier| earlier.hint == problems[n].hint) {
+                    problems[n].hint = None;
+                }
+            }
+            let exit = if problems.iter().all(|problem| problem.code == "no-such-file") {
+                Exit::Failed
+            } else {
+                Exit::NotIntact
+            };
+            Failure { exit, problems }
+        }
+        ArchiveError::Io(error) => {
+            Failure::failed(Problem::new("unreadable", format!("cannot be read: {error}")).at(at))
+        }
+        ArchiveError::Cancelled(_) => Failure::failed(interrupted()),
+    }
+}
+
+/// It was told to stop.
+pub(crate) fn interrupted() -> Problem {
+    Problem::new("interrupted", "interrupted; nothing was left behind")
+}
+
+fn hint(code: &str) -> Option<String> {
+    let hint = match code {
+        "archive-size" | "tail-altered" | "archive-digest" | "frame-altered" | "file-altered" => {
+            "do not use it; ask the sender for the archive again and compare its SHA-256"
+        }
+        "tail-malformed" => "if it was cut short on its way, fetch it again",
+        "no-such-file" => "`consign inspect --files` lists what there is",
+        _ => "do not use it; whoever made it did not follow the format",
+    };
+    Some(hint.into())
+}

@@ -1,0 +1,383 @@
+//! `consign inspect`: what a bundle says of itself. It trusts nothing and verifies nothing.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use consign_bundle::{Anchor, Archive};
+use consign_metadata::{FileEntry, Line, Manifest, Paragraph, Problem, printable};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::bundle_set::{BundleSet, read_manifest};
+use crate::checked::{archive_failure, open_archive};
+use crate::context::Context;
+use crate::outcome::{Failure, Outcome, Report, json_by_serde};
+use crate::style::{self, count, size};
+
+/// Show what a bundle says of itself: claims, not verdicts
+///
+/// Reads the end of the archive only. Nothing is verified; `consign verify` does that.
+#[derive(clap::Args)]
+pub(crate) struct Inspect {
+    /// Archive, attestations, folder with one bundle, or a manifest
+    #[arg(value_name = "BUNDLE")]
+    bundle: PathBuf,
+    /// List the files
+    #[arg(long)]
+    files: bool,
+}
+
+#[derive(Serialize)]
+struct Inspected {
+    /// Always false: nothing here is verified.
+    verified: bool,
+    name: String,
+    version: String,
+    classification: String,
+    bundle_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archive: Option<ArchiveOut>,
+    contact: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    license: Option<Line>,
+    parents: Vec<String>,
+    /// Everything else that the descriptor says, as it stands in the manifest.
+    descriptor: Value,
+    names: Value,
+    exclude: Vec<Line>,
+    file_count: u64,
+    directory_count: u64,
+    bytes: u64,
+    formats: Vec<Format>,
+    signatures: Vec<SignatureOut>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<Vec<FileEntry>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    directories: Option<Vec<String>>,
+    #[serde(skip)]
+    manifest: Manifest,
+}
+
+#[derive(Serialize)]
+struct ArchiveOut {
+    path: PathBuf,
+    size: u64,
+    /// The digest that the tail leads to.
+    sha256: String,
+    frames: usize,
+    encoder: String,
+}
+
+/// Files by the ends of their names; their content is not looked at.
+#[derive(Serialize)]
+struct Format {
+    suffix: String,
+    files: u64,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct SignatureOut {
+    fingerprint: String,
+    role: String,
+    basis: String,
+    time: String,
+    about: String,
+}
+
+impl Inspect {
+    pub(crate) fn run(&self, _: &Context) -> Result<Outcome, Failure> {
+        let is_manifest =
+            self.bundle.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".json"));
+        let (manifest, bytes, archive, set) = if is_manifest && self.bundle.is_file() {
+            let (manifest, bytes) = read_manifest(&self.bundle)?;
+            (manifest, bytes, None, None)
+        } else {
+            let set = BundleSet::find_one(&self.bundle)?;
+            let (manifest, bytes, archive) = manifest_of(&set)?;
+            (manifest, bytes, archive, Some(set))
+        };
+        let signatures = set.and_then(|set| set.attestations).map_or_else(Vec::new, |(_, attestations)| {
+            attestations.statements().iter().map(SignatureOut::of).collect()
+        });
+        let core = manifest.core();
+        Ok(Outcome::done(Inspected {
+            verified: false,
+            name: core.name.to_string(),
+            version: core.version.to_string(),
+            classification: core.classification.to_string(),
+            bundle_id: Manifest::id_of(&bytes).to_string(),
+            archive,
+            contact: serde_json::to_value(&core.contact).unwrap_or_default(),
+            license: core.license.clone(),
+            parents: core.parents.iter().map(ToString::to_string).collect(),
+            descriptor: manifest.descriptor().to_value(),
+            names: serde_json::to_value(manifest.names()).unwrap_or_default(),
+            exclude: manifest.exclude().to_vec(),
+            file_count: manifest.files().len() as u64,
+            directory_count: manifest.directories().len() as u64,
+            bytes: manifest.payload_bytes(),
+            formats: formats(&manifest),
+            signatures,
+            files: self.files.then(|| manifest.files().to_vec()),
+            directories: self.files.then(|| manifest.directories().iter().map(ToString::to_string).collect()),
+            manifest,
+        }))
+    }
+}
+
+/// The manifest of a set: the archive's own, else the copy.
+fn manifest_of(set: &BundleSet) -> Result<(Manifest, Vec<u8>, Option<ArchiveOut>), Failure> {
+    let Some(path) = &set.archive else {
+        let Some(copy) = &set.manifest else {
+            let at =
+                set.attestations.as_ref().map_or_else(String::new, |(path, _)| path.display().to_string());
+            let problem =
+                Problem::new("archive-missing", "neither the archive nor the manifest is beside it");
+            return Err(Failure::failed(problem.at(at)));
+        };
+        let (manifest, bytes) = read_manifest(copy)?;
+        return Ok((manifest, bytes, None));
+    };
+    let failed = |error| archive_failure(error, path);
+    let archive = Archive::open(open_archive(path)?, Anchor::Unsigned).map_err(failed)?;
+    let (manifest, bytes) = archive.manifest().map_err(failed)?;
+    let facts = archive.facts();
+    let out = ArchiveOut {
+        path: path.clone(),
+        size: facts.size,
+        sha256: facts.sha256.to_string(),
+        frames: archive.frames(),
+        encoder: printable(facts.encoder.as_str()),
+    };
+    Ok((manifest, bytes, Some(out)))
+}
+
+impl SignatureOut {
+    fn of(signed: &consign_signing::SignedStatement) -> Self {
+        let statement = signed.statement();
+        Self {
+            fingerprint: signed.key().fingerprint().to_string(),
+            role: statement.signer.role.to_string(),
+            basis: statement.signer.basis.to_string(),
+            time: statement.signer.time.to_string(),
+            about: statement.claim.subject_digest().to_string(),
+        }
+    }
+}
+
+fn formats(manifest: &Manifest) -> Vec<Format> {
+    let mut by_suffix: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    for file in manifest.files() {
+        let name = file.path.file_name();
+        let suffix =
+            name.rfind('.').filter(|&at| at > 0).map_or_else(String::new, |at| name[at..].to_lowercase());
+        let entry = by_suffix.entry(suffix).or_default();
+        entry.0 += 1;
+        entry.1 = entry.1.saturating_add(file.size);
+    }
+    let mut formats: Vec<_> =
+        by_suffix.into_iter().map(|(suffix, (files, bytes))| Format { suffix, files, bytes }).collect();
+    formats.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.suffix.cmp(&b.suffix)));
+    formats
+}
+
+impl Report for Inspected {
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let (warn, hint, faint) = (style::WARN, style::HINT, style::FAINT);
+        let class = self.classification.to_uppercase();
+        let line = "=".repeat(class.chars().count() + 4);
+        writeln!(out, "{warn}{line}\n= {class} =\n{line}{warn:#}")?;
+        writeln!(out, "{hint}{} {}{hint:#}", self.name, self.version)?;
+        writeln!(
+            out,
+            "{faint}Claims of whoever made it; nothing is verified here. See `consign verify`.{faint:#}\n"
+        )?;
+        writeln!(out, "bundle id   {}", self.bundle_id)?;
+        if let Some(archive) = &self.archive {
+            writeln!(out, "archive     {}, {}", size(archive.size), archive.sha256)?;
+            let frames = count(archive.frames as u64, "frame", "frames");
+            writeln!(out, "            {frames}, {}", archive.encoder)?;
+        }
+        let empty = match self.directory_count {
+            0 => String::new(),
+            n => format!(", {}", count(n, "empty directory", "empty directories")),
+        };
+        writeln!(
+            out,
+            "content     {}{empty}, {}",
+            count(self.file_count, "file", "files"),
+            size(self.bytes)
+        )?;
+        for format in self.formats.iter().take(8) {
+            let suffix = if format.suffix.is_empty() { "(no suffix)" } else { &format.suffix };
+            writeln!(
+                out,
+                "            {:14} {:>14}  {}",
+                printable(suffix),
+                count(format.files, "file", "files"),
+                size(format.bytes)
+            )?;
+        }
+        if self.formats.len() > 8 {
+            writeln!(out, "            and {} more kinds of names", self.formats.len() - 8)?;
+        }
+        self.described(out)?;
+        match self.signatures.len() {
+            0 => writeln!(out, "\nsignatures  none found beside it")?,
+            _ => writeln!(
+                out,
+                "\nsignatures  valid for the key they name; whose key that is, this command does not ask"
+            )?,
+        }
+        for signature in &self.signatures {
+            writeln!(
+                out,
+                "            {} as {} ({}), stated time {}",
+                signature.fingerprint, signature.role, signature.basis, signature.time
+            )?;
+        }
+        if let Some(files) = &self.files {
+            writeln!(out)?;
+            for file in files {
+                writeln!(out, "{}  {:>12}  {}", file.sha256.hex(), file.size, file.path)?;
+            }
+            for directory in self.manifest.directories() {
+                writeln!(out, "{:64}  {:>12}  {directory}/", "", "")?;
+            }
+        }
+        Ok(())
+    }
+
+    json_by_serde!();
+}
+
+impl Inspected {
+    /// What the descriptor says, a line a field.
+    fn described(&self, out: &mut dyn Write) -> io::Result<()> {
+        let core = self.manifest.core();
+        let organization = core.contact.organization.as_ref().map_or_else(String::new, |o| format!(", {o}"));
+        let role = core.contact.role.as_ref().map_or_else(String::new, |role| format!(" ({role})"));
+        writeln!(out, "contact     {}{role} <{}>{organization}", core.contact.name, core.contact.email)?;
+        if let Some(license) = &core.license {
+            writeln!(out, "license     {license}")?;
+        }
+        for parent in &core.parents {
+            writeln!(out, "derived of  {parent}")?;
+        }
+        if let Some(exclude) = self.exclude.first() {
+            let more = self.exclude.len() - 1;
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            writeln!(out, "left out    what matches `{exclude}`{more}")?;
+        }
+        match self.manifest.descriptor().details() {
+            Some(details) => details_in_words(details, out),
+            None => writeln!(
+                out,
+                "\nThe rest of the descriptor has schema {}, which this version of consign does not know.",
+                self.manifest.descriptor().schema()
+            ),
+        }
+    }
+}
+
+fn details_in_words(details: &consign_metadata::Details, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "kind        {}", details.kind)?;
+    if let Some(title) = &details.title {
+        writeln!(out, "title       {title}")?;
+    }
+    if let Some(description) = &details.description {
+        writeln!(out)?;
+        wrapped(description, out)?;
+    }
+    let sections = [
+        ("Training", json_of(&details.training)),
+        ("Provenance", json_of(&details.provenance)),
+        ("Model card", json_of(&details.model_card)),
+        ("Handling", json_of(&details.handling)),
+    ];
+    for (title, section) in sections {
+        if let Some(Value::Object(members)) = section {
+            let hint = style::HINT;
+            writeln!(out, "\n{hint}{title}{hint:#}")?;
+            for (key, value) in &members {
+                field(key, value, 1, out)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn json_of<T: Serialize>(value: &Option<T>) -> Option<Value> {
+    value.as_ref().and_then(|value| serde_json::to_value(value).ok())
+}
+
+fn wrapped(text: &Paragraph, out: &mut dyn Write) -> io::Result<()> {
+    text.as_str().lines().try_for_each(|line| fill(line, 0, out))
+}
+
+/// Writes words in lines of at most 96 columns.
+fn fill(text: &str, indent: usize, out: &mut dyn Write) -> io::Result<()> {
+    let mut column = 0;
+    for word in text.split_whitespace() {
+        let width = word.chars().count();
+        if column > 0 && indent + column + 1 + width > 96 {
+            writeln!(out)?;
+            column = 0;
+        }
+        if column == 0 {
+            write!(out, "{:indent$}", "")?;
+        } else {
+            write!(out, " ")?;
+            column += 1;
+        }
+        write!(out, "{}", printable(word))?;
+        column += width;
+    }
+    writeln!(out)
+}
+
+/// One field of a descriptor, of whatever shape.
+fn field(key: &str, value: &Value, depth: usize, out: &mut dyn Write) -> io::Result<()> {
+    let indent = 2 * depth;
+    let label = printable(&key.replace('_', " "));
+    match value {
+        Value::Object(members) => {
+            writeln!(out, "{:indent$}{label}:", "")?;
+            members.iter().try_for_each(|(key, value)| field(key, value, depth + 1, out))
+        }
+        Value::Array(items) if items.iter().all(Value::is_object) => {
+            writeln!(out, "{:indent$}{label}:", "")?;
+            items.iter().try_for_each(|item| {
+                let parts = item
+                    .as_object()
+                    .into_iter()
+                    .flatten()
+                    .map(|(key, value)| format!("{}: {}", key.replace('_', " "), plain(value)));
+                fill(&format!("- {}", parts.collect::<Vec<_>>().join("; ")), indent + 2, out)
+            })
+        }
+        other => fill(&format!("{label}: {}", plain(other)), indent, out),
+    }
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
+        Value::Bool(true) => "yes".into(),
+        Value::Bool(false) => "no".into(),
+        other => other.to_string(),
+    }
+}
+
+/// The manifest that a path stands for, as a claim: of an archive, attestations, folder or manifest file.
+pub(crate) fn claimed_manifest(path: &Path) -> Result<Manifest, Failure> {
+    let is_manifest = path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".json"));
+    if is_manifest && path.is_file() {
+        return read_manifest(path).map(|(manifest, _)| manifest);
+    }
+    let set = BundleSet::find_one(path)?;
+    manifest_of(&set).map(|(manifest, _, _)| manifest)
+}

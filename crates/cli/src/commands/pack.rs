@@ -1,0 +1,494 @@
+//! `consign pack`: make a bundle and sign it.
+
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use consign_bundle::publish::{prepare, publish};
+use consign_bundle::{
+    ArchiveFacts, Compression, PackOptions, PackedArchive, Scope, SourceSummary, VerifiedArchive,
+    hash_source, pack,
+};
+use consign_metadata::{BundleId, Classification, Manifest, Problem, Role};
+use consign_signing::{
+    Attestations, Basis, BundleClaim, Claim, Content, ExcludedCount, PrivateKey, Signer as _,
+};
+use serde::Serialize;
+
+use crate::bundle_set::{BundleSet, Names};
+use crate::checked::{archive_claim, check, sole_claim};
+use crate::context::{Context, threads, unwritable};
+use crate::keys::{PassphraseArgs, load_private};
+use crate::outcome::{Failure, Outcome, Report, json_by_serde};
+use crate::sign_statement::sign_statement;
+use crate::source_args::{Described, SourceArgs, check_output, pack_failure};
+use crate::style::{self, count, shell_word, size};
+
+/// Pack a directory into a signed bundle
+///
+/// Writes three files into OUT: the archive (NAME-VERSION.tar.zst), a copy of its manifest, and the attestations
+/// that hold the signatures. The same input gives the same archive, on any machine. Nothing is overwritten.
+#[derive(clap::Args)]
+pub(crate) struct Pack {
+    #[command(flatten)]
+    source: SourceArgs,
+    /// Where the bundle goes; made if it is not there
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+    #[command(flatten)]
+    key: KeyArgs,
+    /// How many threads compress [default: as many as there are processors]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// One zstd level for everything, 1 to 19 [default: chosen by the content]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=19))]
+    level: Option<u8>,
+    /// Check everything that can be checked before reading content, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Who signs.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct KeyArgs {
+    /// The private key to sign with
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "CONSIGN_KEY",
+        required_unless_present = "unsigned",
+        help_heading = "Key options"
+    )]
+    pub(crate) key: Option<PathBuf>,
+    /// What to sign as
+    #[arg(long, value_name = "ROLE", default_value = "owner", help_heading = "Key options")]
+    pub(crate) role: Role,
+    /// Do not sign: nobody will be able to tell where the bundle comes from
+    #[arg(long, conflicts_with = "key", help_heading = "Key options")]
+    pub(crate) unsigned: bool,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+}
+
+impl KeyArgs {
+    /// Opens the key.
+    pub(crate) fn load(&self) -> Result<Option<PrivateKey>, Failure> {
+        match &self.key {
+            Some(path) if !self.unsigned => load_private(path, &self.passphrase).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Packed {
+    /// `packed`, `unchanged`, or `dry-run`.
+    status: &'static str,
+    name: String,
+    version: String,
+    classification: String,
+    files: u64,
+    directories: u64,
+    bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bundle_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archive: Option<ArchiveOut>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manifest: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attestations: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signer: Option<SignerOut>,
+    excluded: Vec<ExcludedOut>,
+    notes: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct ArchiveOut {
+    path: PathBuf,
+    size: u64,
+    sha256: String,
+    encoder: String,
+}
+
+#[derive(Serialize)]
+pub(crate) struct SignerOut {
+    pub(crate) fingerprint: String,
+    pub(crate) role: String,
+}
+
+#[derive(Serialize)]
+struct ExcludedOut {
+    pattern: String,
+    files: u64,
+}
+
+impl Report for Packed {
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let (good, warn, faint) = (style::GOOD, style::WARN, style::FAINT);
+        let what = match self.status {
+            "unchanged" => "unchanged",
+            "dry-run" => "would pack",
+            _ => "packed",
+        };
+        writeln!(
+            out,
+            "{good}{what}{good:#} {} {}  [{}]",
+            self.name,
+            self.version,
+            self.classification.to_uppercase()
+        )?;
+        let empty = match self.directories {
+            0 => String::new(),
+            n => format!(", {}", count(n, "empty directory", "empty directories")),
+        };
+        writeln!(out, "  content       {}{empty}, {}", count(self.files, "file", "files"), size(self.bytes))?;
+        for excluded in self.excluded.iter().filter(|excluded| excluded.files > 0) {
+            writeln!(
+                out,
+                "  left out      {} by `{}`",
+                count(excluded.files, "file", "files"),
+                excluded.pattern
+            )?;
+        }
+        if let Some(archive) = &self.archive {
+            writeln!(out, "  archive       {} ({})", archive.path.display(), size(archive.size))?;
+            writeln!(out, "                {}", archive.sha256)?;
+        }
+        if let Some(id) = &self.bundle_id {
+            writeln!(out, "  bundle id     {id}")?;
+        }
+        if let Some(path) = &self.manifest {
+            writeln!(out, "  manifest      {}", path.display())?;
+        }
+        match (&self.signer, &self.attestations) {
+            (Some(signer), Some(path)) => {
+                writeln!(out, "  attestations  {}", path.display())?;
+                writeln!(out, "  signed by     {} as {}", signer.fingerprint, signer.role)?;
+            }
+            _ if self.status == "packed" => {
+                writeln!(
+                    out,
+                    "  {warn}NOT SIGNED: nobody can tell where it comes from or whether it was replaced{warn:#}"
+                )?;
+            }
+            _ => {}
+        }
+        for note in &self.notes {
+            writeln!(out, "  note          {note}")?;
+        }
+        if let Some(archive) = &self.archive {
+            let path = shell_word(&archive.path.file_name().unwrap_or_default().to_string_lossy());
+            let digest = archive.sha256.trim_start_matches("sha256:");
+            writeln!(out, "\n{faint}Without consign, a recipient checks and opens it with:{faint:#}")?;
+            writeln!(out, "  echo '{digest}  {path}' | sha256sum -c")?;
+            writeln!(out, "  zstd -dc {path} | tar -xf -")?;
+            writeln!(out, "  (cd {} && sha256sum -c --quiet manifest-sha256.txt)", shell_word(&self.name))?;
+        }
+        Ok(())
+    }
+
+    json_by_serde!();
+}
+
+impl Pack {
+    pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
+        let described = self.source.load(context, false)?;
+        let key = self.key.load()?;
+        let (source, summary) = (&described.source, described.source.summary());
+        let mut report = Packed::new(&described, &self.output);
+        if self.dry_run {
+            if self.output.exists() {
+                check_output(source, &self.output)?;
+            }
+            report.status = "dry-run";
+            return Ok(Outcome::done(report));
+        }
+        std::fs::create_dir_all(&self.output).map_err(|error| unwritable(&self.output, &error))?;
+        check_output(source, &self.output)?;
+        check_space(summary, &self.output)?;
+        let names = Names::of(&described.description.core.name, &described.description.core.version);
+        report.echo(&described);
+        if self.output.join(&names.archive).exists() {
+            return self.unchanged(context, &described, &names, key.as_ref(), report);
+        }
+
+        let meter = context.meter("packing", summary.bytes);
+        let compression = self.level.map_or(Compression::Auto, Compression::Level);
+        let options = PackOptions { compression, threads: threads(self.threads) };
+        let packed = pack(source, &described.description, options, &self.output, &meter);
+        drop(meter);
+        let packed = packed.map_err(|error| pack_failure(error, &self.output))?;
+        self.publish(context, &described, &names, key.as_ref(), packed, report)
+    }
+
+    /// Signs what was packed, and gives all files their names: the archive last, so that whoever sees it sees
+    /// everything that belongs to it.
+    fn publish(
+        &self,
+        context: &Context,
+        described: &Described,
+        names: &Names,
+        key: Option<&PrivateKey>,
+        packed: PackedArchive,
+        mut report: Packed,
+    ) -> Result<Outcome, Failure> {
+        let out = &self.output;
+        let failed = |error: io::Error| unwritable(out, &error);
+        let claim = claim(&packed.manifest, packed.id, &packed.facts, described)?;
+        report.made(packed.id, &packed.facts, out, names);
+        let mut files = Vec::new();
+        match existing(&out.join(&names.manifest))? {
+            None => {
+                files.push((names.manifest.clone(), prepare(out, &packed.manifest_bytes).map_err(failed)?))
+            }
+            Some(bytes) if bytes == packed.manifest_bytes => {}
+            Some(_) => return Err(taken(&out.join(&names.manifest))),
+        }
+        if let Some(key) = key {
+            let attestations = out.join(&names.attestations);
+            if existing(&attestations)?.is_some() {
+                // Left by a run that was cut short: it must speak of this very archive.
+                let found = crate::bundle_set::read_attestations(&attestations)?;
+                let mine = found
+                    .statements()
+                    .iter()
+                    .any(|s| s.statement().claim == claim && s.key() == key.public_key());
+                if !mine || found.claims().len() != 1 {
+                    return Err(taken(&attestations));
+                }
+            } else {
+                let signed = sign_statement(context, key, claim, &self.key.role, Basis::Packed)?;
+                let bytes = Attestations::new(signed).to_bytes();
+                files.push((names.attestations.clone(), prepare(out, &bytes).map_err(failed)?));
+            }
+            report.signed(key, &self.key.role, attestations);
+        }
+        files.push((names.archive.clone(), packed.file));
+        if context.cancel.load(std::sync::atomic::Ordering::Relaxed) {
+            return Err(Failure::failed(crate::checked::interrupted()));
+        }
+        publish(out, files).map_err(|(path, error)| match error.kind() {
+            io::ErrorKind::AlreadyExists => taken(&path),
+            _ => unwritable(&path, &error),
+        })?;
+        Ok(Outcome::done(report))
+    }
+
+    /// There is an archive of that name already: it must be intact and hold exactly what would be packed.
+    fn unchanged(
+        &self,
+        context: &Context,
+        described: &Described,
+        names: &Names,
+        key: Option<&PrivateKey>,
+        mut report: Packed,
+    ) -> Result<Outcome, Failure> {
+        let out = &self.output;
+        let archive = out.join(&names.archive);
+        let set = BundleSet::find_one(&archive)?;
+        let there = check(context, &set, Scope::Content, threads(self.threads))?;
+        let meter = context.meter("hashing", described.source.summary().bytes);
+        let manifest = hash_source(&described.source, &described.description, threads(self.threads), &meter);
+        drop(meter);
+        let manifest = manifest.map_err(|error| pack_failure(error, out))?;
+        let id = Manifest::id_of(&manifest.to_bytes());
+        if id != there.id() {
+            return Err(differs(&archive, &there, &manifest));
+        }
+        report.made(id, there.facts(), out, names);
+        report.status = "unchanged";
+        if !out.join(&names.manifest).exists() {
+            report.manifest = None;
+        }
+        match (key, &set.attestations) {
+            // What was packed unsigned before, or lost its attestations, is signed now.
+            (Some(key), None) => {
+                let claim = claim(there.manifest(), id, there.facts(), described)?;
+                let signed = sign_statement(context, key, claim, &self.key.role, Basis::Packed)?;
+                let bytes = Attestations::new(signed).to_bytes();
+                let file = prepare(out, &bytes).map_err(|error| unwritable(out, &error))?;
+                publish(out, vec![(names.attestations.clone(), file)])
+                    .map_err(|(path, error)| unwritable(&path, &error))?;
+                report.signed(key, &self.key.role, out.join(&names.attestations));
+                report.notes.push("the archive was there already, unsigned; it is signed now".into());
+            }
+            (Some(key), Some((path, attestations))) => {
+                sole_claim(&set)?;
+                match attestations.statements().iter().find(|signed| signed.key() == key.public_key()) {
+                    Some(signed) => report.signed(key, &signed.statement().signer.role, path.clone()),
+                    None => {
+                        let word = shell_word(&archive.display().to_string());
+                        report.notes.push(format!(
+                            "this key has not signed it; to add a signature: consign sign {word}"
+                        ));
+                    }
+                }
+            }
+            (None, _) => {}
+        }
+        Ok(Outcome::done(report))
+    }
+}
+
+/// What is claimed of a bundle that was packed here.
+fn claim(
+    manifest: &Manifest,
+    id: BundleId,
+    facts: &ArchiveFacts,
+    described: &Described,
+) -> Result<Claim, Failure> {
+    Ok(Claim {
+        bundle: bundle_claim(manifest, id),
+        content: Content::Archive(archive_claim(facts)?),
+        excluded: Some(excluded(described)),
+    })
+}
+
+/// What is claimed of a manifest.
+pub(crate) fn bundle_claim(manifest: &Manifest, id: BundleId) -> BundleClaim {
+    let core = manifest.core();
+    BundleClaim {
+        name: core.name.clone(),
+        version: core.version.clone(),
+        classification: core.classification.clone(),
+        id,
+    }
+}
+
+/// How many files each pattern left out.
+pub(crate) fn excluded(described: &Described) -> Vec<ExcludedCount> {
+    let counts = described.source.excluded().iter();
+    counts.map(|e| ExcludedCount { pattern: e.pattern.clone(), count: e.files }).collect()
+}
+
+/// The content of a file that may be there.
+fn existing(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(crate::context::unreadable(path, &error)),
+    }
+}
+
+pub(crate) fn taken(path: &Path) -> Failure {
+    let problem = Problem::new("output-exists", "already exists and belongs to something else");
+    Failure::failed(
+        problem.at(path.display().to_string()).hint("write to another folder, or raise the version"),
+    )
+}
+
+/// What differs between an archive that is there and what would be packed under its name.
+fn differs(archive: &Path, there: &VerifiedArchive, manifest: &Manifest) -> Failure {
+    let diff = consign_metadata::diff(there.manifest(), manifest);
+    let problem = Problem::new(
+        "version-taken",
+        format!("holds something else under the same name and version: {}", diff.in_one_line()),
+    )
+    .at(archive.display().to_string())
+    .hint("a version never changes: raise it with `--version`, or pack elsewhere");
+    Failure::failed(problem)
+}
+
+/// Refuses early where the disk is certainly too small. What compresses to less than a fiftieth is rare, and
+/// holes in sparse files are not counted.
+fn check_space(summary: SourceSummary, out: &Path) -> Result<(), Failure> {
+    let Some(free) = free_space(out) else { return Ok(()) };
+    if free >= summary.allocated / 50 {
+        return Ok(());
+    }
+    let problem =
+        Problem::new("no-space", format!("has {} free, for {} of content", size(free), size(summary.bytes)));
+    Err(Failure::failed(problem.at(out.display().to_string()).hint("make room, or write to another disk")))
+}
+
+#[cfg(unix)]
+pub(crate) fn free_space(path: &Path) -> Option<u64> {
+    let stat = rustix::fs::statvfs(path).ok()?;
+    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+#[cfg(not(unix))]
+pub(crate) fn free_space(_: &Path) -> Option<u64> {
+    None
+}
+
+impl Packed {
+    fn new(described: &Described, output: &Path) -> Self {
+        let (core, summary) = (&described.description.core, described.source.summary());
+        let mut notes = Vec::new();
+        if summary.hard_links > 0 {
+            notes.push(format!(
+                "{} with other names (hard links); each is packed as a file of its own",
+                count(summary.hard_links, "file", "files")
+            ));
+        }
+        if summary.followed > 0 {
+            notes.push(format!(
+                "{} reached through symbolic links",
+                count(summary.followed, "file was", "files were")
+            ));
+        }
+        if let Some(free) = free_space(output)
+            && free < summary.allocated
+        {
+            notes.push(format!("{} has only {} free", output.display(), size(free)));
+        }
+        Self {
+            status: "packed",
+            name: core.name.to_string(),
+            version: core.version.to_string(),
+            classification: core.classification.to_string(),
+            files: summary.files,
+            directories: summary.directories,
+            bytes: summary.bytes,
+            bundle_id: None,
+            archive: None,
+            manifest: None,
+            attestations: None,
+            signer: None,
+            excluded: excluded(described)
+                .into_iter()
+                .map(|e| ExcludedOut { pattern: e.pattern.to_string(), files: e.count })
+                .collect(),
+            notes,
+        }
+    }
+
+    /// Says what is about to be signed, before it is.
+    fn echo(&self, described: &Described) {
+        let classification: &Classification = &described.description.core.classification;
+        let contact = &described.description.core.contact;
+        let _ = writeln!(
+            anstream::stderr(),
+            "packing {} {} [{}] for {} <{}>: {}, {}",
+            self.name,
+            self.version,
+            classification.as_str().to_uppercase(),
+            contact.name,
+            contact.email,
+            count(self.files, "file", "files"),
+            size(self.bytes)
+        );
+    }
+
+    fn made(&mut self, id: BundleId, facts: &ArchiveFacts, out: &Path, names: &Names) {
+        self.bundle_id = Some(id.to_string());
+        self.archive = Some(ArchiveOut {
+            path: out.join(&names.archive),
+            size: facts.size,
+            sha256: facts.sha256.to_string(),
+            encoder: facts.encoder.to_string(),
+        });
+        self.manifest = Some(out.join(&names.manifest));
+    }
+
+    fn signed(&mut self, key: &PrivateKey, role: &Role, attestations: PathBuf) {
+        self.signer = Some(SignerOut {
+            fingerprint: key.public_key().fingerprint().to_string(),
+            role: role.to_string(),
+        });
+        self.attestations = Some(attestations);
+    }
+}

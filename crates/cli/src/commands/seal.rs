@@ -1,0 +1,168 @@
+//! `consign seal`: sign a directory where it lies.
+
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use consign_bundle::hash_source;
+use consign_bundle::publish::{prepare, publish};
+use consign_metadata::{Manifest, Problem};
+use consign_signing::{Attestations, Basis, Claim, Content, Signer as _};
+use serde::Serialize;
+
+use crate::bundle_set::{Names, read_attestations, read_manifest};
+use crate::commands::pack::{KeyArgs, SignerOut, bundle_claim, excluded, taken};
+use crate::context::{Context, threads, unwritable};
+use crate::outcome::{Failure, Outcome, Report, json_by_serde};
+use crate::sign_statement::sign_statement;
+use crate::source_args::{SourceArgs, check_output, pack_failure};
+use crate::style::{self, count, shell_word, size};
+
+/// Sign a directory where it lies, without an archive
+///
+/// Writes a manifest and attestations into OUT. Everything in the directory is listed, the descriptor as well;
+/// nothing may be left out, so that `consign verify DIR --manifest FILE` can account for every file.
+#[derive(clap::Args)]
+pub(crate) struct Seal {
+    #[command(flatten)]
+    source: SourceArgs,
+    /// Where manifest and attestations go, outside the directory
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+    #[command(flatten)]
+    key: KeyArgs,
+    /// How many threads hash [default: as many as there are processors]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+}
+
+#[derive(Serialize)]
+struct Sealed {
+    /// `sealed` or `unchanged`.
+    status: &'static str,
+    name: String,
+    version: String,
+    classification: String,
+    files: u64,
+    bytes: u64,
+    bundle_id: String,
+    manifest: PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attestations: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signer: Option<SignerOut>,
+    #[serde(skip)]
+    directory: PathBuf,
+}
+
+impl Report for Sealed {
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let (good, warn) = (style::GOOD, style::WARN);
+        let class = self.classification.to_uppercase();
+        writeln!(out, "{good}{}{good:#} {} {}  [{class}]", self.status, self.name, self.version)?;
+        writeln!(out, "  content       {}, {}", count(self.files, "file", "files"), size(self.bytes))?;
+        writeln!(out, "  bundle id     {}", self.bundle_id)?;
+        writeln!(out, "  manifest      {}", self.manifest.display())?;
+        match (&self.signer, &self.attestations) {
+            (Some(signer), Some(path)) => {
+                writeln!(out, "  attestations  {}", path.display())?;
+                writeln!(out, "  signed by     {} as {}", signer.fingerprint, signer.role)?;
+            }
+            _ => writeln!(out, "  {warn}NOT SIGNED: nobody can tell where it comes from{warn:#}")?,
+        }
+        let word = |path: &PathBuf| shell_word(&path.display().to_string());
+        writeln!(out, "\nA recipient checks the directory with:")?;
+        writeln!(
+            out,
+            "  consign verify {} --manifest {} --key PUB",
+            word(&self.directory),
+            word(&self.manifest)
+        )
+    }
+
+    json_by_serde!();
+}
+
+impl Seal {
+    pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
+        let described = self.source.load(context, true)?;
+        let source = &described.source;
+        let left_out: Vec<_> = excluded(&described).into_iter().filter(|count| count.count > 0).collect();
+        if !left_out.is_empty() {
+            let problem = |e: &consign_signing::ExcludedCount| {
+                let message = format!(
+                    "would leave out {}, and a seal accounts for every file of the directory",
+                    count(e.count, "file", "files")
+                );
+                Problem::new("seal-leaves-out", message)
+                    .at(format!("`{}`", e.pattern))
+                    .hint("move them out of the directory, or pack it instead")
+            };
+            return Err(Failure {
+                exit: crate::exit::Exit::Failed,
+                problems: left_out.iter().map(problem).collect(),
+            });
+        }
+        let key = self.key.load()?;
+        std::fs::create_dir_all(&self.output).map_err(|error| unwritable(&self.output, &error))?;
+        check_output(source, &self.output)?;
+        let meter = context.meter("hashing", source.summary().bytes);
+        let manifest = hash_source(source, &described.description, threads(self.threads), &meter);
+        drop(meter);
+        let manifest = manifest.map_err(|error| pack_failure(error, &self.output))?;
+        let bytes = manifest.to_bytes();
+        let id = Manifest::id_of(&bytes);
+        let core = manifest.core();
+        let names = Names::of(&core.name, &core.version);
+        let (manifest_path, attestations_path) =
+            (self.output.join(&names.manifest), self.output.join(&names.attestations));
+        let failed = |error: io::Error| unwritable(&self.output, &error);
+        let mut files = Vec::new();
+        let mut status = "unchanged";
+        if manifest_path.exists() {
+            if read_manifest(&manifest_path)?.1 != bytes {
+                return Err(taken(&manifest_path));
+            }
+        } else {
+            status = "sealed";
+            files.push((names.manifest.clone(), prepare(&self.output, &bytes).map_err(failed)?));
+        }
+        let claim = Claim { bundle: bundle_claim(&manifest, id), content: Content::Sealed, excluded: None };
+        let mut signer = None;
+        if let Some(key) = &key {
+            if attestations_path.exists() {
+                let there = read_attestations(&attestations_path)?;
+                let mine = |s: &consign_signing::SignedStatement| {
+                    s.statement().claim == claim && s.key() == key.public_key()
+                };
+                if !there.statements().iter().any(mine) {
+                    return Err(taken(&attestations_path));
+                }
+            } else {
+                status = "sealed";
+                let signed = sign_statement(context, key, claim, &self.key.role, Basis::Sealed)?;
+                let bytes = Attestations::new(signed).to_bytes();
+                files.push((names.attestations.clone(), prepare(&self.output, &bytes).map_err(failed)?));
+            }
+            let fingerprint = key.public_key().fingerprint().to_string();
+            signer = Some(SignerOut { fingerprint, role: self.key.role.to_string() });
+        }
+        publish(&self.output, files).map_err(|(path, error)| match error.kind() {
+            io::ErrorKind::AlreadyExists => taken(&path),
+            _ => unwritable(&path, &error),
+        })?;
+        Ok(Outcome::done(Sealed {
+            status,
+            name: core.name.to_string(),
+            version: core.version.to_string(),
+            classification: core.classification.to_string(),
+            files: manifest.files().len() as u64,
+            bytes: manifest.payload_bytes(),
+            bundle_id: id.to_string(),
+            manifest: manifest_path,
+            attestations: signer.is_some().then_some(attestations_path),
+            signer,
+            directory: self.source.directory.clone(),
+        }))
+    }
+}

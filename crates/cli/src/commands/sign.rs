@@ -1,0 +1,399 @@
+//! `consign sign`: verify, show, add a signature.
+
+use std::io::{self, IsTerminal as _, Write};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use consign_bundle::publish::{prepare, publish, replace};
+use consign_bundle::{Scope, TreeLayout, compare_directory};
+use consign_metadata::{Manifest, Problem, Role};
+use consign_signing::{Attestations, Basis, Claim, Content, PrivateKey, SignedStatement, Signer as _};
+use serde::Serialize;
+
+use crate::bundle_set::{BundleSet, join, read_attestations, read_manifest};
+use crate::checked::{archive_claim, check, sole_claim};
+use crate::commands::pack::bundle_claim;
+use crate::context::{Context, threads, unwritable};
+use crate::exit::Exit;
+use crate::keys::{PassphraseArgs, load_private};
+use crate::outcome::{Failure, Outcome, Report, json_by_serde};
+use crate::sign_statement::sign_statement;
+use crate::style::{self, count, size};
+
+/// Verify a bundle, show what is vouched for, and add a signature
+///
+/// The archive does not change. Without the archive a signature needs `--unseen`, which it then states.
+#[derive(clap::Args)]
+pub(crate) struct Sign {
+    /// Archive, attestations, or folder with one bundle
+    #[arg(value_name = "BUNDLE")]
+    bundle: PathBuf,
+    /// The private key to sign with
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "CONSIGN_KEY",
+        required_unless_present = "merge",
+        help_heading = "Key options"
+    )]
+    key: Option<PathBuf>,
+    /// What to sign as
+    #[arg(long, value_name = "ROLE", default_value = "release", help_heading = "Key options")]
+    role: Role,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+    /// Sign what the manifest says without having seen the content; the signature says so
+    #[arg(long, conflicts_with = "directory")]
+    unseen: bool,
+    /// The directory that was sealed, to be checked before signing
+    #[arg(long, value_name = "DIR")]
+    directory: Option<PathBuf>,
+    /// Add the signatures of another attestations file; may be repeated
+    #[arg(long, value_name = "FILE")]
+    merge: Vec<PathBuf>,
+    /// How many threads to use [default: as many as there are processors]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+}
+
+#[derive(Serialize)]
+struct Added {
+    /// `signed`, `merged` or `unchanged`.
+    status: &'static str,
+    name: String,
+    version: String,
+    attestations: PathBuf,
+    /// How many signatures there are now.
+    signatures: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    basis: Option<String>,
+}
+
+impl Report for Added {
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let good = style::GOOD;
+        writeln!(out, "{good}{}{good:#} {} {}", self.status, self.name, self.version)?;
+        if let (Some(fingerprint), Some(role)) = (&self.fingerprint, &self.role) {
+            writeln!(out, "  by            {fingerprint} as {role}")?;
+        }
+        let signatures = count(self.signatures as u64, "signature", "signatures");
+        writeln!(out, "  attestations  {} ({signatures})", self.attestations.display())
+    }
+
+    json_by_serde!();
+}
+
+/// What is to be signed, checked as far as `basis` says.
+struct Checked {
+    claim: Claim,
+    manifest: Manifest,
+    basis: Basis,
+}
+
+impl Sign {
+    pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
+        let set = BundleSet::find_one(&self.bundle)?;
+        let key = self.key.as_deref().map(|key| load_private(key, &self.passphrase)).transpose()?;
+        let (path, before) = match &set.attestations {
+            Some((path, there)) => (path.clone(), Some(there.clone())),
+            None => (self.new_path(&set)?, None),
+        };
+        let merged = self.merge(before.clone(), sole_claim(&set)?)?;
+        let Some(key) = key else {
+            return self.finish(&path, before.as_ref(), merged, None);
+        };
+        let checked = self.check(context, &set, merged.as_ref())?;
+        let same = |s: &SignedStatement| {
+            s.key() == key.public_key()
+                && s.statement().signer.role == self.role
+                && s.statement().claim == checked.claim
+        };
+        if merged.as_ref().is_some_and(|there| there.statements().iter().any(same)) {
+            return self.finish(&path, before.as_ref(), merged, Some((&key, checked.basis)));
+        }
+        self.confirm(&checked, merged.as_ref(), &key)?;
+        let signed = sign_statement(context, &key, checked.claim, &self.role, checked.basis)?;
+        let all = match merged {
+            None => Attestations::new(signed),
+            Some(there) => join(there, Attestations::new(signed), &path)?,
+        };
+        self.finish(&path, before.as_ref(), Some(all), Some((&key, checked.basis)))
+    }
+
+    /// Where the attestations of a bundle go that has none.
+    fn new_path(&self, set: &BundleSet) -> Result<PathBuf, Failure> {
+        let archive = crate::checked::archive_path(set)?;
+        let name = archive.file_name().unwrap_or_default().to_string_lossy();
+        Ok(archive.with_file_name(format!("{}.intoto.jsonl", name.strip_suffix(".tar.zst").unwrap_or(&name))))
+    }
+
+    /// Joins what is there with what others signed; all must speak of the same.
+    fn merge(
+        &self,
+        there: Option<Attestations>,
+        claim: Option<&Claim>,
+    ) -> Result<Option<Attestations>, Failure> {
+        let mut all = there;
+        for path in &self.merge {
+            let more = read_attestations(path)?;
+            let foreign = |s: &&SignedStatement| claim.is_some_and(|claim| s.statement().claim != *claim);
+            if more.statements().iter().any(|s| foreign(&s)) {
+                let problem = Problem::new(
+                    "statements-disagree",
+                    "holds a statement that does not speak of this bundle",
+                );
+                return Err(Failure::new(Exit::NotIntact, problem.at(path.display().to_string())));
+            }
+            all = Some(match all {
+                None => more,
+                Some(there) => join(there, more, path)?,
+            });
+        }
+        Ok(all)
+    }
+
+    /// Everything that can be checked is, before anybody puts their name to it.
+    fn check(
+        &self,
+        context: &Context,
+        set: &BundleSet,
+        merged: Option<&Attestations>,
+    ) -> Result<Checked, Failure> {
+        let claim =
+            sole_claim(set)?.or_else(|| merged.and_then(|all| all.claims().first().map(|group| group.claim)));
+        match (claim, &set.archive) {
+            (claim, Some(_)) if !self.unseen => {
+                let verified = check(context, set, Scope::Content, threads(self.threads))?;
+                let claim = match claim {
+                    Some(claim) => claim.clone(),
+                    None => Claim {
+                        bundle: bundle_claim(verified.manifest(), verified.id()),
+                        content: Content::Archive(archive_claim(verified.facts())?),
+                        excluded: None,
+                    },
+                };
+                Ok(Checked { claim, manifest: verified.manifest().clone(), basis: Basis::Verified })
+            }
+            (Some(claim), _) => self.check_without_archive(context, set, claim),
+            (None, _) => Err(Failure::failed(
+                Problem::new("nothing-to-sign", "there is neither an archive nor a statement to sign")
+                    .at(self.bundle.display().to_string()),
+            )),
+        }
+    }
+
+    fn check_without_archive(
+        &self,
+        context: &Context,
+        set: &BundleSet,
+        claim: &Claim,
+    ) -> Result<Checked, Failure> {
+        let at = self.bundle.display().to_string();
+        if !self.unseen && self.directory.is_none() {
+            let hint = match claim.content {
+                Content::Sealed => {
+                    "check the sealed directory with `--directory DIR`, or sign without having seen it with `--unseen`"
+                }
+                Content::Archive(_) => {
+                    "put the archive beside it, or sign without having seen it with `--unseen`"
+                }
+            };
+            return Err(Failure::usage(
+                Problem::new("content-missing", "the content is not here to be checked").at(at).hint(hint),
+            ));
+        }
+        let Some(path) = &set.manifest else {
+            let problem = Problem::new("manifest-missing", "the manifest is not beside it").at(at);
+            return Err(Failure::failed(
+                problem.hint("ask for the `.manifest.json` file that belongs to it"),
+            ));
+        };
+        let (manifest, bytes) = read_manifest(path)?;
+        let bundle = bundle_claim(&manifest, Manifest::id_of(&bytes));
+        if bundle != claim.bundle {
+            let problem = Problem::new("bundle-id", "is not the manifest that was signed");
+            return Err(Failure::new(Exit::NotIntact, problem.at(path.display().to_string())));
+        }
+        let basis = match &self.directory {
+            None => Basis::Unseen,
+            Some(directory) => {
+                let meter = context.meter("verifying", manifest.payload_bytes());
+                let faults = compare_directory(
+                    directory,
+                    &manifest,
+                    TreeLayout::Payload,
+                    threads(self.threads),
+                    &meter,
+                );
+                drop(meter);
+                let faults =
+                    faults.map_err(|error| Failure::failed(Problem::new("unreadable", error.to_string())))?;
+                if !faults.is_empty() {
+                    let at = directory.display().to_string();
+                    let problem = |fault: &consign_bundle::TreeFault| {
+                        Problem::new(fault.code(), fault.to_string()).at(at.clone())
+                    };
+                    return Err(Failure {
+                        exit: Exit::NotIntact,
+                        problems: faults.iter().map(problem).collect(),
+                    });
+                }
+                Basis::Verified
+            }
+        };
+        Ok(Checked { claim: claim.clone(), manifest, basis })
+    }
+
+    /// Shows what is vouched for, and asks.
+    fn confirm(
+        &self,
+        checked: &Checked,
+        there: Option<&Attestations>,
+        key: &PrivateKey,
+    ) -> Result<(), Failure> {
+        let mut err = anstream::stderr();
+        let shown = self.show(checked, there, key, &mut err);
+        let failed = |error: io::Error| Failure::failed(Problem::new("terminal", error.to_string()));
+        shown.map_err(failed)?;
+        if self.yes {
+            return Ok(());
+        }
+        if !io::stdin().is_terminal() {
+            let problem = Problem::new("not-confirmed", "there is no terminal to ask on");
+            return Err(Failure::usage(problem.hint("look at what is shown above, then add `--yes`")));
+        }
+        write!(err, "Sign this as {}? [y/N] ", self.role).and_then(|()| err.flush()).map_err(failed)?;
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer).map_err(failed)?;
+        if matches!(answer.trim(), "y" | "Y" | "yes") {
+            return Ok(());
+        }
+        Err(Failure::failed(Problem::new("not-confirmed", "not signed")))
+    }
+
+    fn show(
+        &self,
+        checked: &Checked,
+        there: Option<&Attestations>,
+        key: &PrivateKey,
+        err: &mut dyn Write,
+    ) -> io::Result<()> {
+        let (manifest, bundle, warn) = (&checked.manifest, &checked.claim.bundle, style::WARN);
+        let core = manifest.core();
+        writeln!(err, "What you vouch for:")?;
+        writeln!(
+            err,
+            "  bundle      {} {}  [{}]",
+            bundle.name,
+            bundle.version,
+            bundle.classification.as_str().to_uppercase()
+        )?;
+        writeln!(err, "  bundle id   {}", bundle.id)?;
+        if let Content::Archive(archive) = &checked.claim.content {
+            writeln!(err, "  archive     {}, {}", size(archive.size), archive.sha256)?;
+        }
+        writeln!(
+            err,
+            "  content     {}, {}",
+            count(manifest.files().len() as u64, "file", "files"),
+            size(manifest.payload_bytes())
+        )?;
+        writeln!(err, "  contact     {} <{}>", core.contact.name, core.contact.email)?;
+        if let Some(title) = manifest.descriptor().details().and_then(|details| details.title.as_ref()) {
+            writeln!(err, "  title       {title}")?;
+        }
+        for signed in there.map_or(&[][..], Attestations::statements) {
+            let signer = &signed.statement().signer;
+            writeln!(
+                err,
+                "  signed by   {} as {} ({}; not checked against your trust)",
+                signed.key().fingerprint(),
+                signer.role,
+                signer.time
+            )?;
+        }
+        writeln!(err, "  you         {} as {}", key.public_key().fingerprint(), self.role)?;
+        match checked.basis {
+            Basis::Unseen => {
+                writeln!(err, "  {warn}the content was NOT checked: the signature will say `unseen`{warn:#}")
+            }
+            _ => writeln!(err, "  every byte of the content was checked"),
+        }
+    }
+
+    /// Writes the attestations if there is anything new in them.
+    fn finish(
+        &self,
+        path: &Path,
+        before: Option<&Attestations>,
+        after: Option<Attestations>,
+        signer: Option<(&PrivateKey, Basis)>,
+    ) -> Result<Outcome, Failure> {
+        let Some(after) = after else {
+            return Err(Failure::usage(Problem::new(
+                "nothing-to-do",
+                "there is nothing to sign or to merge",
+            )));
+        };
+        let bytes = after.to_bytes();
+        let unchanged = before.is_some_and(|before| before.to_bytes() == bytes);
+        if !unchanged {
+            write_attestations(path, before, &bytes)?;
+        }
+        let statement = after.statements().first().map(SignedStatement::statement);
+        let text = |get: fn(&Claim) -> String| statement.map(|s| get(&s.claim)).unwrap_or_default();
+        let status = match (unchanged, signer.is_some()) {
+            (true, _) => "unchanged",
+            (false, true) => "signed",
+            (false, false) => "merged",
+        };
+        Ok(Outcome::done(Added {
+            status,
+            name: text(|claim| claim.bundle.name.to_string()),
+            version: text(|claim| claim.bundle.version.to_string()),
+            attestations: path.into(),
+            signatures: after.statements().len(),
+            fingerprint: signer.map(|(key, _)| key.public_key().fingerprint().to_string()),
+            role: signer.map(|_| self.role.to_string()),
+            basis: signer.map(|(_, basis)| basis.to_string()),
+        }))
+    }
+}
+
+/// Replaces the file at once, unless somebody else changed it meanwhile.
+fn write_attestations(path: &Path, before: Option<&Attestations>, bytes: &[u8]) -> Result<(), Failure> {
+    let changed = || {
+        let problem = Problem::new(
+            "attestations-changed",
+            "was changed by another process meanwhile; nothing was written",
+        );
+        Failure::failed(problem.at(path.display().to_string()).hint("sign again"))
+    };
+    let folder = consign_bundle::publish::parent(path);
+    match before {
+        None => {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let file = prepare(folder, bytes).map_err(|error| unwritable(path, &error))?;
+            publish(folder, vec![(name, file)]).map_err(|(at, error)| match error.kind() {
+                io::ErrorKind::AlreadyExists => changed(),
+                _ => unwritable(&at, &error),
+            })
+        }
+        Some(before) => {
+            let known = read_attestations(path).is_ok_and(|now| {
+                now.statements().iter().all(|s| before.statements().iter().any(|b| b.line() == s.line()))
+            });
+            if !known {
+                return Err(changed());
+            }
+            replace(path, bytes).map_err(|error| unwritable(path, &error))
+        }
+    }
+}

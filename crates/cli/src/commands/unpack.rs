@@ -1,0 +1,156 @@
+//! `consign unpack`: verify and extract.
+
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use consign_bundle::{Anchor, Archive, Selection, UnpackError, unpack};
+use consign_metadata::{EntryPath, Problem};
+use serde::Serialize;
+
+use crate::bundle_set::BundleSet;
+use crate::checked::{archive_failure, archive_path, check_copy, expected, open_archive, sole_claim};
+use crate::context::{Context, threads, unwritable};
+use crate::exit::Exit;
+use crate::outcome::{Failure, Outcome, Report, json_by_serde};
+use crate::style::{self, count, size};
+use crate::vouching::VouchingArgs;
+
+/// Verify a bundle and extract it into a new directory
+///
+/// DEST must not exist. It appears, with everything in it, once every byte was verified.
+#[derive(clap::Args)]
+pub(crate) struct Unpack {
+    /// Archive, attestations, or folder with one bundle
+    #[arg(value_name = "BUNDLE")]
+    bundle: PathBuf,
+    /// The directory to make
+    #[arg(value_name = "DEST")]
+    destination: PathBuf,
+    #[command(flatten)]
+    vouching: VouchingArgs,
+    /// Extract even if nobody trusted vouches for the bundle; what is extracted may come from anyone
+    #[arg(long, help_heading = "Trust options")]
+    allow_untrusted: bool,
+    /// Keep the BagIt layout, with the tag files
+    #[arg(long, conflicts_with = "only")]
+    bag: bool,
+    /// Extract only this file, reading no more than it needs; may be repeated
+    #[arg(long, value_name = "PATH")]
+    only: Vec<EntryPath>,
+    /// How many threads to use [default: as many as there are processors]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+}
+
+#[derive(Serialize)]
+struct Unpacked {
+    destination: PathBuf,
+    name: String,
+    version: String,
+    classification: String,
+    bundle_id: String,
+    files: u64,
+    bytes: u64,
+    /// Whether a trusted key vouches for it.
+    trusted: bool,
+}
+
+impl Report for Unpacked {
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let (good, warn) = (style::GOOD, style::WARN);
+        let class = self.classification.to_uppercase();
+        writeln!(out, "{good}unpacked{good:#} {} {}  [{class}]", self.name, self.version)?;
+        writeln!(out, "  into        {}", self.destination.display())?;
+        writeln!(
+            out,
+            "  content     {}, {}, each verified",
+            count(self.files, "file", "files"),
+            size(self.bytes)
+        )?;
+        writeln!(out, "  bundle id   {}", self.bundle_id)?;
+        if !self.trusted {
+            writeln!(
+                out,
+                "  {warn}NOT VERIFIED: nobody you trust vouches for it; it may come from anyone{warn:#}"
+            )?;
+        }
+        Ok(())
+    }
+
+    json_by_serde!();
+}
+
+impl Unpack {
+    pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
+        let trusted = self.vouching.load(context)?;
+        let set = BundleSet::find_one(&self.bundle)?;
+        let path = archive_path(&set)?;
+        let claim = sole_claim(&set)?;
+        // Trust is asked before anything is written.
+        let problems = match claim {
+            Some(claim) => self.vouching.judge(&trusted, &set, claim, path).problems,
+            None => vec![
+                Problem::new("unsigned", "there is no signature")
+                    .at(path.display().to_string())
+                    .hint("ask the sender for the `.intoto.jsonl` file that belongs to it"),
+            ],
+        };
+        let only_trust = problems.iter().all(|problem| matches!(problem.code, "not-trusted" | "unsigned"));
+        if !problems.is_empty() && !(self.allow_untrusted && only_trust) {
+            return Err(Failure { exit: Exit::NotTrusted, problems });
+        }
+        let expected = claim.map(expected).transpose()?.flatten();
+        let anchor = expected.as_ref().map_or(Anchor::Unsigned, Anchor::Signed);
+        let archive =
+            Archive::open(open_archive(path)?, anchor).map_err(|error| archive_failure(error, path))?;
+        let selection = match (self.bag, self.only.is_empty()) {
+            (true, _) => Selection::Bag,
+            (false, true) => Selection::Payload,
+            (false, false) => Selection::Only(self.only.clone()),
+        };
+        let total = archive.work(&consign_bundle::Scope::Content).unwrap_or_default();
+        let meter = context.meter("unpacking", total);
+        let verified = unpack(&archive, &self.destination, selection, threads(self.threads), &meter);
+        drop(meter);
+        let verified = verified.map_err(|error| self.failure(error, path))?;
+        if let Some(copy) = &set.manifest {
+            check_copy(copy, &verified).inspect_err(|_| {
+                let _ = std::fs::remove_dir_all(&self.destination);
+            })?;
+        }
+        let (manifest, core) = (verified.manifest(), verified.manifest().core());
+        let chosen: Vec<u64> = match self.only.is_empty() {
+            true => manifest.files().iter().map(|file| file.size).collect(),
+            false => self
+                .only
+                .iter()
+                .filter_map(|path| manifest.file(path.as_str()))
+                .map(|file| file.size)
+                .collect(),
+        };
+        Ok(Outcome::done(Unpacked {
+            destination: self.destination.clone(),
+            name: core.name.to_string(),
+            version: core.version.to_string(),
+            classification: core.classification.to_string(),
+            bundle_id: verified.id().to_string(),
+            files: chosen.len() as u64,
+            bytes: chosen.iter().sum(),
+            trusted: problems.is_empty(),
+        }))
+    }
+
+    fn failure(&self, error: UnpackError, path: &std::path::Path) -> Failure {
+        match error {
+            UnpackError::Archive(error) => archive_failure(error, path),
+            UnpackError::Exists(at) => Failure::failed(
+                Problem::new("destination-exists", "already exists; unpack makes a new directory")
+                    .at(at.display().to_string())
+                    .hint("name a directory that is not there yet"),
+            ),
+            UnpackError::Name(fault) => Failure::failed(Problem::new(fault.rule.code(), fault.to_string())),
+            UnpackError::Write { path, error } => unwritable(&path, &error),
+        }
+    }
+}

@@ -1,0 +1,485 @@
+//! `consign verify`: is it intact, and does someone trusted vouch for it.
+
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use consign_bundle::{Scope, SourceError, TreeError, TreeLayout, VerifiedArchive, compare_directory};
+use consign_metadata::{BundleId, EntryPath, Manifest, Problem};
+use consign_signing::{Claim, Decision, Verdict};
+use serde::Serialize;
+
+use crate::bundle_set::{BundleSet, read_attestations, read_manifest};
+use crate::checked::{check, interrupted, sole_claim};
+use crate::context::{Context, threads};
+use crate::exit::Exit;
+use crate::outcome::{Failure, Outcome, Report, json_by_serde};
+use crate::style::{self, count, size};
+use crate::vouching::{Trusted, Vouching, VouchingArgs};
+
+/// Check that bundles are intact and that someone you trust vouches for them
+///
+/// BUNDLE is an archive, its attestations, or a folder that holds bundles; `-` is an archive on standard input,
+/// with `--attestations`. With `--manifest`, BUNDLE is a directory that was unpacked or sealed.
+#[derive(clap::Args)]
+pub(crate) struct Verify {
+    /// Archive, attestations, or folder
+    #[arg(value_name = "BUNDLE", required = true)]
+    bundles: Vec<PathBuf>,
+    #[command(flatten)]
+    vouching: VouchingArgs,
+    /// Check every byte of the archive against its signature, but do not decode the content
+    #[arg(long, conflicts_with_all = ["only", "manifest"])]
+    quick: bool,
+    /// Check only these files, reading no more than they need
+    #[arg(long, value_name = "PATH", conflicts_with = "manifest")]
+    only: Vec<EntryPath>,
+    /// The attestations, where they do not lie beside the archive
+    #[arg(long, value_name = "FILE")]
+    attestations: Option<PathBuf>,
+    /// Check a directory against this manifest
+    #[arg(long, value_name = "FILE")]
+    manifest: Option<PathBuf>,
+    /// The directory has the BagIt layout (`unpack --bag`)
+    #[arg(long, requires = "manifest")]
+    bag: bool,
+    /// How many threads to use [default: as many as there are processors]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+}
+
+/// What was found of one bundle.
+#[derive(Serialize)]
+struct BundleReport {
+    /// What the argument named.
+    path: String,
+    /// Whether everything held: intact, trusted, expected.
+    verified: bool,
+    /// How much was checked: `content`, `bytes` or `files`; absent if it did not hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    level: Option<&'static str>,
+    /// Whether enough trusted keys signed.
+    trusted: bool,
+    /// Name, version, classification and id: claims, unless `verified`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bundle: Option<Bundle>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archive: Option<ArchiveReport>,
+    signatures: Vec<Signature>,
+    /// How many distinct keys counted, and had to.
+    counted: u64,
+    required: u64,
+    #[serde(skip)]
+    verdict: String,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Bundle {
+    name: String,
+    version: String,
+    classification: String,
+    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct ArchiveReport {
+    size: u64,
+    sha256: String,
+}
+
+#[derive(Serialize)]
+struct Signature {
+    fingerprint: String,
+    role: String,
+    basis: String,
+    time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    organization: Option<String>,
+    counted: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+#[derive(Serialize)]
+struct VerifyReport {
+    bundles: Vec<BundleReport>,
+}
+
+impl Report for VerifyReport {
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        for (n, bundle) in self.bundles.iter().enumerate() {
+            if n > 0 {
+                writeln!(out)?;
+            }
+            bundle.human(out)?;
+        }
+        Ok(())
+    }
+
+    json_by_serde!();
+}
+
+impl BundleReport {
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let style = if self.verified { style::GOOD } else { style::ERROR };
+        writeln!(out, "{style}{}{style:#}", self.verdict)?;
+        let claimed = if self.verified { "" } else { "  (claimed, not verified)" };
+        if let Some(bundle) = &self.bundle {
+            writeln!(out, "  bundle      {} {}{claimed}", bundle.name, bundle.version)?;
+            writeln!(out, "  class       {}{claimed}", bundle.classification.to_uppercase())?;
+            writeln!(out, "  bundle id   {}", bundle.id)?;
+            if let (Some(files), Some(bytes)) = (bundle.files, bundle.bytes) {
+                writeln!(out, "  content     {}, {}", count(files, "file", "files"), size(bytes))?;
+            }
+        }
+        if let Some(archive) = &self.archive {
+            writeln!(out, "  archive     {}, {}", size(archive.size), archive.sha256)?;
+        }
+        for signature in &self.signatures {
+            let who = match (&signature.name, &signature.owner) {
+                (Some(name), Some(owner)) => format!("{name} ({owner}), {}", signature.fingerprint),
+                (Some(name), None) => format!("{name}, {}", signature.fingerprint),
+                _ => signature.fingerprint.clone(),
+            };
+            let verdict = match &signature.reason {
+                None => "counted".to_owned(),
+                Some(reason) => format!("not counted: {reason}"),
+            };
+            let unseen = if signature.basis == "unseen" { ", without having seen the content" } else { "" };
+            writeln!(out, "  signature   {who}")?;
+            writeln!(
+                out,
+                "              as {}, stated time {}{unseen}; {verdict}",
+                signature.role, signature.time
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl Verify {
+    pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
+        let trusted = self.vouching.load(context)?;
+        let mut bundles = Vec::new();
+        let mut problems = Vec::new();
+        let mut exit = Exit::Done;
+        for named in &self.bundles {
+            let checked = match &self.manifest {
+                Some(manifest) => vec![self.directory(context, named, manifest, &trusted)],
+                None => match self.sets(named) {
+                    Ok(sets) => sets.iter().map(|set| self.archive(context, named, set, &trusted)).collect(),
+                    Err(failure) => vec![Checked::failed(named, None, failure)],
+                },
+            };
+            for mut one in checked {
+                exit = exit.and(one.exit);
+                problems.append(&mut one.problems);
+                bundles.push(one.report);
+            }
+        }
+        Ok(Outcome { exit, problems, report: Some(Box::new(VerifyReport { bundles })) })
+    }
+
+    fn sets(&self, named: &Path) -> Result<Vec<BundleSet>, Failure> {
+        if let Some(attestations) = &self.attestations {
+            return BundleSet::with_attestations(named.into(), attestations).map(|set| vec![set]);
+        }
+        if named == Path::new("-") {
+            let problem = Problem::new(
+                "attestations-needed",
+                "an archive on standard input needs `--attestations FILE`",
+            );
+            return Err(Failure::usage(problem));
+        }
+        BundleSet::find(named)
+    }
+
+    fn scope(&self) -> Scope {
+        match (self.quick, self.only.is_empty()) {
+            (true, _) => Scope::Bytes,
+            (false, true) => Scope::Content,
+            (false, false) => Scope::Only(self.only.clone()),
+        }
+    }
+
+    /// One bundle with an archive.
+    fn archive(&self, context: &Context, named: &Path, set: &BundleSet, trusted: &Trusted) -> Checked {
+        let shown = set.archive.as_deref().unwrap_or(named);
+        let claim = match sole_claim(set) {
+            Ok(claim) => claim,
+            Err(failure) => return Checked::failed(shown, None, failure),
+        };
+        let verified = match check(context, set, self.scope(), threads(self.threads)) {
+            Ok(verified) => verified,
+            Err(failure) => return Checked::failed(shown, claim, failure),
+        };
+        let Some(claim) = claim else { return Checked::unsigned(shown, &verified) };
+        let mut checked = self.judge(shown, set, claim, trusted);
+        checked.report.archive =
+            Some(ArchiveReport { size: verified.facts().size, sha256: verified.facts().sha256.to_string() });
+        checked.count(verified.manifest());
+        let level = match verified.scope() {
+            Scope::Content => "content",
+            Scope::Bytes => "bytes",
+            Scope::Only(_) => "files",
+        };
+        checked.finish(level, self.only.len())
+    }
+
+    /// A directory against a manifest, which must be vouched for.
+    fn directory(&self, context: &Context, directory: &Path, manifest: &Path, trusted: &Trusted) -> Checked {
+        match self.compare(context, directory, manifest, trusted) {
+            Ok(checked) => checked,
+            Err(failure) => Checked::failed(directory, None, failure),
+        }
+    }
+
+    fn compare(
+        &self,
+        context: &Context,
+        directory: &Path,
+        manifest_path: &Path,
+        trusted: &Trusted,
+    ) -> Result<Checked, Failure> {
+        let (manifest, bytes) = read_manifest(manifest_path)?;
+        let id = Manifest::id_of(&bytes);
+        let set = self.statements_of(manifest_path, id)?;
+        let layout = if self.bag { TreeLayout::Bag } else { TreeLayout::Payload };
+        let meter = context.meter("verifying", manifest.payload_bytes());
+        let faults = compare_directory(directory, &manifest, layout, threads(self.threads), &meter)
+            .map_err(|error| tree_failure(error, directory))?;
+        drop(meter);
+        let claim = sole_claim(&set)?;
+        if !faults.is_empty() {
+            let at = directory.display().to_string();
+            let problems =
+                faults.iter().map(|fault| Problem::new(fault.code(), fault.to_string()).at(at.clone()));
+            let failure = Failure { exit: Exit::NotIntact, problems: problems.collect() };
+            return Ok(Checked::failed(directory, claim, failure));
+        }
+        let mut checked = match claim {
+            None => Checked::without_statement(directory, &manifest, id),
+            Some(claim) => {
+                let core = manifest.core();
+                let bundle = &claim.bundle;
+                if (&bundle.name, &bundle.version, &bundle.classification)
+                    != (&core.name, &core.version, &core.classification)
+                {
+                    let problem = Problem::new(
+                        "statement-disagrees",
+                        "is signed under another name, version or classification",
+                    );
+                    let failure =
+                        Failure::new(Exit::NotIntact, problem.at(manifest_path.display().to_string()));
+                    return Ok(Checked::failed(directory, Some(claim), failure));
+                }
+                self.judge(directory, &set, claim, trusted)
+            }
+        };
+        checked.count(&manifest);
+        Ok(checked.finish("directory", 0))
+    }
+
+    /// The statements about the manifest: named, or those beside it that speak of its digest.
+    fn statements_of(&self, manifest: &Path, id: BundleId) -> Result<BundleSet, Failure> {
+        let found = match &self.attestations {
+            Some(path) => Some((path.clone(), read_attestations(path)?)),
+            None => beside(manifest, id)?,
+        };
+        if let Some((path, attestations)) = &found
+            && attestations.for_bundle(&id).is_empty()
+        {
+            let problem = Problem::new(
+                "bundle-id",
+                format!("does not speak of the manifest `{}` ({id})", manifest.display()),
+            );
+            return Err(Failure::new(Exit::NotIntact, problem.at(path.display().to_string())));
+        }
+        Ok(BundleSet::of_manifest(manifest, found))
+    }
+
+    /// Trust and expectation.
+    fn judge(&self, shown: &Path, set: &BundleSet, claim: &Claim, trusted: &Trusted) -> Checked {
+        let Vouching { decision, problems } = self.vouching.judge(trusted, set, claim, shown);
+        let exit = if problems.is_empty() { Exit::Done } else { Exit::NotTrusted };
+        Checked { exit, problems, report: report(shown, Some(claim), Some(&decision)) }
+    }
+}
+
+/// The attestations beside a manifest that speak of it.
+fn beside(
+    manifest: &Path,
+    id: BundleId,
+) -> Result<Option<(PathBuf, consign_signing::Attestations)>, Failure> {
+    let folder = consign_bundle::publish::parent(manifest);
+    let entries = std::fs::read_dir(folder).map_err(|error| crate::context::unreadable(folder, &error))?;
+    let mut names: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    names.sort();
+    let attestations = names.iter().filter(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.ends_with(".intoto.jsonl") && !name.ends_with(".others.intoto.jsonl")
+    });
+    for path in attestations {
+        if let Ok(found) = read_attestations(path)
+            && !found.for_bundle(&id).is_empty()
+        {
+            return Ok(Some((path.clone(), found)));
+        }
+    }
+    Ok(None)
+}
+
+fn tree_failure(error: TreeError, directory: &Path) -> Failure {
+    let at = directory.display().to_string();
+    match error {
+        TreeError::Source(SourceError::Open { path, error }) => crate::context::unreadable(&path, &error),
+        TreeError::Source(other) => Failure::failed(Problem::new("unreadable", other.to_string()).at(at)),
+        TreeError::Read(error) => Failure::failed(Problem::new("unreadable", error.to_string()).at(at)),
+        TreeError::Cancelled(_) => Failure::failed(interrupted()),
+    }
+}
+
+/// One bundle, its problems, and what they come to.
+struct Checked {
+    exit: Exit,
+    problems: Vec<Problem>,
+    report: BundleReport,
+}
+
+impl Checked {
+    /// It is not intact, or could not be looked at.
+    fn failed(shown: &Path, claim: Option<&Claim>, failure: Failure) -> Self {
+        let mut report = report(shown, claim, None);
+        report.verdict = match failure.exit {
+            Exit::NotIntact => format!("NOT VERIFIED: {} is not intact", shown.display()),
+            _ => format!("NOT VERIFIED: {} could not be checked", shown.display()),
+        };
+        Self { exit: failure.exit, problems: failure.problems, report }
+    }
+
+    /// Nobody signed it.
+    fn unsigned(shown: &Path, verified: &VerifiedArchive) -> Self {
+        let mut checked = Self::without_statement(shown, verified.manifest(), verified.id());
+        checked.report.archive =
+            Some(ArchiveReport { size: verified.facts().size, sha256: verified.facts().sha256.to_string() });
+        checked.count(verified.manifest());
+        checked.finish("content", 0)
+    }
+
+    fn without_statement(shown: &Path, manifest: &Manifest, id: BundleId) -> Self {
+        let mut report = report(shown, None, None);
+        let core = manifest.core();
+        report.bundle = Some(Bundle {
+            name: core.name.to_string(),
+            version: core.version.to_string(),
+            classification: core.classification.to_string(),
+            id: id.to_string(),
+            files: None,
+            bytes: None,
+        });
+        let problem = Problem::new("unsigned", "there is no signature")
+            .at(shown.display().to_string())
+            .hint("ask the sender for the `.intoto.jsonl` file that belongs to it");
+        Self { exit: Exit::NotTrusted, problems: vec![problem], report }
+    }
+
+    fn count(&mut self, manifest: &Manifest) {
+        if let Some(bundle) = &mut self.report.bundle {
+            bundle.files = Some(manifest.files().len() as u64);
+            bundle.bytes = Some(manifest.payload_bytes());
+        }
+    }
+
+    /// Says what it comes to. This is the only place where anything is called verified.
+    fn finish(mut self, level: &'static str, only: usize) -> Self {
+        let report = &mut self.report;
+        report.verified = self.exit == Exit::Done;
+        let name = report
+            .bundle
+            .as_ref()
+            .map_or_else(String::new, |bundle| format!("{} {}", bundle.name, bundle.version));
+        if report.verified {
+            report.level = Some(level);
+            let signers: Vec<_> = report
+                .signatures
+                .iter()
+                .filter(|signature| signature.counted)
+                .map(|signature| signature.name.as_ref().unwrap_or(&signature.fingerprint).clone())
+                .collect();
+            let signers = signers.join(" and ");
+            report.verdict = match level {
+                "content" => format!("VERIFIED: {name} is exactly what {signers} signed"),
+                "directory" => format!(
+                    "VERIFIED: at the moment of reading, the directory was exactly what {signers} signed as {name}"
+                ),
+                "bytes" => format!(
+                    "BYTES VERIFIED: the archive of {name} is the one that {signers} signed; its content was not decoded (--quick)"
+                ),
+                _ => format!(
+                    "{} VERIFIED: of {name}, signed by {signers}; nothing else was looked at (--only)",
+                    count(only as u64, "FILE", "FILES")
+                ),
+            };
+        } else if !report.trusted {
+            report.verdict =
+                "NOT VERIFIED: the files agree with each other, but nobody you trust vouches for them".into();
+        } else {
+            report.verdict = format!("NOT VERIFIED: {name} is not what was expected");
+        }
+        self
+    }
+}
+
+fn report(shown: &Path, claim: Option<&Claim>, decision: Option<&Decision>) -> BundleReport {
+    let signature = |verdict: &consign_signing::SignatureVerdict| {
+        let signer = &verdict.signer;
+        let text = |line: &Option<consign_metadata::Line>| line.as_ref().map(ToString::to_string);
+        let (counted, code, reason) = match &verdict.verdict {
+            Verdict::Counted => (true, None, None),
+            Verdict::NotCounted(reason) => (false, Some(reason.code()), Some(reason.to_string())),
+        };
+        Signature {
+            fingerprint: signer.fingerprint().to_string(),
+            role: signer.role.to_string(),
+            basis: signer.basis.to_string(),
+            time: signer.time.to_string(),
+            name: text(&signer.name),
+            owner: text(&signer.owner),
+            organization: text(&signer.organization),
+            counted,
+            code,
+            reason,
+        }
+    };
+    BundleReport {
+        path: shown.display().to_string(),
+        verified: false,
+        level: None,
+        trusted: decision.is_some_and(|decision| decision.trusted().is_some()),
+        bundle: claim.map(|claim| Bundle {
+            name: claim.bundle.name.to_string(),
+            version: claim.bundle.version.to_string(),
+            classification: claim.bundle.classification.to_string(),
+            id: claim.bundle.id.to_string(),
+            files: None,
+            bytes: None,
+        }),
+        archive: None,
+        signatures: decision
+            .map(|decision| decision.signatures().iter().map(signature).collect())
+            .unwrap_or_default(),
+        counted: decision.map_or(0, Decision::counted),
+        required: decision.map_or(0, Decision::required),
+        verdict: String::new(),
+    }
+}

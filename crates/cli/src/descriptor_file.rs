@@ -1,0 +1,97 @@
+//! Where the descriptor is, and what it says once the command line has had its word.
+
+use std::path::{Path, PathBuf};
+
+use consign_metadata::{Descriptor, DescriptorSyntax, Edit, NameProfile, Problem};
+
+use crate::context::{Context, unreadable};
+use crate::exit::Exit;
+use crate::outcome::Failure;
+
+/// Names under which a descriptor is looked for in the directory.
+pub(crate) const NAMES: [&str; 4] = ["consign.yaml", "consign.yml", "consign.json", "consign.toml"];
+
+/// A descriptor, and the file it was read from.
+pub(crate) struct DescriptorFile {
+    pub(crate) descriptor: Descriptor,
+    /// Its name in the directory, if it is there: it is not payload.
+    pub(crate) inside: Option<PathBuf>,
+}
+
+/// Finds the descriptor of a directory and reads it, with edits.
+pub(crate) fn read(
+    context: &Context,
+    directory: &Path,
+    named: Option<&Path>,
+    edits: &[Edit],
+) -> Result<DescriptorFile, Failure> {
+    let path = match named {
+        Some(path) => path.to_path_buf(),
+        None => find(directory)?,
+    };
+    let at = path.display().to_string();
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let syntax = DescriptorSyntax::from_file_name(&name).ok_or_else(|| {
+        let problem = Problem::new("descriptor-syntax", "is neither `.yaml`, `.json` nor `.toml`");
+        Failure::usage(problem.at(at.clone()))
+    })?;
+    let text = std::fs::read(&path).map_err(|error| unreadable(&path, &error))?;
+    let descriptor = Descriptor::parse(&text, syntax, edits, &context.scheme()).map_err(|problems| {
+        let place = |problem: Problem| {
+            let field = problem.at.clone().map_or_else(String::new, |field| format!(": {field}"));
+            problem.at(format!("{at}{field}"))
+        };
+        Failure { exit: Exit::Usage, problems: problems.into_iter().map(place).collect() }
+    })?;
+    let inside = match (path.canonicalize(), directory.canonicalize()) {
+        (Ok(path), Ok(directory)) => path.strip_prefix(directory).ok().map(Path::to_path_buf),
+        _ => None,
+    };
+    Ok(DescriptorFile { descriptor, inside })
+}
+
+fn find(directory: &Path) -> Result<PathBuf, Failure> {
+    let metadata = std::fs::metadata(directory).map_err(|error| unreadable(directory, &error))?;
+    let at = directory.display().to_string();
+    if !metadata.is_dir() {
+        let problem = Problem::new("not-a-directory", "is not a directory").at(at);
+        return Err(Failure::failed(problem.hint("put what is to be packed into a directory of its own")));
+    }
+    let found: Vec<_> = NAMES.iter().map(|name| directory.join(name)).filter(|path| path.is_file()).collect();
+    match &found[..] {
+        [one] => Ok(one.clone()),
+        [] => {
+            let word = crate::style::shell_word(&at);
+            let problem = Problem::new("no-descriptor", "has no descriptor (`consign.yaml`)").at(at);
+            Err(Failure::failed(
+                problem.hint(format!(
+                    "make one with `consign init {word}`, or name it with `--descriptor FILE`"
+                )),
+            ))
+        }
+        _ => Err(Failure::usage(
+            Problem::new("several-descriptors", "has several descriptors")
+                .at(at)
+                .hint("name one with `--descriptor FILE`"),
+        )),
+    }
+}
+
+/// Which names are admitted, as `--names` has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Names {
+    /// Names that every platform and every BagIt tool takes
+    #[default]
+    Portable,
+    /// Also `:`, `%`, trailing dots and names that differ only in case
+    Posix,
+}
+
+impl From<Names> for NameProfile {
+    fn from(names: Names) -> Self {
+        match names {
+            Names::Portable => Self::Portable,
+            Names::Posix => Self::Posix,
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The signature of a key over a claim, made here and now.
+
+use consign_metadata::{Problem, Role};
+use consign_signing::{Basis, Claim, SignedStatement, Signer, SignerClaim, Statement};
+
+use crate::context::Context;
+use crate::environment::capture;
+use crate::outcome::Failure;
+
+/// Signs a claim in a role.
+pub(crate) fn sign_statement(
+    context: &Context,
+    key: &dyn Signer,
+    claim: Claim,
+    role: &Role,
+    basis: Basis,
+) -> Result<SignedStatement, Failure> {
+    let signer =
+        SignerClaim { public_key: *key.public_key(), role: role.clone(), basis, time: context.now()? };
+    let statement = Statement { claim, signer, environment: capture() };
+    SignedStatement::sign(key, &statement)
+        .map_err(|error| Failure::failed(Problem::new("cannot-sign", error.to_string())))
+}

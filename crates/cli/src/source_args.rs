@@ -1,0 +1,242 @@
+//! What is to be packed or sealed, as the command line has it, and what is wrong with it in words.
+
+use std::path::{Path, PathBuf};
+
+use consign_bundle::{
+    Description, LinkPolicy, LinkTarget, PackError, ReadError, Source, SourceError, SourceFault,
+    SourceOptions, count_by_rule,
+};
+use consign_metadata::{Edit, ExcludePattern, Line, Problem};
+
+use crate::checked::interrupted;
+use crate::context::{Context, unreadable};
+use crate::descriptor_file::{self, Names};
+use crate::exit::Exit;
+use crate::outcome::Failure;
+use crate::style::{self, count, size};
+
+/// What is to be packed, and how it is described.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct SourceArgs {
+    /// The directory
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+    /// The descriptor, if it is not `consign.yaml` (or .json, .toml) in the directory
+    #[arg(long, value_name = "FILE", env = "CONSIGN_DESCRIPTOR", help_heading = "What is packed")]
+    pub(crate) descriptor: Option<PathBuf>,
+    /// The version, instead of the one in the descriptor
+    #[arg(long, value_name = "VERSION", help_heading = "What is packed")]
+    pub(crate) version: Option<String>,
+    /// Set a field of the descriptor, such as `contact.email=ada@example.org`
+    #[arg(long = "set", value_name = "FIELD=VALUE", help_heading = "What is packed")]
+    pub(crate) set: Vec<String>,
+    /// Leave out what matches, in addition to the descriptor's `exclude`
+    #[arg(long, value_name = "GLOB", help_heading = "What is packed")]
+    pub(crate) exclude: Vec<String>,
+    /// Pack version-control folders such as `.git` like anything else
+    #[arg(long, help_heading = "What is packed")]
+    pub(crate) include_vcs: bool,
+    /// Follow symbolic links that stay inside the directory
+    #[arg(long, help_heading = "What is packed")]
+    pub(crate) dereference: bool,
+    /// Follow symbolic links into this directory too
+    #[arg(long, value_name = "ROOT", help_heading = "What is packed")]
+    pub(crate) dereference_into: Vec<PathBuf>,
+    /// Which file names are admitted
+    #[arg(
+        long,
+        value_enum,
+        default_value = "portable",
+        value_name = "PROFILE",
+        help_heading = "What is packed"
+    )]
+    pub(crate) names: Names,
+}
+
+/// A source with its description.
+pub(crate) struct Described {
+    pub(crate) source: Source,
+    pub(crate) description: Description,
+}
+
+impl SourceArgs {
+    /// Reads the descriptor and looks at the directory: everything that can be wrong before a content byte is
+    /// read. `keep_descriptor` leaves the descriptor file among the files.
+    pub(crate) fn load(&self, context: &Context, keep_descriptor: bool) -> Result<Described, Failure> {
+        let mut edits = Vec::new();
+        let mut problems = Vec::new();
+        let mut edit = |result: Result<Edit, Problem>| match result {
+            Ok(edit) => edits.push(edit),
+            Err(problem) => problems.push(problem),
+        };
+        self.set.iter().for_each(|text| edit(text.parse()));
+        self.version.iter().for_each(|version| edit(Edit::new("version", version)));
+        if !problems.is_empty() {
+            return Err(Failure { exit: Exit::Usage, problems });
+        }
+        let found = descriptor_file::read(context, &self.directory, self.descriptor.as_deref(), &edits)?;
+        let descriptor = found.descriptor;
+        let exclude = self.patterns(&descriptor.exclude)?;
+        let follow = self.dereference || !self.dereference_into.is_empty();
+        let options = SourceOptions {
+            names: self.names.into(),
+            exclude: exclude.clone(),
+            include_vcs: self.include_vcs,
+            links: if follow {
+                LinkPolicy::Follow { into: self.dereference_into.clone() }
+            } else {
+                LinkPolicy::Refuse
+            },
+            descriptor: found.inside.filter(|_| !keep_descriptor),
+        };
+        let source =
+            Source::scan(&self.directory, options).map_err(|error| source_failure(error, &self.directory))?;
+        let description =
+            Description { core: descriptor.core, exclude, descriptor: descriptor.details.into() };
+        Ok(Described { source, description })
+    }
+
+    /// The descriptor's patterns and those of the command line, each once.
+    fn patterns(&self, descriptor: &[ExcludePattern]) -> Result<Vec<Line>, Failure> {
+        let mut patterns: Vec<Line> = Vec::new();
+        let texts =
+            descriptor.iter().map(ExcludePattern::as_str).chain(self.exclude.iter().map(String::as_str));
+        for text in texts {
+            let line: Line = text.parse().map_err(|error| {
+                Failure::usage(Problem::new("bad-pattern", format!("the pattern {error}")).at("--exclude"))
+            })?;
+            if !patterns.contains(&line) {
+                patterns.push(line);
+            }
+        }
+        Ok(patterns)
+    }
+}
+
+/// Makes sure that outputs do not fall among the inputs.
+pub(crate) fn check_output(source: &Source, out: &Path) -> Result<(), Failure> {
+    let inside =
+        out.canonicalize().ok().and_then(|out| out.strip_prefix(source.path()).ok().map(Path::to_path_buf));
+    match inside {
+        Some(inside) if !source.leaves_out(&inside) => {
+            let problem = Problem::new("output-inside", "lies inside the directory that is to be packed");
+            Err(Failure::usage(
+                problem
+                    .at(out.display().to_string())
+                    .hint("write the bundle elsewhere, or leave the folder out with `--exclude`"),
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What keeps a directory from being packed, as problems.
+pub(crate) fn source_failure(error: SourceError, directory: &Path) -> Failure {
+    let at = directory.display().to_string();
+    match error {
+        SourceError::Open { path, error } => unreadable(&path, &error),
+        SourceError::Pattern { .. } => Failure::usage(Problem::new("bad-pattern", error.to_string())),
+        SourceError::Empty => {
+            let problem = Problem::new("nothing-to-pack", "there is no file to pack").at(at);
+            Failure::failed(problem.hint("look at the exclude patterns"))
+        }
+        SourceError::Faults(faults) => faults_failure(&faults, directory),
+    }
+}
+
+/// How many faults are shown to a person.
+const SHOWN: usize = 20;
+
+fn faults_failure(faults: &[SourceFault], directory: &Path) -> Failure {
+    let (counts, all_lifted) = count_by_rule(faults);
+    let mut problems = Vec::new();
+    if all_lifted && !counts.is_empty() {
+        let n: usize = counts.values().sum();
+        let message = format!(
+            "{} not portable; `--names posix` would admit all of them",
+            if n == 1 { "1 name is".into() } else { format!("{n} names are") }
+        );
+        let hint = "rename the files if the bundle must be unpacked on Windows or checked with bagit-python";
+        problems
+            .push(Problem::new("names-not-portable", message).at(directory.display().to_string()).hint(hint));
+    }
+    let mut hinted: Vec<String> = Vec::new();
+    for fault in faults.iter().take(SHOWN) {
+        let mut problem = Problem::new(fault.code(), fault.to_string());
+        // The same advice once is enough.
+        if let Some(hint) = hint(fault, directory).filter(|hint| !hinted.contains(hint)) {
+            hinted.push(hint.clone());
+            problem = problem.hint(hint);
+        }
+        problems.push(problem);
+    }
+    if faults.len() > SHOWN {
+        let mut by_code: std::collections::BTreeMap<&str, usize> = std::collections::BTreeMap::new();
+        faults.iter().for_each(|fault| *by_code.entry(fault.code()).or_default() += 1);
+        let all = by_code.iter().map(|(code, n)| format!("{n} × {code}")).collect::<Vec<_>>().join(", ");
+        problems
+            .push(Problem::new("more-problems", format!("and {} more; in all {all}", faults.len() - SHOWN)));
+    }
+    Failure { exit: Exit::Failed, problems }
+}
+
+fn hint(fault: &SourceFault, directory: &Path) -> Option<String> {
+    Some(match fault {
+        SourceFault::Name(fault) if fault.rule.lifted_by_posix() => {
+            "rename it, or pack with `--names posix`".into()
+        }
+        SourceFault::Name(_) => "rename it, or leave it out with `--exclude`".into(),
+        SourceFault::Link { leads, target, .. } => match leads {
+            LinkTarget::Inside => "to pack what it points to: --dereference".into(),
+            LinkTarget::Outside(resolved) => {
+                let root = common_root(directory, target, resolved);
+                format!(
+                    "to pack what it points to: --dereference-into {}",
+                    style::shell_word(&root.display().to_string())
+                )
+            }
+            LinkTarget::Broken => "it leads nowhere: remove it, or leave it out with `--exclude`".into(),
+            LinkTarget::Loop => {
+                "it leads to a directory that it lies in: remove it, or leave it out with `--exclude`".into()
+            }
+        },
+        SourceFault::Special(_) => {
+            "only files and directories can be packed: leave it out with `--exclude`".into()
+        }
+        SourceFault::VersionControl { path, files, bytes } => {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let name = style::shell_word(&format!("{name}/"));
+            format!(
+                "it holds {} ({}) of history, perhaps of things that must not leave; leave it out with `--exclude {name}`, or pack it with `--include-vcs`",
+                count(*files, "file", "files"),
+                size(*bytes)
+            )
+        }
+        SourceFault::Unreadable { .. } => return None,
+    })
+}
+
+/// The directory to allow so that a link may be followed: for a relative target the folder that it names, as
+/// seen from the source, so that the command can be used as it stands.
+fn common_root(directory: &Path, target: &Path, resolved: &Path) -> PathBuf {
+    let folder = resolved.parent().unwrap_or(resolved);
+    let near = target.parent().map(|parent| directory.join(parent));
+    match near {
+        Some(near) if target.is_relative() && near.canonicalize().is_ok_and(|near| near == folder) => near,
+        _ => folder.to_path_buf(),
+    }
+}
+
+/// Why packing or hashing ended early, as a failure.
+pub(crate) fn pack_failure(error: PackError, out: &Path) -> Failure {
+    match error {
+        PackError::Read(ReadError::Changed(path)) => Failure::failed(
+            Problem::new("file-changed", format!("`{path}` changed while it was being read"))
+                .hint("pack when nothing writes to the directory, or pack a snapshot of it"),
+        ),
+        PackError::Read(error) => Failure::failed(Problem::new("unreadable", error.to_string())),
+        PackError::Write(error) => crate::context::unwritable(out, &error),
+        PackError::Cancelled(_) => Failure::failed(interrupted()),
+        other => Failure::failed(Problem::new("cannot-pack", other.to_string())),
+    }
+}
