@@ -117,6 +117,7 @@ fn what_it_writes_does_not_litter_on_the_next_look() {
     let document = desk.json(["init", "data", "-o", "data/other.yaml"]);
     // The first descriptor would now be payload.
     assert_eq!(document["result"]["files"], 2);
+    assert_eq!(document["result"]["warnings"][0]["code"], "other-descriptor");
     assert!(fs::read_dir(desk.path("data")).unwrap().count() == 3, "no temporary file stays");
 }
 

@@ -129,7 +129,8 @@ impl Init {
             tree: tree.as_ref(),
             run: run.as_ref(),
         };
-        let proposal = propose(self.said.draft(), &evidence);
+        let mut proposal = propose(self.said.draft(), &evidence);
+        proposal.warnings.extend(self.other_descriptors(&output));
         let text = proposal.draft.to_yaml();
         write_new(&output, text.as_bytes())?;
         Ok(Outcome::done(Written::new(&output, &text, &proposal, &survey, self.next(cached.as_ref()))))
@@ -165,6 +166,18 @@ impl Init {
             return Err(Failure::usage(problem.at(output.display().to_string()).hint(hint)));
         }
         if output.symlink_metadata().is_ok() { Err(exists(output)) } else { Ok(output.clone()) }
+    }
+
+    /// Descriptors in the directory besides the one that is written: pack takes them for content.
+    fn other_descriptors(&self, output: &Path) -> Vec<Problem> {
+        let paths = descriptor_file::NAMES.iter().map(|name| self.directory.join(name));
+        let others = paths.filter(|path| path.is_file() && self.inner(path) != self.inner(output));
+        let problem = |path: PathBuf| {
+            let problem =
+                Problem::new("other-descriptor", "will be packed as content beside the new descriptor");
+            problem.at(path.display().to_string()).hint("exclude it, or move it away")
+        };
+        others.map(problem).collect()
     }
 
     /// Which links are followed. Those of a cached snapshot lead into the blobs of its own repository.
