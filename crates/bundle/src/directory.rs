@@ -1,5 +1,6 @@
 //! A directory held against a manifest: one that was unpacked, or sealed where it lies.
 
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Mutex;
@@ -83,7 +84,8 @@ pub enum TreeError {
 /// Compares a directory with a manifest: nothing is ignored, no link is followed. The result speaks of the
 /// moment of reading.
 ///
-/// Gives every difference, in order of paths; none means that the directory is exactly what the manifest lists.
+/// Gives every difference: of tag files, of what is foreign, of names and sizes, of contents, each in order of
+/// paths; none means that the directory is exactly what the manifest lists.
 ///
 /// # Errors
 /// The directory cannot be read.
@@ -106,7 +108,8 @@ pub fn compare_directory(
     let (source, foreign) = Source::scan_all(&payload, options).map_err(TreeError::Source)?;
     faults.extend(foreign.iter().map(|fault| TreeFault::Foreign(fault.to_string())));
     // A link or device that stands where an entry should is reported once, as what it is.
-    let is_foreign = |path: &EntryPath| foreign.iter().any(|fault| fault.path() == Some(path.as_str()));
+    let foreign: HashSet<&str> = foreign.iter().filter_map(SourceFault::path).collect();
+    let is_foreign = |path: &EntryPath| foreign.contains(path.as_str());
 
     let mut same_size = Vec::new();
     let mut there = source.entries.iter().peekable();
@@ -167,9 +170,13 @@ fn compare_contents(
     let work = || -> Result<(), TreeError> {
         let mut buffer = Vec::new();
         while let Some((entry, file)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let digest = hash_entry(source, entry, &mut buffer, progress).map_err(|error| match error {
-                PackError::Read(error) => TreeError::Read(error),
-                _ => TreeError::Cancelled(crate::progress::Cancelled),
+            let digest = hash_entry(source, entry, &mut buffer, progress).map_err(|error| {
+                // Nobody needs to begin another file.
+                next.store(usize::MAX / 2, Ordering::Relaxed);
+                match error {
+                    PackError::Read(error) => TreeError::Read(error),
+                    _ => TreeError::Cancelled(crate::progress::Cancelled),
+                }
             })?;
             if digest != file.sha256
                 && let Ok(mut altered) = altered.lock()

@@ -50,7 +50,7 @@ pub fn hash_source(
         workers.into_iter().try_for_each(|worker| worker.join().unwrap_or(Err(PackError::Stopped)))
     })?;
     let digests = digests.into_inner().unwrap_or_default();
-    Ok(description.manifest(source, &digests)?)
+    description.manifest(source, &digests)
 }
 
 fn take<'a>(next: &AtomicUsize, entries: &'a [SourceEntry]) -> Option<(usize, &'a SourceEntry)> {

@@ -76,8 +76,18 @@ fn block(name: &[u8], entry_type: tar::EntryType, size: u64, mode: u32) -> [u8; 
     header.set_gid(0);
     header.set_mtime(0);
     header.set_size(size);
-    header.set_cksum();
+    seal(&mut header);
     *header.as_bytes()
+}
+
+/// Makes the checksum true, as GNU tar writes it: six digits, NUL and space.
+pub(crate) fn seal(header: &mut tar::Header) {
+    const CHECKSUM: Range<usize> = 148..156;
+    header.set_cksum();
+    // Seven digits and NUL; the first of them is 0 for every sum of 512 bytes.
+    let field = &mut header.as_mut_bytes()[CHECKSUM];
+    field.rotate_left(1);
+    field[6..].copy_from_slice(b"\0 ");
 }
 
 #[cfg(test)]
@@ -106,5 +116,23 @@ mod tests {
         assert_eq!(&out[257..265], b"ustar  \0");
         assert_eq!(&out[100..108], b"0000644\0");
         assert_eq!(&out[136..148], b"00000000000\0");
+    }
+
+    /// As `tar --format=gnu --numeric-owner --owner=0 --group=0 --mtime=@0 --mode=0644` writes it.
+    #[test]
+    fn a_header_is_what_gnu_tar_would_write() {
+        let mut out = Vec::new();
+        write_header("m/data/a", HeaderKind::File { size: 5, mode: 0o644 }, &mut out);
+        let mut expected = [0; 512];
+        for (at, field) in [
+            (0, b"m/data/a".as_slice()),
+            (100, b"0000644\x000000000\x000000000\0"),
+            (124, b"00000000005\x0000000000000\0"),
+            (148, b"007210\0 0"),
+            (257, b"ustar  \0"),
+        ] {
+            expected[at..][..field.len()].copy_from_slice(field);
+        }
+        assert_eq!(out, expected);
     }
 }

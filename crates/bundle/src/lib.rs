@@ -18,6 +18,8 @@ pub mod publish;
 mod sha256;
 mod source;
 mod tail;
+#[cfg(test)]
+mod tests;
 mod unpack;
 mod verify;
 

@@ -40,7 +40,7 @@ impl Description {
         &self,
         source: &Source,
         digests: &[Option<Sha256Digest>],
-    ) -> Result<Manifest, ManifestError> {
+    ) -> Result<Manifest, PackError> {
         let mut files = Vec::new();
         let mut directories = Vec::new();
         for (entry, digest) in source.entries.iter().zip(digests) {
@@ -49,17 +49,19 @@ impl Description {
                     let size = entry.shape().size();
                     files.push(FileEntry { path: entry.path.clone(), size, mode, sha256: *sha256 });
                 }
-                _ => directories.push(entry.path.clone()),
+                (None, _) => directories.push(entry.path.clone()),
+                // Nobody came to hash it.
+                (Some(_), None) => return Err(PackError::Stopped),
             }
         }
-        Manifest::new(ManifestParts {
+        Ok(Manifest::new(ManifestParts {
             core: self.core.clone(),
             names: source.options().names,
             exclude: self.exclude.clone(),
             descriptor: self.descriptor.clone(),
             directories,
             files,
-        })
+        })?)
     }
 }
 

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use consign_metadata::Sha256Digest;
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use crate::budget::{Budget, Buffer};
 use crate::cutter::Grain;
@@ -147,6 +147,17 @@ impl Stop<'_> {
     }
 }
 
+/// Stops the others when its thread panics: those that wait for what it had would wait forever.
+struct Watch<'a>(&'a Stop<'a>);
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail(PackError::Stopped);
+        }
+    }
+}
+
 /// Runs the frames that `produce` makes into `writer`, and notes the digest of every file in `digests`, by
 /// entry.
 pub(crate) fn run(
@@ -164,26 +175,36 @@ pub(crate) fn run(
     let (jobs, jobs_out) = unbounded();
     let (large, large_out) = unbounded();
     let (done, done_out) = unbounded();
-    let (spent, spent_out) = unbounded();
-    let (states, large_digests) = std::thread::scope(|scope| {
+    // Those that wait to be used again are outside the budget.
+    let (spent, spent_out) = bounded(threads.get());
+    let large_hashes = std::thread::scope(|scope| {
         let stop = &stop;
+        let _watch = Watch(stop);
         let mut sink = FrameSink { budget: &budget, progress, jobs, large, next: first };
-        scope.spawn(move || produce(&mut sink).unwrap_or_else(|error| stop.fail(error)));
-        let hasher = scope.spawn(move || hash_large(&large_out, stop));
+        scope.spawn(move || {
+            let _watch = Watch(stop);
+            produce(&mut sink).unwrap_or_else(|error| stop.fail(error));
+        });
+        let hasher = scope.spawn(move || {
+            let _watch = Watch(stop);
+            hash_large(&large_out, stop)
+        });
         for _ in 0..threads.get() {
             let (jobs, done, spent) = (jobs_out.clone(), done.clone(), spent_out.clone());
             scope.spawn(move || {
+                let _watch = Watch(stop);
                 encode(&jobs, &done, &spent, compression, stop).unwrap_or_else(|error| stop.fail(error));
             });
         }
         drop((jobs_out, done, spent_out));
         write(&done_out, &spent, writer, digests, progress, stop).unwrap_or_else(|error| stop.fail(error));
-        hasher.join().unwrap_or_default()
+        hasher.join()
     });
     if stop.stopped() {
         let first = stop.first.into_inner().unwrap_or_else(PoisonError::into_inner);
         return Err(first.unwrap_or(PackError::Stopped));
     }
+    let (states, large_digests) = large_hashes.map_err(|_| PackError::Stopped)?;
     for (frame, state) in states {
         if let Some(record) = writer.records.get_mut(frame) {
             record.file = Some(state);
@@ -277,7 +298,7 @@ fn write(
                 }
             }
             progress.advance(frame.raw.content.len() as u64);
-            let _ = spent.send(frame.bytes);
+            let _ = spent.try_send(frame.bytes);
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
 use cap_fs_ext::{
@@ -126,6 +126,7 @@ struct Identity {
     inode: u64,
     size: u64,
     modified: Option<SystemTime>,
+    changed: Option<(i64, i64)>,
     mode: FileMode,
 }
 
@@ -136,6 +137,7 @@ impl Identity {
             inode: metadata.ino(),
             size: metadata.len(),
             modified: metadata.modified().ok().map(cap_std::time::SystemTime::into_std),
+            changed: status_changed(metadata),
             mode: mode_of(metadata),
         }
     }
@@ -150,6 +152,18 @@ fn mode_of(metadata: &Metadata) -> FileMode {
 #[cfg(not(unix))]
 fn mode_of(_: &Metadata) -> FileMode {
     FileMode::Regular
+}
+
+/// When content or status was changed last: unlike the time of modification, nobody can set it back.
+#[cfg(unix)]
+fn status_changed(metadata: &Metadata) -> Option<(i64, i64)> {
+    use cap_std::fs::MetadataExt as _;
+    Some((metadata.ctime(), metadata.ctime_nsec()))
+}
+
+#[cfg(not(unix))]
+fn status_changed(_: &Metadata) -> Option<(i64, i64)> {
+    None
 }
 
 #[cfg(unix)]
@@ -302,6 +316,9 @@ impl Source {
     /// A directory cannot be opened, or a pattern is malformed.
     pub fn scan_all(path: &Path, options: SourceOptions) -> Result<(Self, Vec<SourceFault>), SourceError> {
         let mut roots = vec![open_root(path)?];
+        // As paths are spelled here.
+        let descriptor = options.descriptor.iter().flat_map(|path| path.components());
+        let descriptor: PathBuf = descriptor.filter(|part| *part != Component::CurDir).collect();
         if let LinkPolicy::Follow { into } = &options.links {
             for path in into {
                 roots.push(open_root(path)?);
@@ -313,6 +330,7 @@ impl Source {
             patterns,
             roots: &roots,
             options: &options,
+            descriptor,
             entries: Vec::new(),
             faults: Vec::new(),
             summary: SourceSummary::default(),
@@ -442,6 +460,9 @@ impl Pattern {
         if glob.is_empty() {
             return Err(error("it names nothing".into()));
         }
+        if let Some(part) = glob.split('/').find(|part| matches!(*part, "" | "." | "..")) {
+            return Err(error(format!("it has the part `{part}`, which no path in the source has")));
+        }
         let glob = GlobBuilder::new(glob)
             .literal_separator(true)
             .backslash_escape(true)
@@ -460,6 +481,8 @@ impl Pattern {
 struct Walk<'a> {
     roots: &'a [Root],
     options: &'a SourceOptions,
+    /// Empty if there is none.
+    descriptor: PathBuf,
     patterns: Vec<Pattern>,
     entries: Vec<SourceEntry>,
     faults: Vec<SourceFault>,
@@ -496,7 +519,7 @@ impl Walk<'_> {
                     match entry {
                         Err(error) => self.faults.push(SourceFault::Unreadable { path: path.into(), error }),
                         Ok(entry) => {
-                            empty &= !self.entry(dir, &entry.file_name(), path, place.as_ref(), above)
+                            empty &= !self.entry(dir, &entry.file_name(), path, place.as_ref(), above);
                         }
                     }
                 }
@@ -530,7 +553,7 @@ impl Walk<'_> {
             self.excluded[n].files += files;
             return false;
         }
-        if self.options.descriptor.as_deref() == Some(&path) {
+        if self.descriptor == path {
             return false;
         }
         if !self.options.include_vcs && name.to_str().is_some_and(|name| VERSION_CONTROL.contains(&name)) {
@@ -595,16 +618,34 @@ impl Walk<'_> {
         };
         // `below` is canonical, so no link is met on the way; the handle keeps it beneath its root even if one
         // is put there meanwhile.
-        let (parent, last) = match (below.parent(), below.file_name()) {
-            (Some(parent), Some(last)) => (parent, last),
-            _ => return self.faults.push(refused(LinkTarget::Loop)),
+        let (Some(parent), Some(last)) = (below.parent(), below.file_name()) else {
+            let dir = self.roots[root].dir.try_clone().and_then(|dir| Ok((dir.dir_metadata()?, dir)));
+            return match dir {
+                Err(error) => self.faults.push(SourceFault::Unreadable { path: path.into(), error }),
+                Ok((metadata, _)) if above.contains(&(metadata.dev(), metadata.ino())) => {
+                    self.faults.push(refused(LinkTarget::Loop));
+                }
+                Ok((_, dir)) => {
+                    let before = self.summary.files;
+                    self.directory(&dir, path, Some((root, below)), above);
+                    self.summary.followed += self.summary.files - before;
+                }
+            };
         };
+        let is_vcs = |part: &OsStr| part.to_str().is_some_and(|part| VERSION_CONTROL.contains(&part));
         let found = open_below(&self.roots[root].dir, parent)
             .and_then(|parent| parent.symlink_metadata(last).map(|metadata| (parent, metadata)));
         match found {
             Err(error) => self.faults.push(SourceFault::Unreadable { path: path.into(), error }),
             Ok((_, metadata)) if metadata.is_dir() && above.contains(&(metadata.dev(), metadata.ino())) => {
                 self.faults.push(refused(LinkTarget::Loop));
+            }
+            // A file there may be content that such a system only stores; a folder is its own.
+            Ok((parent, metadata))
+                if metadata.is_dir() && !self.options.include_vcs && below.iter().any(is_vcs) =>
+            {
+                let (files, bytes) = count_files(&parent, last, &metadata, 0);
+                self.faults.push(SourceFault::VersionControl { path: path.into(), files, bytes });
             }
             Ok((parent, metadata)) => {
                 let before = self.summary.files;
@@ -636,7 +677,7 @@ impl Walk<'_> {
             self.summary.hard_links += u64::from(metadata.nlink() > 1);
         }
         let identity = metadata.map_or(
-            Identity { device: 0, inode: 0, size: 0, modified: None, mode: FileMode::Regular },
+            Identity { device: 0, inode: 0, size: 0, modified: None, changed: None, mode: FileMode::Regular },
             Identity::of,
         );
         // Nearly every entry is read where it stands; only others keep their place.

@@ -2,6 +2,8 @@
 //! table of the zstd seekable format, which holds the sizes. Both are skippable frames, which every zstd tool
 //! passes over.
 
+use consign_metadata::limits::MANIFEST_BYTES_MAX;
+
 use crate::encoder::EncoderId;
 use crate::limits::{FRAME_MAX, FRAMES_MAX, TAIL_MAX};
 use crate::sha256::Sha256State;
@@ -18,6 +20,8 @@ const SKIPPABLE_HEADER: usize = 8;
 const SEEK_ENTRY: usize = 8;
 pub(crate) const SEEK_FOOTER: usize = 9;
 const INDEX_TRAILER: usize = 24;
+/// Shortest record of a frame in the index: kind, chaining value, content id.
+const RECORD_MIN: usize = 1 + 32 + 32;
 
 /// What is recorded of one frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,6 +158,11 @@ impl Tail {
             .ok()
             .and_then(EncoderId::parse)
             .ok_or(TailFault::Index("has a malformed encoder id"))?;
+        // What is held of each frame is larger than its entry in the seek table: nothing is reserved before the
+        // index is known to have something for each.
+        if index.0.len() / RECORD_MIN < sizes.len() {
+            return Err(TailFault::Index("is cut short"));
+        }
         let mut frames = Vec::with_capacity(sizes.len());
         let mut offset = 0u64;
         for entry in sizes {
@@ -201,6 +210,10 @@ impl Tail {
         let decoded: u64 = tail.manifest_frames().iter().map(|frame| u64::from(frame.decoded)).sum();
         if manifest.count == 0 || decoded != manifest.size {
             return Err(TailFault::Index("names a place of the manifest that is not there"));
+        }
+        // A manifest is held in memory before anything is known of it.
+        if manifest.size > MANIFEST_BYTES_MAX {
+            return Err(TailFault::Index("names a manifest beyond the limit"));
         }
         Ok(tail)
     }
@@ -267,7 +280,7 @@ fn skippable(frame: &[u8], magic: u32) -> Option<&[u8]> {
     same.then_some(payload)
 }
 
-fn write_skippable(magic: u32, payload: &[u8], out: &mut Vec<u8>) -> Result<(), TailFault> {
+pub(crate) fn write_skippable(magic: u32, payload: &[u8], out: &mut Vec<u8>) -> Result<(), TailFault> {
     let size = u32::try_from(payload.len()).map_err(|_| TailFault::TooLarge(payload.len() as u64))?;
     out.extend_from_slice(&magic.to_le_bytes());
     out.extend_from_slice(&size.to_le_bytes());
@@ -352,6 +365,46 @@ mod tests {
         }
         assert!(Tail::parse(&bytes, data + 1).is_err());
         assert!(Tail::parse(&bytes, data - 1).is_err());
+    }
+
+    #[test]
+    fn a_manifest_beyond_the_limit_is_refused_before_it_is_read() {
+        let (mut tail, data) = tail();
+        let frame = tail.frames.pop().expect("five frames");
+        let count = MANIFEST_BYTES_MAX / u64::from(FRAME_MAX);
+        let mut with_manifest_of = |count: u64| {
+            tail.frames.truncate(4);
+            let mut offset = data - 3;
+            for _ in 0..count {
+                let end = offset + 3;
+                let archive = Sha256State::from_parts(&[1; 32], &vec![0; (end % 64) as usize], end);
+                let archive = archive.expect("past the first block");
+                let frame = FrameRecord { offset, decoded: FRAME_MAX, archive, ..frame.clone() };
+                offset = end;
+                tail.frames.push(frame);
+            }
+            tail.manifest = ManifestPlace { first: 4, count, size: count * u64::from(FRAME_MAX) };
+            Tail::parse(&tail.to_bytes().expect("small"), offset)
+        };
+        assert!(with_manifest_of(count).is_ok());
+        assert_eq!(with_manifest_of(count + 1), Err(TailFault::Index("names a manifest beyond the limit")));
+    }
+
+    #[test]
+    fn a_seek_table_without_an_index_for_its_frames_is_refused() {
+        let (tail, data) = tail();
+        let bytes = tail.to_bytes().expect("small");
+        let index = 8 + u32::from_le_bytes(bytes[4..8].try_into().expect("four bytes")) as usize;
+        let entries = &bytes[index + 8..bytes.len() - SEEK_FOOTER];
+        let (frame, own) = entries.split_at(entries.len() - SEEK_ENTRY);
+        let count = 1_000_000u32;
+        let mut table = frame[..SEEK_ENTRY].repeat(count as usize - 1);
+        table.extend_from_slice(own);
+        table.extend_from_slice(&count.to_le_bytes());
+        table.extend_from_slice(&bytes[bytes.len() - SEEK_FOOTER + 4..]);
+        let mut forged = bytes[..index].to_vec();
+        write_skippable(SEEK_TABLE_MAGIC, &table, &mut forged).expect("small");
+        assert_eq!(Tail::parse(&forged, data), Err(TailFault::Index("is cut short")));
     }
 
     proptest! {

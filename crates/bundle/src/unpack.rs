@@ -289,7 +289,8 @@ fn rename_no_replace(from: &Path, to: &Path) -> io::Result<()> {
         // Some network file systems cannot do it; then a directory made for the purpose holds the place.
         Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP) => {
             std::fs::create_dir(to)?;
-            std::fs::rename(from, to)
+            // What is not taken by then is ours to remove; anything else is not empty.
+            std::fs::rename(from, to).inspect_err(|_| drop(std::fs::remove_dir(to)))
         }
         other => Ok(other?),
     }

@@ -250,12 +250,12 @@ impl FaultList {
     fn add(&self, frame: usize, listed: Vec<Fault>, more: u64) {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         found.1 += more;
-        for fault in listed {
-            if found.0.len() < FAULTS_LISTED {
-                found.0.push((frame, fault));
-            } else {
-                found.1 += 1;
-            }
+        found.0.extend(listed.into_iter().map(|fault| (frame, fault)));
+        if let Some(surplus) = found.0.len().checked_sub(FAULTS_LISTED) {
+            // The first ones are kept, whichever thread comes first.
+            found.0.sort_by_key(|(frame, _)| *frame);
+            found.0.truncate(FAULTS_LISTED);
+            found.1 += surplus as u64;
         }
     }
 

@@ -32,11 +32,33 @@ use crate::outcome::{Failure, Outcome};
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return wrong_usage(&error),
+        Err(error) => return ExitCode::from(refuse(&error).code()),
     };
     let context = Context::new(arguments.json, arguments.progress, cancel_on_signals());
     let (name, outcome) = arguments.command.run(&context);
     ExitCode::from(outcome.print(name, arguments.json).code())
+}
+
+/// Says what is wrong with the command line, as one JSON document if that is what it asks for.
+fn refuse(error: &clap::Error) -> Exit {
+    let set = |value: std::ffi::OsString| !value.is_empty() && value != "0" && value != "false";
+    let json = std::env::args_os().any(|argument| argument == "--json")
+        || std::env::var_os("CONSIGN_JSON").is_some_and(set);
+    if json && error.use_stderr() {
+        let text = error.render().to_string();
+        let message = text.strip_prefix("error: ").unwrap_or(&text);
+        // The first paragraph names what is wrong, what follows is usage.
+        let message = message.split("\n\n").next().unwrap_or_default().split_whitespace();
+        let problem = Problem::new("usage", message.collect::<Vec<_>>().join(" "))
+            .hint("`consign COMMAND --help` shows what there is");
+        return Outcome::from(Failure::usage(problem)).print("consign", true);
+    }
+    // Help and version are what was asked for.
+    match error.print() {
+        Ok(()) if error.use_stderr() => Exit::Usage,
+        Ok(()) => Exit::Done,
+        Err(_) => Exit::Failed,
+    }
 }
 
 /// A flag that SIGINT and SIGTERM set, so that work in progress can clean up; the second signal kills.
@@ -48,22 +70,4 @@ fn cancel_on_signals() -> Arc<AtomicBool> {
             .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&cancel)));
     }
     cancel
-}
-
-/// Help and version are answers; anything else is wrong usage, in words or as the one document of `--json`.
-fn wrong_usage(error: &clap::Error) -> ExitCode {
-    let set = |value: std::ffi::OsString| !value.is_empty() && value != "0" && value != "false";
-    let asked_for_json =
-        std::env::args_os().any(|word| word == "--json") || std::env::var_os("CONSIGN_JSON").is_some_and(set);
-    if !error.use_stderr() || !asked_for_json {
-        let _ = error.print();
-        return ExitCode::from(if error.use_stderr() { Exit::Usage } else { Exit::Done }.code());
-    }
-    let text = error.to_string();
-    // The first paragraph says what is wrong, on several lines if it lists arguments; usage follows.
-    let wrong =
-        text.split("\n\n").next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
-    let problem = Problem::new("usage", wrong.trim_start_matches("error: "))
-        .hint("`consign COMMAND --help` shows what there is");
-    ExitCode::from(Outcome::from(Failure::usage(problem)).print("consign", true).code())
 }

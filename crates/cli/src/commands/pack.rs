@@ -241,7 +241,7 @@ impl Pack {
         let mut files = Vec::new();
         match existing(&out.join(&names.manifest))? {
             None => {
-                files.push((names.manifest.clone(), prepare(out, &packed.manifest_bytes).map_err(failed)?))
+                files.push((names.manifest.clone(), prepare(out, &packed.manifest_bytes).map_err(failed)?));
             }
             Some(bytes) if bytes == packed.manifest_bytes => {}
             Some(_) => return Err(taken(&out.join(&names.manifest))),

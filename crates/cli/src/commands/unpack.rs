@@ -97,7 +97,8 @@ impl Unpack {
             ],
         };
         let only_trust = problems.iter().all(|problem| matches!(problem.code, "not-trusted" | "unsigned"));
-        if !problems.is_empty() && !(self.allow_untrusted && only_trust) {
+        let admitted = self.allow_untrusted && only_trust;
+        if !problems.is_empty() && !admitted {
             return Err(Failure { exit: Exit::NotTrusted, problems });
         }
         let expected = claim.map(expected).transpose()?.flatten();
