@@ -23,11 +23,14 @@ pub fn temporary(directory: &Path) -> io::Result<NamedTempFile> {
     builder.tempfile_in(directory).map_err(without_path)
 }
 
-/// The system's own error: the temporary name that `tempfile` adds is of no use to anybody, and differs each time.
+/// What the system said, without the temporary name that `tempfile` adds, which is of no use to anybody and
+/// differs each time.
 fn without_path(error: io::Error) -> io::Error {
-    let inner =
-        error.get_ref().and_then(|wrapped| wrapped.source()).and_then(|e| e.downcast_ref::<io::Error>());
-    inner.and_then(io::Error::raw_os_error).map_or(error, io::Error::from_raw_os_error)
+    let text = error.to_string();
+    match text.rsplit_once(" at path ") {
+        Some((said, _)) => io::Error::new(error.kind(), said.to_owned()),
+        None => error,
+    }
 }
 
 /// A file with this content, on disk but not yet under its name.

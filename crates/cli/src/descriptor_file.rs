@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::outcome::Failure;
 
 /// Names under which a descriptor is looked for in the directory.
-const NAMES: [&str; 4] = ["consign.yaml", "consign.yml", "consign.json", "consign.toml"];
+pub(crate) const NAMES: [&str; 4] = ["consign.yaml", "consign.yml", "consign.json", "consign.toml"];
 
 /// A descriptor, and the file it was read from.
 pub(crate) struct DescriptorFile {

@@ -43,14 +43,16 @@ fn main() -> ExitCode {
 
 /// Says what is wrong with the command line, as one JSON document if that is what it asks for.
 fn refuse(error: &clap::Error) -> Exit {
+    let set = |value: std::ffi::OsString| !value.is_empty() && value != "0" && value != "false";
     let json = std::env::args_os().any(|argument| argument == "--json")
-        || std::env::var_os("CONSIGN_JSON").is_some_and(|value| !value.is_empty());
+        || std::env::var_os("CONSIGN_JSON").is_some_and(set);
     if json && error.use_stderr() {
         let text = error.render().to_string();
         let message = text.strip_prefix("error: ").unwrap_or(&text);
         // The first paragraph names what is wrong, what follows is usage.
         let message = message.split("\n\n").next().unwrap_or_default().split_whitespace();
-        let problem = Problem::new("usage", message.collect::<Vec<_>>().join(" "));
+        let problem = Problem::new("usage", message.collect::<Vec<_>>().join(" "))
+            .hint("`consign COMMAND --help` shows what there is");
         return Outcome::from(Failure::usage(problem)).print("consign", true);
     }
     // Help and version are what was asked for.

@@ -58,6 +58,11 @@ fn with_the_required_fields_it_is_complete() {
         [&["init", "digits", "--version", "2.1.0", "--title", "Digits: a tiny \"model\""], &REQUIRED[..]]
             .concat(),
     );
+    // Packed as it is.
+    desk.key("key");
+    desk.succeed(["pack", "digits", "-o", "out", "--key", "key"]);
+    let packed = fs::read_dir(desk.path("out")).unwrap().count();
+    assert_eq!(packed, 3);
     let descriptor = parse(&desk.read("digits/consign.yaml")).unwrap();
     assert_eq!(descriptor.core.version.as_str(), "2.1.0");
     assert_eq!(descriptor.details.title.unwrap().as_str(), "Digits: a tiny \"model\"");
@@ -112,6 +117,7 @@ fn what_it_writes_does_not_litter_on_the_next_look() {
     let document = desk.json(["init", "data", "-o", "data/other.yaml"]);
     // The first descriptor would now be payload.
     assert_eq!(document["result"]["files"], 2);
+    assert_eq!(document["result"]["warnings"][0]["code"], "other-descriptor");
     assert!(fs::read_dir(desk.path("data")).unwrap().count() == 3, "no temporary file stays");
 }
 
@@ -145,6 +151,12 @@ fn a_snapshot_of_a_hugging_face_cache() {
         "cache",
         desk.transcript([&["init", &snapshot, "-o", "minilm.yaml"], &REQUIRED[..]].concat())
     );
+    // The command that it names is the one that works.
+    desk.key("key");
+    let document = desk.json([&["init", &snapshot, "-o", "again.yaml"], &REQUIRED[..]].concat());
+    let next = document["result"]["next"].as_array().unwrap();
+    let words: Vec<_> = next.iter().skip(1).map(|word| word.as_str().unwrap()).collect();
+    desk.succeed(words.iter().map(|word| if *word == "KEY" { "key" } else { word }));
     let descriptor = parse(&desk.read("minilm.yaml")).unwrap();
     assert_eq!(descriptor.core.name.as_str(), "all-minilm-l6-v2");
     let source = &descriptor.details.provenance.unwrap().sources[0];

@@ -122,7 +122,7 @@ fn what_it_refuses() {
         vec!["trust", "remove", "somebody"],
         vec!["trust", "remove", "x", "--trust", "bad.toml"],
     ] {
-        let shown = arguments.iter().map(|word| word.to_string()).collect::<Vec<_>>().join(" ");
+        let shown = arguments.iter().copied().map(str::to_owned).collect::<Vec<_>>().join(" ");
         transcripts.push_str(&format!("$ consign {shown}\n{}\n", desk.transcript(arguments)));
     }
     insta::assert_snapshot!(transcripts);

@@ -13,6 +13,7 @@ pub(crate) mod trust;
 pub(crate) mod unpack;
 pub(crate) mod verify;
 
+use clap::builder::FalseyValueParser;
 use clap::{Parser, Subcommand};
 
 use crate::context::Context;
@@ -24,7 +25,7 @@ use crate::outcome::{Failure, Outcome};
 #[command(name = "consign", version, max_term_width = 100, disable_help_subcommand = true)]
 pub(crate) struct Arguments {
     /// Print one JSON document on standard output
-    #[arg(long, global = true, env = "CONSIGN_JSON", help_heading = "Global options")]
+    #[arg(long, global = true, env = "CONSIGN_JSON", value_parser = FalseyValueParser::new(), help_heading = "Global options")]
     pub(crate) json: bool,
     /// How to show progress, on standard error
     #[arg(

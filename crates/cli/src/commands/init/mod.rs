@@ -12,7 +12,9 @@ use consign_metadata::{
     BundleName, BundleVersion, Classification, Draft, DraftContact, Email, Kind, Line, Problem,
 };
 
+use crate::checked::interrupted;
 use crate::context::{Context, directory_for, unwritable};
+use crate::descriptor_file;
 use crate::environment::{Run, variables};
 use crate::exit::Exit;
 use crate::git::WorkTree;
@@ -21,9 +23,6 @@ use crate::survey::{CachedSnapshot, Survey};
 
 use propose::{Evidence, propose};
 use report::Written;
-
-/// Names under which a directory's own descriptor is looked for.
-const DESCRIPTORS: [&str; 4] = ["consign.yaml", "consign.yml", "consign.json", "consign.toml"];
 
 /// Write a descriptor from what a directory shows, for a person to complete
 ///
@@ -120,7 +119,7 @@ impl Init {
             })?;
         let tree = WorkTree::of(&self.directory);
         if stop() {
-            return Err(Failure::failed(Problem::new("interrupted", "interrupted; nothing was written")));
+            return Err(Failure::failed(interrupted()));
         }
         let run = Run::detect(&variables);
         let evidence = Evidence {
@@ -130,7 +129,8 @@ impl Init {
             tree: tree.as_ref(),
             run: run.as_ref(),
         };
-        let proposal = propose(self.said.draft(), &evidence);
+        let mut proposal = propose(self.said.draft(), &evidence);
+        proposal.warnings.extend(self.other_descriptors(&output));
         let text = proposal.draft.to_yaml();
         write_new(&output, text.as_bytes())?;
         Ok(Outcome::done(Written::new(&output, &text, &proposal, &survey, self.next(cached.as_ref()))))
@@ -153,10 +153,10 @@ impl Init {
     /// Where the descriptor goes, if nothing is there yet.
     fn free_output(&self) -> Result<PathBuf, Failure> {
         let Some(output) = &self.output else {
-            let mut names = DESCRIPTORS.iter().map(|name| self.directory.join(name));
+            let mut names = descriptor_file::NAMES.iter().map(|name| self.directory.join(name));
             return match names.find(|path| path.symlink_metadata().is_ok()) {
                 Some(taken) => Err(exists(&taken)),
-                None => Ok(self.directory.join(DESCRIPTORS[0])),
+                None => Ok(self.directory.join(descriptor_file::NAMES[0])),
             };
         };
         let yaml = output.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
@@ -166,6 +166,18 @@ impl Init {
             return Err(Failure::usage(problem.at(output.display().to_string()).hint(hint)));
         }
         if output.symlink_metadata().is_ok() { Err(exists(output)) } else { Ok(output.clone()) }
+    }
+
+    /// Descriptors in the directory besides the one that is written: pack takes them for content.
+    fn other_descriptors(&self, output: &Path) -> Vec<Problem> {
+        let paths = descriptor_file::NAMES.iter().map(|name| self.directory.join(name));
+        let others = paths.filter(|path| path.is_file() && self.inner(path) != self.inner(output));
+        let problem = |path: PathBuf| {
+            let problem =
+                Problem::new("other-descriptor", "will be packed as content beside the new descriptor");
+            problem.at(path.display().to_string()).hint("exclude it, or move it away")
+        };
+        others.map(problem).collect()
     }
 
     /// Which links are followed. Those of a cached snapshot lead into the blobs of its own repository.
@@ -195,7 +207,7 @@ impl Init {
         for root in self.dereference_into.iter().chain(cached.map(|cached| &cached.blobs)) {
             words.extend(["--dereference-into".into(), shown(root)]);
         }
-        words.extend(["-o".into(), "OUT".into()]);
+        words.extend(["-o", "OUT", "--key", "KEY"].map(String::from));
         words
     }
 }

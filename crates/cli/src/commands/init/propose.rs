@@ -35,7 +35,7 @@ pub(super) struct Evidence<'a> {
 pub(super) struct Proposal {
     pub(super) draft: Draft,
     pub(super) found: Vec<Found>,
-    /// What of the card could not be read.
+    /// What to know besides, such as what of the card could not be read.
     pub(super) warnings: Vec<Problem>,
 }
 

@@ -37,7 +37,7 @@ pub(crate) struct Written {
     /// What pack would refuse: the first of them, and how many there are.
     refused: Vec<Problem>,
     refused_total: usize,
-    /// What of the card could not be read.
+    /// What of the card could not be read, and descriptors that would be packed as content.
     warnings: Vec<Problem>,
     /// The command that comes next, as words.
     next: Vec<String>,
@@ -181,7 +181,10 @@ impl Written {
             Some(hint) => format!("pack will refuse this: {}; {hint}", problem.message),
             None => format!("pack will refuse this: {}", problem.message),
         }));
-        cautions.extend(self.warnings.iter().take(SHOWN_MAX).map(ToString::to_string));
+        cautions.extend(self.warnings.iter().take(SHOWN_MAX).map(|problem| match &problem.hint {
+            Some(hint) => format!("{problem}; {hint}"),
+            None => problem.to_string(),
+        }));
         let shown = |n: usize| n.saturating_sub(SHOWN_MAX);
         let more = shown(self.code_on_load.len()) + shown(self.refused_total) + shown(self.warnings.len());
         if more > 0 {
