@@ -197,6 +197,44 @@ fn a_panic_while_progress_is_told_ends_the_work() {
     }
 }
 
+/// Stops or panics at the first frame that is written, while many are still to come.
+struct AtFirstFrame {
+    panics: bool,
+    told: AtomicUsize,
+}
+
+impl Progress for AtFirstFrame {
+    fn advance(&self, _: u64) {
+        self.told.fetch_add(1, Ordering::Relaxed);
+        assert!(!self.panics, "on purpose");
+    }
+
+    fn cancelled(&self) -> bool {
+        !self.panics && self.told.load(Ordering::Relaxed) > 0
+    }
+}
+
+/// More frames than memory for frames: whoever makes them waits for those that nobody will write.
+#[test]
+fn nobody_waits_for_memory_that_a_stopped_writer_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let (tree, out) = (dir.path().join("tree"), dir.path().join("out"));
+    fs::create_dir(&tree).unwrap();
+    fs::create_dir(&out).unwrap();
+    fs::File::create(tree.join("zeros.bin")).unwrap().set_len(100 << 20).unwrap();
+    let source = Source::scan(&tree, SourceOptions::default()).unwrap();
+    for n in [1, 3] {
+        let options = PackOptions { compression: Compression::Level(1), threads: threads(n) };
+        let pack = |panics| {
+            let progress = AtFirstFrame { panics, told: AtomicUsize::new(0) };
+            pack(&source, &description(), options, &out, &progress)
+        };
+        assert!(matches!(pack(false), Err(PackError::Cancelled(_))));
+        assert!(catch_unwind(AssertUnwindSafe(|| pack(true))).is_err());
+        assert_eq!(names(&out), [""; 0]);
+    }
+}
+
 #[test]
 fn packing_into_what_is_no_directory_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
