@@ -116,7 +116,9 @@ pub fn unpack<R: ReadAt>(
 /// The sink's errors come through verification; they are about the destination, not about the archive.
 fn write_error(error: ArchiveError, destination: &Path) -> UnpackError {
     match error {
-        ArchiveError::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<SinkError>()) => {
+        ArchiveError::Io(error)
+            if error.get_ref().is_some_and(|inner| inner.downcast_ref::<SinkError>().is_some()) =>
+        {
             UnpackError::Write { path: destination.into(), error }
         }
         other => other.into(),
