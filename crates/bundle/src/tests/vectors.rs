@@ -162,7 +162,7 @@ fn what_the_rules_leave_open_is_verified() {
                     stored(&mut f[BEFORE], |content| {
                         let size = (content.len() as u64).to_le_bytes();
                         zstd(&[&[0xE0], &size[..]].concat(), &[(true, 0, content.len(), content)])
-                    })
+                    });
                 },
                 ..HONEST
             },
@@ -174,7 +174,7 @@ fn what_the_rules_leave_open_is_verified() {
                     stored(&mut f[BEFORE], |content| {
                         let size = u32::try_from(content.len()).expect("small").to_le_bytes();
                         zstd(&[&[0x80, 13 << 3], &size[..]].concat(), &[(true, 0, content.len(), content)])
-                    })
+                    });
                 },
                 ..HONEST
             },
