@@ -83,7 +83,7 @@ impl Sha256State {
 
     fn rest_len(&self) -> usize {
         // Below 64, whatever the length.
-        usize::from((self.length % BLOCK as u64) as u8)
+        usize::try_from(self.length % BLOCK as u64).unwrap_or_default()
     }
 
     /// Hashes `data`.

@@ -20,8 +20,12 @@ const SKIPPABLE_HEADER: usize = 8;
 const SEEK_ENTRY: usize = 8;
 pub(crate) const SEEK_FOOTER: usize = 9;
 const INDEX_TRAILER: usize = 24;
+/// What an index has besides the records of frames and the encoder id, with its skippable header.
+const INDEX_FIXED: usize = SKIPPABLE_HEADER + INDEX_HEAD.len() + 1 + INDEX_TRAILER;
 /// Shortest record of a frame in the index: kind, chaining value, content id.
 const RECORD_MIN: usize = 1 + 32 + 32;
+/// Longest: with bytes left over, and the file's length and state, with bytes left over.
+const RECORD_MAX: usize = RECORD_MIN + 63 + 8 + 32 + 63;
 
 /// What is recorded of one frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,7 +121,17 @@ impl Tail {
         }
         let index = u64::from(u32::from_le_bytes([entry[0], entry[1], entry[2], entry[3]]));
         let total = index + seek_table.len() as u64;
-        if total > TAIL_MAX { Err(TailFault::TooLarge(total)) } else { Ok(index) }
+        if total > TAIL_MAX {
+            return Err(TailFault::TooLarge(total));
+        }
+        // Checked before the index is read, and before anything is reserved for as many frames.
+        let frames = (at.saturating_sub(SKIPPABLE_HEADER) / SEEK_ENTRY) as u64;
+        let least = INDEX_FIXED as u64 + 1 + frames * RECORD_MIN as u64;
+        let most = (INDEX_FIXED + EncoderId::MAX) as u64 + frames * RECORD_MAX as u64;
+        if !(least..=most).contains(&index) {
+            return Err(TailFault::SeekTable("lists another number of frames than an index of its size has"));
+        }
+        Ok(index)
     }
 
     /// Reads a tail of an archive in which `data` bytes stand before it.
@@ -158,11 +172,6 @@ impl Tail {
             .ok()
             .and_then(EncoderId::parse)
             .ok_or(TailFault::Index("has a malformed encoder id"))?;
-        // What is held of each frame is larger than its entry in the seek table: nothing is reserved before the
-        // index is known to have something for each.
-        if index.0.len() / RECORD_MIN < sizes.len() {
-            return Err(TailFault::Index("is cut short"));
-        }
         let mut frames = Vec::with_capacity(sizes.len());
         let mut offset = 0u64;
         for entry in sizes {
@@ -398,13 +407,13 @@ mod tests {
         let entries = &bytes[index + 8..bytes.len() - SEEK_FOOTER];
         let (frame, own) = entries.split_at(entries.len() - SEEK_ENTRY);
         let count = 1_000_000u32;
-        let mut table = frame[..SEEK_ENTRY].repeat(count as usize - 1);
+        let mut table = frame[..SEEK_ENTRY].repeat(usize::try_from(count).expect("small") - 1);
         table.extend_from_slice(own);
         table.extend_from_slice(&count.to_le_bytes());
         table.extend_from_slice(&bytes[bytes.len() - SEEK_FOOTER + 4..]);
         let mut forged = bytes[..index].to_vec();
         write_skippable(SEEK_TABLE_MAGIC, &table, &mut forged).expect("small");
-        assert_eq!(Tail::parse(&forged, data), Err(TailFault::Index("is cut short")));
+        assert!(matches!(Tail::parse(&forged, data), Err(TailFault::SeekTable(_))));
     }
 
     proptest! {

@@ -64,9 +64,11 @@ pub fn unpack<R: ReadAt>(
     threads: NonZeroUsize,
     progress: &dyn Progress,
 ) -> Result<VerifiedArchive, UnpackError> {
+    // Without a slash at the end, which would lead through a link.
+    let destination = &destination.components().collect::<PathBuf>();
     // A dangling link counts as well: nothing may stand in this place.
     if destination.symlink_metadata().is_ok() {
-        return Err(UnpackError::Exists(destination.into()));
+        return Err(UnpackError::Exists(destination.clone()));
     }
     let failed = |path: &Path| {
         let path = path.to_path_buf();
@@ -103,7 +105,7 @@ pub fn unpack<R: ReadAt>(
     sync(temporary.path()).map_err(failed(destination))?;
     rename_new(temporary, destination).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty => {
-            UnpackError::Exists(destination.into())
+            UnpackError::Exists(destination.clone())
         }
         _ => failed(destination)(error),
     })?;
@@ -114,7 +116,9 @@ pub fn unpack<R: ReadAt>(
 /// The sink's errors come through verification; they are about the destination, not about the archive.
 fn write_error(error: ArchiveError, destination: &Path) -> UnpackError {
     match error {
-        ArchiveError::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<SinkError>()) => {
+        ArchiveError::Io(error)
+            if error.get_ref().is_some_and(|inner| inner.downcast_ref::<SinkError>().is_some()) =>
+        {
             UnpackError::Write { path: destination.into(), error }
         }
         other => other.into(),

@@ -8,24 +8,32 @@ use std::path::{Path, PathBuf};
 use consign_bundle::{
     Anchor, Archive, ArchiveError, ArchiveFacts, EncoderId, Expected, Scope, VerifiedArchive, verify,
 };
-use consign_metadata::Problem;
-use consign_signing::{ArchiveClaim, Claim, Content};
+use consign_metadata::{BundleId, Manifest, Problem};
+use consign_signing::{ArchiveClaim, BundleClaim, Claim, Content};
 
 use crate::bundle_set::BundleSet;
 use crate::context::{Context, unreadable};
 use crate::exit::Exit;
 use crate::outcome::Failure;
 
-/// What a claim about an archive lets a reader expect of it; `None` if the claim is about a sealed directory.
-pub(crate) fn expected(claim: &Claim) -> Result<Option<Expected>, Failure> {
-    let Content::Archive(archive) = &claim.content else { return Ok(None) };
+/// What a claim lets a reader expect of an archive. A claim about a sealed directory says nothing about any
+/// archive, and must never let one pass.
+pub(crate) fn expected(claim: &Claim) -> Result<Expected, Failure> {
+    let Content::Archive(archive) = &claim.content else {
+        let problem = Problem::new(
+            "sealed-statement",
+            "the statement is about a sealed directory, not about an archive",
+        );
+        let hint = "check the directory: consign verify DIR --manifest FILE";
+        return Err(Failure::new(Exit::NotIntact, problem.hint(hint)));
+    };
     let encoder = EncoderId::parse(archive.encoder.as_str()).ok_or_else(|| {
         Failure::new(
             Exit::NotIntact,
             Problem::new("encoder-malformed", "the statement's encoder id is malformed"),
         )
     })?;
-    Ok(Some(Expected {
+    Ok(Expected {
         archive: ArchiveFacts {
             sha256: archive.sha256,
             size: archive.size,
@@ -37,7 +45,7 @@ pub(crate) fn expected(claim: &Claim) -> Result<Option<Expected>, Failure> {
         name: claim.bundle.name.clone(),
         version: claim.bundle.version.clone(),
         classification: claim.bundle.classification.clone(),
-    }))
+    })
 }
 
 /// What is claimed of an archive that was made or verified.
@@ -51,6 +59,17 @@ pub(crate) fn archive_claim(facts: &ArchiveFacts) -> Result<ArchiveClaim, Failur
         tail: consign_signing::Tail { length: facts.tail_length, sha256: facts.tail_sha256 },
         encoder,
     })
+}
+
+/// What is claimed of a manifest.
+pub(crate) fn bundle_claim(manifest: &Manifest, id: BundleId) -> BundleClaim {
+    let core = manifest.core();
+    BundleClaim {
+        name: core.name.clone(),
+        version: core.version.clone(),
+        classification: core.classification.clone(),
+        id,
+    }
 }
 
 /// The one claim that all statements of a set make; `None` if there are no statements.
@@ -120,22 +139,22 @@ pub(crate) fn check(
 ) -> Result<VerifiedArchive, Failure> {
     let path = archive_path(set)?;
     let file = open_archive(path)?;
-    let expected = sole_claim(set)?.map(expected).transpose()?.flatten();
+    let expected = sole_claim(set)?.map(expected).transpose()?;
     let anchor = expected.as_ref().map_or(Anchor::Unsigned, Anchor::Signed);
     let archive = Archive::open(file, anchor).map_err(|error| archive_failure(error, path))?;
     let total = archive.facts().size;
     let meter = context.meter("verifying", archive.work(&scope).unwrap_or(total));
     let verified = verify(&archive, scope, threads, &meter).map_err(|error| archive_failure(error, path))?;
     if let Some(copy) = &set.manifest {
-        check_copy(copy, &verified)?;
+        check_copy(copy, verified.manifest_bytes())?;
     }
     Ok(verified)
 }
 
-/// A copy of the manifest may be missing; if it is there it must be the manifest.
-pub(crate) fn check_copy(copy: &Path, verified: &VerifiedArchive) -> Result<(), Failure> {
+/// A copy of the manifest may be missing; if it is there it must be the archive's own.
+pub(crate) fn check_copy(copy: &Path, manifest: &[u8]) -> Result<(), Failure> {
     let bytes = std::fs::read(copy).map_err(|error| unreadable(copy, &error))?;
-    if bytes == verified.manifest_bytes() {
+    if bytes == manifest {
         return Ok(());
     }
     let problem = Problem::new("manifest-copy-differs", "is not the manifest of the archive beside it");

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use consign_metadata::Problem;
+use consign_metadata::{Problem, printable};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -106,9 +106,12 @@ impl Outcome {
 
 fn write_problem(problem: &Problem, err: &mut dyn Write) -> io::Result<()> {
     let (red, bold) = (crate::style::ERROR, crate::style::HINT);
-    writeln!(err, "{red}error{red:#}: {problem}")?;
+    // Names and texts of strangers may be part of it: nothing in them may drive the terminal.
+    writeln!(err, "{red}error{red:#}: {}", printable(&problem.to_string()))?;
     match &problem.hint {
-        Some(hint) => hint.lines().try_for_each(|line| writeln!(err, "  {bold}hint{bold:#}: {line}")),
+        Some(hint) => {
+            hint.lines().try_for_each(|line| writeln!(err, "  {bold}hint{bold:#}: {}", printable(line)))
+        }
         None => Ok(()),
     }
 }

@@ -9,7 +9,7 @@ use consign_bundle::{
 use consign_metadata::{Edit, ExcludePattern, Line, Problem};
 
 use crate::checked::interrupted;
-use crate::context::{Context, unreadable};
+use crate::context::{Context, unreadable, unwritable};
 use crate::descriptor_file::{self, Names};
 use crate::exit::Exit;
 use crate::outcome::Failure;
@@ -113,20 +113,48 @@ impl SourceArgs {
     }
 }
 
-/// Makes sure that outputs do not fall among the inputs.
+/// Makes sure that outputs do not fall among the inputs. `out` need not exist.
 pub(crate) fn check_output(source: &Source, out: &Path) -> Result<(), Failure> {
-    let inside =
-        out.canonicalize().ok().and_then(|out| out.strip_prefix(source.path()).ok().map(Path::to_path_buf));
+    let inside = resolved(out).and_then(|out| out.strip_prefix(source.path()).ok().map(Path::to_path_buf));
     match inside {
         Some(inside) if !source.leaves_out(&inside) => {
             let problem = Problem::new("output-inside", "lies inside the directory that is to be packed");
-            Err(Failure::usage(
-                problem
-                    .at(out.display().to_string())
-                    .hint("write the bundle elsewhere, or leave the folder out with `--exclude`"),
-            ))
+            let hint = "write the bundle elsewhere, or leave the folder out with `--exclude`";
+            Err(Failure::usage(problem.at(out.display().to_string()).hint(hint)))
         }
         _ => Ok(()),
+    }
+}
+
+/// The path without links, of which only the beginning need exist.
+fn resolved(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    path.ancestors().find_map(|above| {
+        let rest = path.strip_prefix(above).ok()?;
+        above.canonicalize().ok().map(|above| above.join(rest))
+    })
+}
+
+/// The folder for outputs. If it was made here and nothing was put into it, it is taken back.
+pub(crate) struct OutputFolder<'a> {
+    path: &'a Path,
+    made: bool,
+}
+
+impl<'a> OutputFolder<'a> {
+    pub(crate) fn open(path: &'a Path) -> Result<Self, Failure> {
+        let made = !path.exists();
+        std::fs::create_dir_all(path).map_err(|error| unwritable(path, &error))?;
+        Ok(Self { path, made })
+    }
+}
+
+impl Drop for OutputFolder<'_> {
+    fn drop(&mut self) {
+        if self.made {
+            // Succeeds only if it is empty.
+            let _ = std::fs::remove_dir(self.path);
+        }
     }
 }
 
@@ -235,7 +263,7 @@ pub(crate) fn pack_failure(error: PackError, out: &Path) -> Failure {
                 .hint("pack when nothing writes to the directory, or pack a snapshot of it"),
         ),
         PackError::Read(error) => Failure::failed(Problem::new("unreadable", error.to_string())),
-        PackError::Write(error) => crate::context::unwritable(out, &error),
+        PackError::Write(error) => unwritable(out, &error),
         PackError::Cancelled(_) => Failure::failed(interrupted()),
         other => Failure::failed(Problem::new("cannot-pack", other.to_string())),
     }

@@ -5,10 +5,14 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use consign_metadata::{BundleId, DigestError, Problem, printable};
-use consign_signing::{Claim, Decision, PublicKey, Trust, TrustPolicy, Verdict, evaluate};
+use consign_bundle::VerifiedArchive;
+use consign_metadata::{BundleId, DigestError, Manifest, Problem, printable};
+use consign_signing::{
+    Claim, Content, Decision, PublicKey, Trust, TrustPolicy, TrustedClaim, Verdict, evaluate,
+};
 
 use crate::bundle_set::BundleSet;
+use crate::checked::{archive_claim, bundle_claim};
 use crate::context::Context;
 use crate::keys::load_public;
 use crate::outcome::Failure;
@@ -126,6 +130,28 @@ impl VouchingArgs {
             problems.push(untrusted(&decision, trusted, shown));
         }
         Vouching { decision, problems }
+    }
+}
+
+/// Proof that somebody trusted vouches for exactly what was verified: without one nothing is called verified.
+/// [`Vouched::archive`] and [`Vouched::manifest`] are the only ways to a value.
+pub(crate) struct Vouched(());
+
+impl Vouched {
+    /// The archive was held against a signed statement, and what was found is, to the last field, what the
+    /// trusted claim says.
+    pub(crate) fn archive(verified: &VerifiedArchive, trusted: &TrustedClaim) -> Option<Self> {
+        let claim = trusted.claim();
+        let found = archive_claim(verified.facts()).ok().map(Content::Archive);
+        let same = verified.is_anchored()
+            && found.as_ref() == Some(&claim.content)
+            && bundle_claim(verified.manifest(), verified.id()) == claim.bundle;
+        same.then_some(Self(()))
+    }
+
+    /// The manifest that a directory was found to hold to is the one that the trusted claim names.
+    pub(crate) fn manifest(manifest: &Manifest, id: BundleId, trusted: &TrustedClaim) -> Option<Self> {
+        (bundle_claim(manifest, id) == trusted.claim().bundle).then_some(Self(()))
     }
 }
 

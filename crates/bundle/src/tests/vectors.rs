@@ -444,6 +444,8 @@ fn the_seek_table_tells_the_truth() {
     ]);
 }
 
+const LENGTHS: &str = "lists another number of frames than an index of its size has";
+
 /// Where the record of the first frame begins in the index.
 fn first_record(index: &[u8]) -> usize {
     9 + usize::from(index[8])
@@ -465,9 +467,10 @@ fn the_index_tells_the_truth() {
             i.splice(at..at, [0; 65]).for_each(drop);
         } }, Open, Fault::Tail(T::Index("holds more than its frames"))),
         vector!("bytes after the trailer", { index: |i| i.push(0) }, Open, Fault::Tail(T::Index(_))),
-        vector!("cut short", { index: |i| i.truncate(100) }, Open, Fault::Tail(T::Index("is cut short"))),
-        vector!("shorter than its trailer", { index: |i| i.truncate(10) }, Open, Fault::Tail(T::Index("is cut short"))),
-        vector!("no bytes", { index: Vec::clear }, Open, Fault::Tail(T::Index("is cut short"))),
+        vector!("its last bytes missing", { index: |i| i.truncate(i.len() - 30) }, Open, Fault::Tail(T::Index("is cut short"))),
+        vector!("cut short", { index: |i| i.truncate(100) }, Open, Fault::Tail(T::SeekTable(LENGTHS))),
+        vector!("shorter than its trailer", { index: |i| i.truncate(10) }, Open, Fault::Tail(T::SeekTable(LENGTHS))),
+        vector!("no bytes", { index: Vec::clear }, Open, Fault::Tail(T::SeekTable(LENGTHS))),
         vector!("a frame of unknown kind", { index: |i| { let at = first_record(i); i[at] = 2; } },
             Open, Fault::Tail(T::Index("has a frame of unknown kind"))),
         vector!("an encoder id with a control character", { index: |i| i[9] = 0x1B },
@@ -987,4 +990,30 @@ fn every_disagreement_and_every_fault_is_listed() {
     expected.version = "2.0.0".parse().expect("a version");
     let (_, found) = examine(&archive, Anchor::Signed(&expected), 2).expect("refused");
     assert_eq!(found.len(), 2);
+}
+
+#[test]
+fn the_first_faults_are_listed_and_the_others_counted() {
+    let forgery = Forgery {
+        entries: |e| {
+            let wrong = |n| Entry { sha256: Sha256Digest::of(b""), ..file(&format!("{n:03}"), b"x") };
+            e.splice(..0, (0..250).map(wrong)).for_each(drop);
+        },
+        // A frame for each.
+        pieces: |p| {
+            let first = p.remove(FIRST).content;
+            let (files, rest) = first.split_at(250 * 1024);
+            let frames = files.chunks(1024).chain([rest]).map(|unit| Piece::other(unit.to_vec()));
+            p.splice(..0, frames).for_each(drop);
+        },
+        ..HONEST
+    };
+    let (archive, expected) = forgery.build();
+    let archive = Archive::open(archive.as_slice(), Anchor::Signed(&expected)).expect("opens");
+    for n in [1, 4] {
+        let result = verify(&archive, Scope::Content, threads(n), &());
+        let Err(ArchiveError::Faults { listed, more: 50 }) = result else { panic!("{result:?}") };
+        let paths: Vec<_> = (0..200).map(|n| Fault::FileContent { path: format!("{n:03}") }).collect();
+        assert_eq!(listed, paths);
+    }
 }

@@ -10,18 +10,16 @@ use consign_bundle::{
     hash_source, pack,
 };
 use consign_metadata::{BundleId, Classification, Manifest, Problem, Role};
-use consign_signing::{
-    Attestations, Basis, BundleClaim, Claim, Content, ExcludedCount, PrivateKey, Signer as _,
-};
+use consign_signing::{Attestations, Basis, Claim, Content, ExcludedCount, PrivateKey, Signer as _};
 use serde::Serialize;
 
 use crate::bundle_set::{BundleSet, Names};
-use crate::checked::{archive_claim, check, sole_claim};
+use crate::checked::{archive_claim, bundle_claim, check, sole_claim};
 use crate::context::{Context, threads, unwritable};
 use crate::keys::{PassphraseArgs, load_private};
 use crate::outcome::{Failure, Outcome, Report, json_by_serde};
 use crate::sign_statement::sign_statement;
-use crate::source_args::{Described, SourceArgs, check_output, pack_failure};
+use crate::source_args::{Described, OutputFolder, SourceArgs, check_output, pack_failure};
 use crate::style::{self, count, shell_word, size};
 
 /// Pack a directory into a signed bundle
@@ -202,15 +200,12 @@ impl Pack {
         let key = self.key.load()?;
         let (source, summary) = (&described.source, described.source.summary());
         let mut report = Packed::new(&described, &self.output);
+        check_output(source, &self.output)?;
         if self.dry_run {
-            if self.output.exists() {
-                check_output(source, &self.output)?;
-            }
             report.status = "dry-run";
             return Ok(Outcome::done(report));
         }
-        std::fs::create_dir_all(&self.output).map_err(|error| unwritable(&self.output, &error))?;
-        check_output(source, &self.output)?;
+        let _folder = OutputFolder::open(&self.output)?;
         check_space(summary, &self.output)?;
         let names = Names::of(&described.description.core.name, &described.description.core.version);
         report.echo(&described);
@@ -348,17 +343,6 @@ fn claim(
         content: Content::Archive(archive_claim(facts)?),
         excluded: Some(excluded(described)),
     })
-}
-
-/// What is claimed of a manifest.
-pub(crate) fn bundle_claim(manifest: &Manifest, id: BundleId) -> BundleClaim {
-    let core = manifest.core();
-    BundleClaim {
-        name: core.name.clone(),
-        version: core.version.clone(),
-        classification: core.classification.clone(),
-        id,
-    }
 }
 
 /// How many files each pattern left out.

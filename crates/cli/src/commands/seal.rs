@@ -11,11 +11,12 @@ use consign_signing::{Attestations, Basis, Claim, Content, Signer as _};
 use serde::Serialize;
 
 use crate::bundle_set::{Names, read_attestations, read_manifest};
-use crate::commands::pack::{KeyArgs, SignerOut, bundle_claim, excluded, taken};
+use crate::checked::bundle_claim;
+use crate::commands::pack::{KeyArgs, SignerOut, excluded, taken};
 use crate::context::{Context, threads, unwritable};
 use crate::outcome::{Failure, Outcome, Report, json_by_serde};
 use crate::sign_statement::sign_statement;
-use crate::source_args::{SourceArgs, check_output, pack_failure};
+use crate::source_args::{OutputFolder, SourceArgs, check_output, pack_failure};
 use crate::style::{self, count, shell_word, size};
 
 /// Sign a directory where it lies, without an archive
@@ -105,8 +106,8 @@ impl Seal {
             });
         }
         let key = self.key.load()?;
-        std::fs::create_dir_all(&self.output).map_err(|error| unwritable(&self.output, &error))?;
         check_output(source, &self.output)?;
+        let _folder = OutputFolder::open(&self.output)?;
         let meter = context.meter("hashing", source.summary().bytes);
         let manifest = hash_source(source, &described.description, threads(self.threads), &meter);
         drop(meter);

@@ -11,8 +11,7 @@ use consign_signing::{Attestations, Basis, Claim, Content, PrivateKey, SignedSta
 use serde::Serialize;
 
 use crate::bundle_set::{BundleSet, join, read_attestations, read_manifest};
-use crate::checked::{archive_claim, check, sole_claim};
-use crate::commands::pack::bundle_claim;
+use crate::checked::{archive_claim, bundle_claim, check, sole_claim};
 use crate::context::{Context, threads, unwritable};
 use crate::exit::Exit;
 use crate::keys::{PassphraseArgs, load_private};
@@ -172,14 +171,18 @@ impl Sign {
         match (claim, &set.archive) {
             (claim, Some(_)) if !self.unseen => {
                 let verified = check(context, set, Scope::Content, threads(self.threads))?;
-                let claim = match claim {
-                    Some(claim) => claim.clone(),
-                    None => Claim {
-                        bundle: bundle_claim(verified.manifest(), verified.id()),
-                        content: Content::Archive(archive_claim(verified.facts())?),
-                        excluded: None,
-                    },
+                let found = Claim {
+                    bundle: bundle_claim(verified.manifest(), verified.id()),
+                    content: Content::Archive(archive_claim(verified.facts())?),
+                    excluded: claim.and_then(|claim| claim.excluded.clone()),
                 };
+                // Statements that were merged in were not what the archive was held against.
+                if claim.is_some_and(|claim| *claim != found) {
+                    let problem =
+                        Problem::new("statements-disagree", "the statements do not speak of this archive");
+                    return Err(Failure::new(Exit::NotIntact, problem.at(self.bundle.display().to_string())));
+                }
+                let claim = found;
                 Ok(Checked { claim, manifest: verified.manifest().clone(), basis: Basis::Verified })
             }
             (Some(claim), _) => self.check_without_archive(context, set, claim),

@@ -14,7 +14,7 @@ use crate::context::{Context, threads, unwritable};
 use crate::exit::Exit;
 use crate::outcome::{Failure, Outcome, Report, json_by_serde};
 use crate::style::{self, count, size};
-use crate::vouching::VouchingArgs;
+use crate::vouching::{Vouched, VouchingArgs};
 
 /// Verify a bundle and extract it into a new directory
 ///
@@ -89,8 +89,9 @@ impl Unpack {
         let path = archive_path(&set)?;
         let claim = sole_claim(&set)?;
         // Trust is asked before anything is written.
-        let problems = match claim {
-            Some(claim) => self.vouching.judge(&trusted, &set, claim, path).problems,
+        let vouching = claim.map(|claim| self.vouching.judge(&trusted, &set, claim, path));
+        let problems = match &vouching {
+            Some(vouching) => vouching.problems.clone(),
             None => vec![
                 Problem::new("unsigned", "there is no signature")
                     .at(path.display().to_string())
@@ -102,10 +103,14 @@ impl Unpack {
         if !problems.is_empty() && !admitted {
             return Err(Failure { exit: Exit::NotTrusted, problems });
         }
-        let expected = claim.map(expected).transpose()?.flatten();
+        let expected = claim.map(expected).transpose()?;
         let anchor = expected.as_ref().map_or(Anchor::Unsigned, Anchor::Signed);
         let archive =
             Archive::open(open_archive(path)?, anchor).map_err(|error| archive_failure(error, path))?;
+        if let Some(copy) = &set.manifest {
+            let (_, bytes) = archive.manifest().map_err(|error| archive_failure(error, path))?;
+            check_copy(copy, &bytes)?;
+        }
         let selection = match (self.bag, self.only.is_empty()) {
             (true, _) => Selection::Bag,
             (false, true) => Selection::Payload,
@@ -116,11 +121,8 @@ impl Unpack {
         let verified = unpack(&archive, &self.destination, selection, threads(self.threads), &meter);
         drop(meter);
         let verified = verified.map_err(|error| self.failure(error, path))?;
-        if let Some(copy) = &set.manifest {
-            check_copy(copy, &verified).inspect_err(|_| {
-                let _ = std::fs::remove_dir_all(&self.destination);
-            })?;
-        }
+        let trusted_claim = vouching.as_ref().and_then(|vouching| vouching.decision.trusted());
+        let vouched = trusted_claim.and_then(|trusted| Vouched::archive(&verified, trusted));
         let (manifest, core) = (verified.manifest(), verified.manifest().core());
         let chosen: Vec<u64> = match self.only.is_empty() {
             true => manifest.files().iter().map(|file| file.size).collect(),
@@ -139,7 +141,7 @@ impl Unpack {
             bundle_id: verified.id().to_string(),
             files: chosen.len() as u64,
             bytes: chosen.iter().sum(),
-            trusted: problems.is_empty(),
+            trusted: problems.is_empty() && vouched.is_some(),
         }))
     }
 

@@ -15,7 +15,7 @@ use crate::context::{Context, threads};
 use crate::exit::Exit;
 use crate::outcome::{Failure, Outcome, Report, json_by_serde};
 use crate::style::{self, count, size};
-use crate::vouching::{Trusted, Vouching, VouchingArgs};
+use crate::vouching::{Trusted, Vouched, Vouching, VouchingArgs};
 
 /// Check that bundles are intact and that someone you trust vouches for them
 ///
@@ -229,7 +229,8 @@ impl Verify {
             Err(failure) => return Checked::failed(shown, claim, failure),
         };
         let Some(claim) = claim else { return Checked::unsigned(shown, &verified) };
-        let mut checked = self.judge(shown, set, claim, trusted);
+        let (mut checked, decision) = self.judge(shown, set, claim, trusted);
+        let vouched = decision.trusted().and_then(|trusted| Vouched::archive(&verified, trusted));
         checked.report.archive =
             Some(ArchiveReport { size: verified.facts().size, sha256: verified.facts().sha256.to_string() });
         checked.count(verified.manifest());
@@ -238,7 +239,7 @@ impl Verify {
             Scope::Bytes => "bytes",
             Scope::Only(_) => "files",
         };
-        checked.finish(level, self.only.len())
+        checked.finish(level, self.only.len(), vouched.as_ref())
     }
 
     /// A directory against a manifest, which must be vouched for.
@@ -272,27 +273,17 @@ impl Verify {
             let failure = Failure { exit: Exit::NotIntact, problems: problems.collect() };
             return Ok(Checked::failed(directory, claim, failure));
         }
-        let mut checked = match claim {
-            None => Checked::without_statement(directory, &manifest, id),
+        let (mut checked, vouched) = match claim {
+            None => (Checked::without_statement(directory, &manifest, id), None),
             Some(claim) => {
-                let core = manifest.core();
-                let bundle = &claim.bundle;
-                if (&bundle.name, &bundle.version, &bundle.classification)
-                    != (&core.name, &core.version, &core.classification)
-                {
-                    let problem = Problem::new(
-                        "statement-disagrees",
-                        "is signed under another name, version or classification",
-                    );
-                    let failure =
-                        Failure::new(Exit::NotIntact, problem.at(manifest_path.display().to_string()));
-                    return Ok(Checked::failed(directory, Some(claim), failure));
-                }
-                self.judge(directory, &set, claim, trusted)
+                let (checked, decision) = self.judge(directory, &set, claim, trusted);
+                let vouched =
+                    decision.trusted().and_then(|trusted| Vouched::manifest(&manifest, id, trusted));
+                (checked, vouched)
             }
         };
         checked.count(&manifest);
-        Ok(checked.finish("directory", 0))
+        Ok(checked.finish("directory", 0, vouched.as_ref()))
     }
 
     /// The statements about the manifest: named, or those beside it that speak of its digest.
@@ -314,10 +305,10 @@ impl Verify {
     }
 
     /// Trust and expectation.
-    fn judge(&self, shown: &Path, set: &BundleSet, claim: &Claim, trusted: &Trusted) -> Checked {
+    fn judge(&self, shown: &Path, set: &BundleSet, claim: &Claim, trusted: &Trusted) -> (Checked, Decision) {
         let Vouching { decision, problems } = self.vouching.judge(trusted, set, claim, shown);
         let exit = if problems.is_empty() { Exit::Done } else { Exit::NotTrusted };
-        Checked { exit, problems, report: report(shown, Some(claim), Some(&decision)) }
+        (Checked { exit, problems, report: report(shown, Some(claim), Some(&decision)) }, decision)
     }
 }
 
@@ -365,9 +356,10 @@ impl Checked {
     /// It is not intact, or could not be looked at.
     fn failed(shown: &Path, claim: Option<&Claim>, failure: Failure) -> Self {
         let mut report = report(shown, claim, None);
+        let shown = consign_metadata::printable(&shown.display().to_string());
         report.verdict = match failure.exit {
-            Exit::NotIntact => format!("NOT VERIFIED: {} is not intact", shown.display()),
-            _ => format!("NOT VERIFIED: {} could not be checked", shown.display()),
+            Exit::NotIntact => format!("NOT VERIFIED: {shown} is not intact"),
+            _ => format!("NOT VERIFIED: {shown} could not be checked"),
         };
         Self { exit: failure.exit, problems: failure.problems, report }
     }
@@ -378,7 +370,7 @@ impl Checked {
         checked.report.archive =
             Some(ArchiveReport { size: verified.facts().size, sha256: verified.facts().sha256.to_string() });
         checked.count(verified.manifest());
-        checked.finish("content", 0)
+        checked.finish("content", 0, None)
     }
 
     fn without_statement(shown: &Path, manifest: &Manifest, id: BundleId) -> Self {
@@ -405,8 +397,13 @@ impl Checked {
         }
     }
 
-    /// Says what it comes to. This is the only place where anything is called verified.
-    fn finish(mut self, level: &'static str, only: usize) -> Self {
+    /// Says what it comes to. This is the only place where anything is called verified, and only with proof.
+    fn finish(mut self, level: &'static str, only: usize, vouched: Option<&Vouched>) -> Self {
+        if self.exit == Exit::Done && vouched.is_none() {
+            let problem = Problem::new("statement-disagrees", "what was signed is not what was found");
+            self.problems.push(problem.at(self.report.path.clone()));
+            self.exit = Exit::NotIntact;
+        }
         let report = &mut self.report;
         report.verified = self.exit == Exit::Done;
         let name = report

@@ -1,0 +1,181 @@
+//! Nothing is called verified that nobody trusted signed, to the last byte and field.
+
+mod support;
+
+use support::Desk;
+
+const DESCRIPTOR: &str = "name: tiny\nversion: 1.0.0\nkind: dataset\nclassification: public\n\
+                          contact: {name: Ada Lovelace, email: ada@example.org}\n";
+
+/// A desk with two keys, a directory, and bundles of two versions signed by `ada`.
+fn desk() -> Desk {
+    let desk = Desk::new();
+    desk.key("ada");
+    desk.key("eve");
+    desk.write("tiny/consign.yaml", DESCRIPTOR);
+    desk.write("tiny/a.csv", "1,2,3\n");
+    desk.succeed(["pack", "tiny", "-o", "one", "--key", "ada"]);
+    desk.write("tiny/a.csv", "4,5,6\n");
+    desk.succeed(["pack", "tiny", "-o", "two", "--key", "ada", "--version", "2.0.0"]);
+    desk
+}
+
+/// Exit code and problem codes.
+fn verdict<'a>(desk: &Desk, arguments: impl IntoIterator<Item = &'a str>) -> (i64, Vec<String>) {
+    let document = desk.json(arguments);
+    let codes = document["problems"].as_array().expect("a list").iter();
+    let codes = codes.map(|problem| problem["code"].as_str().expect("a text").to_owned()).collect();
+    (document["exit"].as_i64().expect("a number"), codes)
+}
+
+#[test]
+fn a_statement_about_a_sealed_directory_never_lets_an_archive_pass() {
+    let desk = desk();
+    desk.write("other/consign.yaml", DESCRIPTOR.replace("tiny", "other"));
+    desk.write("other/x.csv", "harmless\n");
+    desk.succeed(["seal", "other", "-o", "sealed", "--key", "ada"]);
+    // An archive by a stranger, beside a statement by somebody trusted.
+    desk.write("evil/consign.yaml", DESCRIPTOR.replace("tiny", "other"));
+    desk.write("evil/x.csv", "harmful\n");
+    desk.succeed(["pack", "evil", "-o", "evil-out", "--unsigned"]);
+    let archive = "evil-out/other-1.0.0.tar.zst";
+    let attestations = "sealed/other-1.0.0.intoto.jsonl";
+    let refused = (3, vec!["sealed-statement".to_owned()]);
+    assert_eq!(
+        verdict(&desk, ["verify", archive, "--attestations", attestations, "--key", "ada.pub"]),
+        refused
+    );
+    std::fs::copy(desk.path(attestations), desk.path("evil-out/other-1.0.0.intoto.jsonl")).expect("copies");
+    assert_eq!(verdict(&desk, ["verify", archive, "--key", "ada.pub"]), refused);
+    assert_eq!(verdict(&desk, ["verify", "evil-out", "--key", "ada.pub"]), refused);
+    assert_eq!(verdict(&desk, ["unpack", archive, "gone", "--key", "ada.pub"]), refused);
+    assert_eq!(verdict(&desk, ["sign", archive, "--key", "eve", "--yes"]), refused);
+    assert!(!desk.path("gone").exists());
+}
+
+#[test]
+fn statements_about_another_bundle_are_never_joined_or_signed() {
+    let desk = desk();
+    desk.succeed(["pack", "tiny", "-o", "bare", "--unsigned", "--version", "2.0.0"]);
+    let foreign = "one/tiny-1.0.0.intoto.jsonl";
+    for arguments in [
+        ["sign", "two", "--key", "eve", "--yes", "--merge", foreign],
+        ["sign", "bare", "--key", "eve", "--yes", "--merge", foreign],
+    ] {
+        assert_eq!(verdict(&desk, arguments), (3, vec!["statements-disagree".to_owned()]));
+    }
+    assert!(!desk.path("bare/tiny-2.0.0.intoto.jsonl").exists());
+}
+
+#[test]
+fn an_archive_under_anothers_name_or_statement_is_refused() {
+    let desk = desk();
+    // The older version, signed and intact, offered as the newer one.
+    std::fs::create_dir(desk.path("renamed")).expect("a new folder");
+    for (old, new) in
+        [("tiny-1.0.0.tar.zst", "tiny-2.0.0.tar.zst"), ("tiny-1.0.0.intoto.jsonl", "tiny-2.0.0.intoto.jsonl")]
+    {
+        std::fs::copy(desk.path("one").join(old), desk.path("renamed").join(new)).expect("copies");
+    }
+    let renamed = "renamed/tiny-2.0.0.tar.zst";
+    assert_eq!(verdict(&desk, ["verify", renamed, "--key", "ada.pub"]), (4, vec!["misnamed".to_owned()]));
+    assert_eq!(
+        verdict(&desk, ["unpack", renamed, "gone", "--key", "ada.pub"]),
+        (4, vec!["misnamed".to_owned()])
+    );
+    let announced = ["verify", renamed, "--key", "ada.pub", "--expect", "tiny@2.0.0"];
+    assert_eq!(verdict(&desk, announced), (4, vec!["not-expected".to_owned()]));
+    let said = ["verify", renamed, "--key", "ada.pub", "--expect", "tiny@1.0.0"];
+    assert_eq!(verdict(&desk, said), (0, vec![]));
+    // The newer archive beside the statement of the older one.
+    std::fs::copy(desk.path("two/tiny-2.0.0.tar.zst"), desk.path("renamed/tiny-1.0.0.tar.zst"))
+        .expect("copies");
+    std::fs::rename(
+        desk.path("renamed/tiny-2.0.0.intoto.jsonl"),
+        desk.path("renamed/tiny-1.0.0.intoto.jsonl"),
+    )
+    .expect("renames");
+    assert_eq!(verdict(&desk, ["verify", "renamed/tiny-1.0.0.tar.zst", "--key", "ada.pub"]).0, 3);
+}
+
+#[test]
+fn one_key_in_two_roles_is_one_key() {
+    let desk = desk();
+    desk.succeed(["sign", "one", "--key", "ada", "--role", "release", "--yes"]);
+    let card = desk.json(["id", "--key", "ada.pub"]);
+    let fingerprint = card["result"]["fingerprint"].as_str().expect("a text").to_owned();
+    desk.succeed([
+        "trust",
+        "add",
+        "ada",
+        "--key",
+        "ada.pub",
+        "--fingerprint",
+        &fingerprint,
+        "--role",
+        "owner",
+        "--role",
+        "release",
+    ]);
+    assert_eq!(verdict(&desk, ["verify", "one"]), (0, vec![]));
+    assert_eq!(verdict(&desk, ["verify", "one", "--threshold", "2"]), (4, vec!["not-trusted".to_owned()]));
+    // A second person makes it two.
+    desk.succeed(["sign", "one", "--key", "eve", "--yes"]);
+    let both = ["verify", "one", "--key", "ada.pub", "--key", "eve.pub"];
+    assert_eq!(verdict(&desk, both), (0, vec![]));
+    assert_eq!(
+        verdict(&desk, ["verify", "two", "--key", "ada.pub", "--key", "eve.pub"]),
+        (4, vec!["not-trusted".to_owned()])
+    );
+    assert_eq!(
+        verdict(&desk, ["verify", "two", "--key", "ada.pub", "--key", "eve.pub", "--threshold", "1"]),
+        (0, vec![])
+    );
+    // A key counts only in a role that it has.
+    let card = desk.json(["id", "--key", "eve.pub"]);
+    let fingerprint = card["result"]["fingerprint"].as_str().expect("a text").to_owned();
+    desk.succeed([
+        "trust",
+        "add",
+        "eve",
+        "--key",
+        "eve.pub",
+        "--fingerprint",
+        &fingerprint,
+        "--role",
+        "owner",
+    ]);
+    assert_eq!(verdict(&desk, ["verify", "one", "--threshold", "2"]), (4, vec!["not-trusted".to_owned()]));
+}
+
+#[test]
+fn what_differs_from_a_sealed_directory_is_all_reported() {
+    let desk = desk();
+    desk.succeed(["seal", "tiny", "-o", "sealed", "--key", "ada"]);
+    let check = ["verify", "tiny", "--manifest", "sealed/tiny-1.0.0.manifest.json", "--key", "ada.pub"];
+    assert_eq!(verdict(&desk, check), (0, vec![]));
+    desk.write("tiny/a.csv", "4,5,7\n");
+    desk.write("tiny/b.csv", "new\n");
+    std::fs::remove_file(desk.path("tiny/consign.yaml")).expect("it is there");
+    let codes = ["file-extra", "file-missing", "file-altered"].map(str::to_owned).to_vec();
+    assert_eq!(verdict(&desk, check), (3, codes));
+}
+
+#[test]
+fn an_unseen_signature_says_so() {
+    let desk = desk();
+    std::fs::remove_file(desk.path("one/tiny-1.0.0.tar.zst")).expect("it is there");
+    let attestations = "one/tiny-1.0.0.intoto.jsonl";
+    assert_eq!(
+        verdict(&desk, ["sign", attestations, "--key", "eve", "--yes"]),
+        (2, vec!["content-missing".to_owned()])
+    );
+    let document = desk.json(["sign", attestations, "--key", "eve", "--yes", "--unseen"]);
+    assert_eq!((&document["exit"], &document["result"]["basis"]), (&0.into(), &"unseen".into()));
+    assert!(desk.read(attestations).lines().count() == 2);
+    let shown = desk.json(["inspect", attestations]);
+    let mut bases: Vec<_> =
+        shown["result"]["signatures"].as_array().expect("a list").iter().map(|s| &s["basis"]).collect();
+    bases.sort_by_key(|basis| basis.to_string());
+    assert_eq!(bases, ["packed", "unseen"]);
+}
