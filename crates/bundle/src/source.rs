@@ -208,7 +208,7 @@ pub enum SourceFault {
     #[error("`{}` is neither a file nor a directory", shown(.0))]
     Special(PathBuf),
     /// A version-control folder.
-    #[error("`{}` belongs to version control ({files} files, {bytes} bytes)", shown(path))]
+    #[error("`{}` belongs to version control", shown(path))]
     VersionControl {
         /// The folder, below the source.
         path: PathBuf,
@@ -249,6 +249,17 @@ impl SourceFault {
             Self::Special(_) => "special-file",
             Self::VersionControl { .. } => "version-control",
             Self::Unreadable { .. } => "unreadable",
+        }
+    }
+
+    /// Where it is, below the source.
+    pub fn place(&self) -> &Path {
+        match self {
+            Self::Name(fault) => Path::new(&fault.path),
+            Self::Special(path)
+            | Self::Link { path, .. }
+            | Self::VersionControl { path, .. }
+            | Self::Unreadable { path, .. } => path,
         }
     }
 }
@@ -361,6 +372,8 @@ impl Source {
             }
         }
         summary.directories = entries.len() as u64 - summary.files;
+        // The order in which a file system lists things means nothing.
+        faults.sort_by(|a, b| a.place().cmp(b.place()));
         Ok((Self { roots, entries, excluded, summary, options }, faults))
     }
 

@@ -111,14 +111,35 @@ fn configuration_directory() -> Option<PathBuf> {
 
 /// A file of the user's that cannot be read.
 pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    let problem = Problem::new("unreadable", format!("cannot be read: {error}"));
+    let mut problem = Problem::new("unreadable", format!("cannot be read: {error}"));
+    problem.hint = next_step(error, "read");
     Failure::failed(problem.at(path.display().to_string()))
 }
 
 /// A file or directory that cannot be written.
 pub(crate) fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
-    let problem = Problem::new("unwritable", format!("cannot be written: {error}"));
+    let mut problem = Problem::new("unwritable", format!("cannot be written: {error}"));
+    problem.hint = next_step(error, "write");
     Failure::failed(problem.at(path.display().to_string()))
+}
+
+/// What can be done about what the system says, if it can be told.
+pub(crate) fn next_step(error: &std::io::Error, what: &str) -> Option<String> {
+    use std::io::ErrorKind;
+    let step = match error.kind() {
+        ErrorKind::NotFound => "check how the path is spelled, and from which directory".into(),
+        ErrorKind::PermissionDenied => {
+            format!("run it as somebody who may {what} there, or ask for the permission")
+        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            "make room, or write to another disk".into()
+        }
+        ErrorKind::ReadOnlyFilesystem => "write to another disk".into(),
+        ErrorKind::IsADirectory => "name a file in it".into(),
+        ErrorKind::NotADirectory => "name a directory".into(),
+        _ => return None,
+    };
+    Some(step)
 }
 
 /// The directory that a new file is to stand in, which must be there: nothing is made that nobody asked for.

@@ -40,7 +40,13 @@ impl PassphraseArgs {
         let mut bytes = zeroize::Zeroizing::new(Vec::new());
         let shown =
             self.passphrase_fd.map_or_else(|| path.clone(), |fd| format!("--passphrase-fd {fd}").into());
-        let file = std::fs::File::open(&path).map_err(|error| unreadable(&shown, &error))?;
+        let file = std::fs::File::open(&path).map_err(|error| {
+            let mut failure = unreadable(&shown, &error);
+            if self.passphrase_fd.is_some() {
+                failure.problems[0].hint = Some("open that descriptor for consign, as with `N<FILE`".into());
+            }
+            failure
+        })?;
         file.take(4096).read_to_end(&mut bytes).map_err(|error| unreadable(&shown, &error))?;
         Passphrase::from_line(&bytes).map(Some).map_err(|error| {
             let problem = Problem::new("passphrase", error.to_string()).at(shown.display().to_string());

@@ -9,7 +9,7 @@ use consign_bundle::{
 use consign_metadata::{Edit, ExcludePattern, Line, Problem};
 
 use crate::checked::interrupted;
-use crate::context::{Context, unreadable, unwritable};
+use crate::context::{Context, next_step, unreadable, unwritable};
 use crate::descriptor_file::{self, Names};
 use crate::exit::Exit;
 use crate::outcome::Failure;
@@ -144,6 +144,11 @@ pub(crate) struct OutputFolder<'a> {
 impl<'a> OutputFolder<'a> {
     pub(crate) fn open(path: &'a Path) -> Result<Self, Failure> {
         let made = !path.exists();
+        if !made && !path.is_dir() {
+            let problem = Problem::new("not-a-directory", "is not a directory");
+            let hint = "name the folder that the bundle is to be written into";
+            return Err(Failure::failed(problem.at(path.display().to_string()).hint(hint)));
+        }
         std::fs::create_dir_all(path).map_err(|error| unwritable(path, &error))?;
         Ok(Self { path, made })
     }
@@ -240,7 +245,7 @@ fn hint(fault: &SourceFault, directory: &Path) -> Option<String> {
                 size(*bytes)
             )
         }
-        SourceFault::Unreadable { .. } => return None,
+        SourceFault::Unreadable { error, .. } => return next_step(error, "read"),
     })
 }
 
@@ -262,7 +267,13 @@ pub(crate) fn pack_failure(error: PackError, out: &Path) -> Failure {
             Problem::new("file-changed", format!("`{path}` changed while it was being read"))
                 .hint("pack when nothing writes to the directory, or pack a snapshot of it"),
         ),
-        PackError::Read(error) => Failure::failed(Problem::new("unreadable", error.to_string())),
+        PackError::Read(error) => {
+            let mut problem = Problem::new("unreadable", error.to_string());
+            if let ReadError::Io { error, .. } = &error {
+                problem.hint = next_step(error, "read");
+            }
+            Failure::failed(problem)
+        }
         PackError::Write(error) => unwritable(out, &error),
         PackError::Cancelled(_) => Failure::failed(interrupted()),
         other => Failure::failed(Problem::new("cannot-pack", other.to_string())),

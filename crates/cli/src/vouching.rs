@@ -103,9 +103,12 @@ impl VouchingArgs {
         let keys = self.keys.iter().map(|key| load_public(key)).collect::<Result<Vec<_>, _>>()?;
         let distinct = keys.iter().collect::<BTreeSet<_>>().len() as u64;
         if let Some(threshold) = self.threshold.filter(|threshold| u64::from(threshold.get()) > distinct) {
-            let message =
-                format!("`--threshold {threshold}` asks for more signatures than the {distinct} keys named");
-            return Err(Failure::usage(Problem::new("threshold", message)));
+            let keys = crate::style::count(distinct, "key", "different keys");
+            let message = format!("asks for more signatures than there can be by the {keys} named");
+            let problem = Problem::new("threshold", message).at(format!("--threshold {threshold}"));
+            return Err(Failure::usage(
+                problem.hint("name more keys with `--key`, or ask for fewer signatures"),
+            ));
         }
         Ok(Trusted::Keys(keys))
     }
