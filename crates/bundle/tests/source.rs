@@ -384,7 +384,7 @@ fn a_file_whose_time_is_set_back_is_noticed() {
 fn a_file_that_is_made_executable_is_noticed() {
     use std::os::unix::fs::PermissionsExt as _;
     assert_changed(&meddled_with(|large| {
-        fs::set_permissions(large, fs::Permissions::from_mode(0o755)).unwrap()
+        fs::set_permissions(large, fs::Permissions::from_mode(0o755)).unwrap();
     }));
 }
 
