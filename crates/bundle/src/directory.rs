@@ -235,16 +235,3 @@ fn compare_tags(bag: &Path, manifest: &Manifest, faults: &mut Vec<TreeFault>) ->
     );
     Ok(())
 }
-
-impl SourceFault {
-    /// The path that it is about, if it can be told as text.
-    fn path(&self) -> Option<&str> {
-        match self {
-            Self::Name(fault) => Some(&fault.path),
-            Self::Link { path, .. }
-            | Self::Special(path)
-            | Self::VersionControl { path, .. }
-            | Self::Unreadable { path, .. } => path.to_str(),
-        }
-    }
-}

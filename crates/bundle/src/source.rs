@@ -241,6 +241,17 @@ pub enum LinkTarget {
 }
 
 impl SourceFault {
+    /// The path that it is about, if it can be told as text.
+    pub(crate) fn path(&self) -> Option<&str> {
+        match self {
+            Self::Name(fault) => Some(&fault.path),
+            Self::Link { path, .. }
+            | Self::Special(path)
+            | Self::VersionControl { path, .. }
+            | Self::Unreadable { path, .. } => path.to_str(),
+        }
+    }
+
     /// Stable identifier for programs.
     pub fn code(&self) -> &'static str {
         match self {
@@ -371,6 +382,8 @@ impl Source {
                 faults.push(fault.into());
             }
         }
+        // Whatever order the system lists a directory in.
+        faults.sort_by(|a, b| a.path().cmp(&b.path()));
         summary.directories = entries.len() as u64 - summary.files;
         // The order in which a file system lists things means nothing.
         faults.sort_by(|a, b| a.place().cmp(b.place()));

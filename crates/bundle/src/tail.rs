@@ -164,7 +164,9 @@ impl Tail {
         let mut index = Reader(head);
         match index.array::<8>()? {
             head if head == *INDEX_HEAD => {}
-            head if head[..7] == INDEX_HEAD[..7] => return Err(TailFault::NewerFormat(head[7])),
+            head if head[..7] == INDEX_HEAD[..7] && head[7] > INDEX_HEAD[7] => {
+                return Err(TailFault::NewerFormat(head[7]));
+            }
             _ => return Err(TailFault::Index("does not begin as one of consign")),
         }
         let encoder = usize::from(index.array::<1>()?[0]);

@@ -30,8 +30,8 @@ impl Exit {
         }
     }
 
-    /// Of several outcomes the one to report: of the verdicts 3, 4 and 5 the smallest, before them what kept a
-    /// verdict from being reached, and success only if there is nothing else.
+    /// Of several outcomes the one to report: the smallest of the verdicts 3, 4 and 5; without one, what kept a
+    /// verdict from being reached; success only if there is nothing else.
     pub(crate) fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Done, other) | (other, Self::Done) => other,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use consign_bundle::VerifiedArchive;
 use consign_metadata::{BundleId, DigestError, Manifest, Problem, printable};
 use consign_signing::{
-    Claim, Content, Decision, PublicKey, Trust, TrustPolicy, TrustedClaim, Verdict, evaluate,
+    Claim, Content, Decision, PublicKey, Reason, Trust, TrustPolicy, TrustedClaim, Verdict, evaluate,
 };
 
 use crate::bundle_set::BundleSet;
@@ -183,15 +183,24 @@ fn untrusted(decision: &Decision, trusted: &Trusted, shown: &Path) -> Problem {
         let line = |key: &PublicKey| format!("the key {} has not signed it", key.fingerprint());
         return problem.hint(missing.iter().map(line).collect::<Vec<_>>().join("\n"));
     }
-    let unknown = decision.signatures().iter().find(|signature| signature.verdict != Verdict::Counted);
-    match unknown {
-        Some(unknown) => {
-            let (fingerprint, role) = (unknown.signer.fingerprint(), &unknown.signer.role);
-            problem.hint(format!(
-                "if you know by another way that {fingerprint} is the sender's key:\n\
-                 consign trust add NAME --key SENDER.pub --fingerprint {fingerprint} --role {role}"
-            ))
+    for signature in decision.signatures() {
+        let (signer, Verdict::NotCounted(reason)) = (&signature.signer, &signature.verdict) else { continue };
+        let (fingerprint, role) = (signer.fingerprint(), &signer.role);
+        match reason {
+            Reason::UnknownKey => {
+                return problem.hint(format!(
+                    "if you know by another way that {fingerprint} is the sender's key:\n\
+                     consign trust add NAME --key SENDER.pub --fingerprint {fingerprint} --role {role}"
+                ));
+            }
+            Reason::RoleNotHeld { .. } => {
+                let name = signer.name.as_ref().map_or_else(|| fingerprint.to_string(), ToString::to_string);
+                return problem.hint(format!(
+                    "`{name}` signed as {role}, and you trust that key in other roles only; ask the sender who was to sign as {role}"
+                ));
+            }
+            _ => {}
         }
-        None => problem,
     }
+    problem
 }

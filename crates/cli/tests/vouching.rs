@@ -64,6 +64,10 @@ fn statements_about_another_bundle_are_never_joined_or_signed() {
     ] {
         assert_eq!(verdict(&desk, arguments), (3, vec!["statements-disagree".to_owned()]));
     }
+    // Merging alone is held against the archive as well.
+    assert_eq!(verdict(&desk, ["sign", "bare", "--merge", foreign]).0, 3);
+    assert_eq!(verdict(&desk, ["sign", "bare", "--merge", "two/tiny-2.0.0.intoto.jsonl"]).0, 0);
+    std::fs::remove_file(desk.path("bare/tiny-2.0.0.intoto.jsonl")).expect("it was written");
     assert!(!desk.path("bare/tiny-2.0.0.intoto.jsonl").exists());
 }
 

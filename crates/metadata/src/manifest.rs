@@ -267,6 +267,7 @@ impl Manifest {
         limit("the manifest's size in bytes", bytes.len() as u64, MANIFEST_BYTES_MAX)?;
         match leading_format(bytes) {
             Some(1) => {}
+            Some(0) => return Err(ManifestError::NoFormat),
             Some(newer) => return Err(ManifestError::NewerFormat(newer)),
             None => return Err(ManifestError::NoFormat),
         }
@@ -541,6 +542,7 @@ mod tests {
         };
         assert_eq!(bad("\"format\": 1", "\"format\": 2"), Err(ManifestError::NewerFormat(2)));
         assert_eq!(bad("{\n", "{"), Err(ManifestError::NoFormat));
+        assert_eq!(bad("\"format\": 1", "\"format\": 0"), Err(ManifestError::NoFormat));
         assert!(matches!(bad("a.csv", "../x"), Err(ManifestError::Json(_))));
         assert!(matches!(bad("a.csv", "zz.csv"), Err(ManifestError::Name(_))));
         assert!(matches!(bad("a.csv", "a:csv"), Err(ManifestError::Name(_))));

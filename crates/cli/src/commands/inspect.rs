@@ -218,10 +218,10 @@ impl Report for Inspected {
             let suffix = if format.suffix.is_empty() { "(no suffix)" } else { &format.suffix };
             writeln!(
                 out,
-                "            {:14} {:>14}  {}",
+                "            {:14} {:>10}  {}",
                 printable(suffix),
-                count(format.files, "file", "files"),
-                size(format.bytes)
+                size(format.bytes),
+                count(format.files, "file", "files")
             )?;
         }
         if self.formats.len() > 8 {

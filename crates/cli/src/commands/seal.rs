@@ -131,23 +131,23 @@ impl Seal {
         }
         let claim = Claim { bundle: bundle_claim(&manifest, id), content: Content::Sealed, excluded: None };
         let mut signer = None;
+        let mut role = self.key.role.clone();
         if let Some(key) = &key {
             if attestations_path.exists() {
                 let there = read_attestations(&attestations_path)?;
                 let mine = |s: &consign_signing::SignedStatement| {
                     s.statement().claim == claim && s.key() == key.public_key()
                 };
-                if !there.statements().iter().any(mine) {
-                    return Err(taken(&attestations_path));
-                }
+                let mine = there.statements().iter().find(|s| mine(s));
+                role = mine.ok_or_else(|| taken(&attestations_path))?.statement().signer.role.clone();
             } else {
                 status = "sealed";
-                let signed = sign_statement(context, key, claim, &self.key.role, Basis::Sealed)?;
+                let signed = sign_statement(context, key, claim, &role, Basis::Sealed)?;
                 let bytes = Attestations::new(signed).to_bytes();
                 files.push((names.attestations.clone(), prepare(&self.output, &bytes).map_err(failed)?));
             }
             let fingerprint = key.public_key().fingerprint().to_string();
-            signer = Some(SignerOut { fingerprint, role: self.key.role.to_string() });
+            signer = Some(SignerOut { fingerprint, role: role.to_string() });
         }
         publish(&self.output, files).map_err(|(path, error)| match error.kind() {
             io::ErrorKind::AlreadyExists => taken(&path),

@@ -107,6 +107,10 @@ impl Sign {
         };
         let merged = self.merge(before.clone(), sole_claim(&set)?)?;
         let Some(key) = key else {
+            // With nothing there to hold what is merged against, it is held against the content itself.
+            if before.is_none() {
+                self.check(context, &set, merged.as_ref())?;
+            }
             return self.finish(&path, before.as_ref(), merged, None);
         };
         let checked = self.check(context, &set, merged.as_ref())?;

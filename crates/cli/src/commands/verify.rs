@@ -433,8 +433,15 @@ impl Checked {
                 ),
             };
         } else if !report.trusted {
-            report.verdict =
-                "NOT VERIFIED: the files agree with each other, but nobody you trust vouches for them".into();
+            report.verdict = match (report.counted, report.required) {
+                (0, _) => {
+                    "NOT VERIFIED: the files agree with each other, but nobody you trust vouches for them"
+                        .into()
+                }
+                (counted, required) => format!(
+                    "NOT VERIFIED: the files agree with each other, but only {counted} of {required} required signatures count"
+                ),
+            };
         } else {
             report.verdict = format!("NOT VERIFIED: {name} is not what was expected");
         }
