@@ -13,7 +13,7 @@ use crate::hash::hash_entry;
 use crate::header::HeaderKind;
 use crate::pack::PackError;
 use crate::progress::Progress;
-use crate::source::{ReadError, Source, SourceEntry, SourceError, SourceFault, SourceOptions};
+use crate::source::{ReadError, Source, SourceEntry, SourceError, SourceOptions};
 
 /// How a directory is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +108,7 @@ pub fn compare_directory(
     let (source, foreign) = Source::scan_all(&payload, options).map_err(TreeError::Source)?;
     faults.extend(foreign.iter().map(|fault| TreeFault::Foreign(fault.to_string())));
     // A link or device that stands where an entry should is reported once, as what it is.
-    let foreign: HashSet<&str> = foreign.iter().filter_map(SourceFault::path).collect();
+    let foreign: HashSet<&str> = foreign.iter().filter_map(|fault| fault.place().to_str()).collect();
     let is_foreign = |path: &EntryPath| foreign.contains(path.as_str());
 
     let mut same_size = Vec::new();
@@ -234,17 +234,4 @@ fn compare_tags(bag: &Path, manifest: &Manifest, faults: &mut Vec<TreeFault>) ->
         source.entries.iter().filter(extra).map(|entry| TreeFault::Extra(entry.path.as_str().into())),
     );
     Ok(())
-}
-
-impl SourceFault {
-    /// The path that it is about, if it can be told as text.
-    fn path(&self) -> Option<&str> {
-        match self {
-            Self::Name(fault) => Some(&fault.path),
-            Self::Link { path, .. }
-            | Self::Special(path)
-            | Self::VersionControl { path, .. }
-            | Self::Unreadable { path, .. } => path.to_str(),
-        }
-    }
 }

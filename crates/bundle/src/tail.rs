@@ -332,7 +332,7 @@ mod tests {
         let mut offset = 0;
         let mut frames = Vec::new();
         for (n, len) in [40u32, 100, 7, 64, 3].into_iter().enumerate() {
-            state.update(&vec![n as u8; len as usize]);
+            state.update(&vec![n.to_le_bytes()[0]; len as usize]);
             let file = (n == 1).then(|| state.clone());
             let end = offset + u64::from(len);
             frames.push(FrameRecord {

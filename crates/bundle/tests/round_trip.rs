@@ -1,4 +1,5 @@
 //! unpack(pack(x)) = x, and pack is a pure function.
+#![allow(clippy::unwrap_used, reason = "a helper of a test may fail like one")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! `docs/format.md` says what the code does: its numbers, its table entries, its example byte by byte.
+#![allow(clippy::unwrap_used, reason = "a helper of a test may fail like one")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Trees to pack, and the short way to pack them.
+#![allow(clippy::unwrap_used, reason = "a helper of a test may fail like one")]
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::num::NonZeroUsize;

@@ -119,7 +119,8 @@ pub fn difficult() -> Listing {
 /// Ten thousand small files in a hundred directories.
 pub fn ten_thousand() -> Listing {
     let mut noise = Noise::new(9);
-    let content = |noise: &mut Noise, n: usize| Some(noise.bytes(n % 97 + usize::from(n % 50 == 0) * 3000));
+    let content =
+        |noise: &mut Noise, n: usize| Some(noise.bytes(n % 97 + usize::from(n.is_multiple_of(50)) * 3000));
     (0..10_000).map(|n| (format!("part-{:03}/item-{n:05}.bin", n % 100), content(&mut noise, n))).collect()
 }
 
