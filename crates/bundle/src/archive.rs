@@ -12,7 +12,7 @@ use crate::frame::{Decoder, FrameFault};
 use crate::pack::PackError;
 use crate::sha256::Sha256State;
 use crate::tail::{FrameRecord, SEEK_FOOTER, Tail, TailFault};
-use crate::verify::Scope;
+use crate::verify::{Scope, check_layout};
 
 /// Bytes that can be read at any place, from several threads.
 pub trait ReadAt: Sync {
@@ -377,12 +377,19 @@ impl<'a, R: ReadAt> Archive<'a, R> {
         }
     }
 
-    /// Reads the manifest, from its frames alone: they are checked against the tail, and the manifest against
-    /// the anchor. Gives the bytes too.
+    /// Reads the manifest, from its frames alone: they are checked against the tail, the manifest against the
+    /// anchor, and the place where it stands against the layout that it determines itself. Gives the bytes too.
     ///
     /// # Errors
     /// It cannot be read, or breaks a rule, or is not the one that was signed.
     pub fn manifest(&self) -> Result<(Manifest, Vec<u8>), ArchiveError> {
+        let (manifest, bytes) = self.unplaced_manifest()?;
+        check_layout(self, &manifest, &bytes)?;
+        Ok((manifest, bytes))
+    }
+
+    /// The manifest from where the tail says it stands, which may be anywhere: the caller checks the layout.
+    pub(crate) fn unplaced_manifest(&self) -> Result<(Manifest, Vec<u8>), ArchiveError> {
         let place = self.tail.manifest;
         let mut bytes = Vec::new();
         let mut decoder = Decoder::new();

@@ -144,6 +144,17 @@ impl Identity {
 }
 
 #[cfg(unix)]
+fn check_readable(dir: &Dir, name: &OsStr) -> io::Result<()> {
+    use rustix::fs::{Access, AtFlags, accessat};
+    Ok(accessat(dir, name, Access::READ_OK, AtFlags::empty())?)
+}
+
+#[cfg(not(unix))]
+fn check_readable(_: &Dir, _: &OsStr) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(unix)]
 fn mode_of(metadata: &Metadata) -> FileMode {
     use cap_std::fs::MetadataExt as _;
     if metadata.mode() & 0o100 == 0 { FileMode::Regular } else { FileMode::Executable }
@@ -598,6 +609,10 @@ impl Walk<'_> {
                 Err(error) => self.faults.push(SourceFault::Unreadable { path: path.into(), error }),
             }
         } else if metadata.is_file() {
+            // Told now rather than when everything before it has been read.
+            if let Err(error) = check_readable(dir, name) {
+                self.faults.push(SourceFault::Unreadable { path: path.into(), error });
+            }
             let kind = HeaderKind::File { size: metadata.len(), mode: mode_of(metadata).bits() };
             self.add(path, kind, Some(metadata), place);
         } else {

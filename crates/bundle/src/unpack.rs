@@ -74,7 +74,7 @@ pub fn unpack<R: ReadAt>(
         let path = path.to_path_buf();
         move |error| UnpackError::Write { path, error }
     };
-    let (manifest, bytes) = archive.manifest()?;
+    let (manifest, bytes) = archive.unplaced_manifest()?;
     if cfg!(windows) {
         manifest.entries().try_for_each(|entry| entry.path().check(NameProfile::Portable))?;
     }

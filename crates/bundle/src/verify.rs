@@ -106,7 +106,7 @@ pub fn verify<R: ReadAt>(
     threads: NonZeroUsize,
     progress: &dyn Progress,
 ) -> Result<VerifiedArchive, ArchiveError> {
-    let (manifest, manifest_bytes) = archive.manifest()?;
+    let (manifest, manifest_bytes) = archive.unplaced_manifest()?;
     verify_into(archive, manifest, manifest_bytes, scope, threads, progress, None)
 }
 
@@ -174,6 +174,17 @@ pub(crate) fn verify_into<R: ReadAt>(
         scope,
         anchored: matches!(archive.anchor(), Anchor::Signed(_)),
     })
+}
+
+/// Checks that the frames are laid out as the manifest determines, without looking into them.
+pub(crate) fn check_layout<R: ReadAt>(
+    archive: &Archive<'_, R>,
+    manifest: &Manifest,
+    manifest_bytes: &[u8],
+) -> Result<(), ArchiveError> {
+    let tags = TagSection::new(manifest, manifest_bytes.to_vec());
+    let entries: Vec<_> = manifest.entries().collect();
+    plan(archive, manifest.core().name.as_str(), &entries, &tags).map(drop)
 }
 
 /// What each frame must hold, by the manifest.

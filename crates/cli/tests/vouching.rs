@@ -176,6 +176,6 @@ fn an_unseen_signature_says_so() {
     let shown = desk.json(["inspect", attestations]);
     let mut bases: Vec<_> =
         shown["result"]["signatures"].as_array().expect("a list").iter().map(|s| &s["basis"]).collect();
-    bases.sort_by_key(ToString::to_string);
+    bases.sort_by_key(std::string::ToString::to_string);
     assert_eq!(bases, ["packed", "unseen"]);
 }

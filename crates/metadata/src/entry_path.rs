@@ -321,12 +321,16 @@ impl NameSet {
                 return Err(NameFault::new(text, NameRule::Order, reason));
             }
         }
-        // A file or an empty directory cannot have anything below it.
-        self.open_files.retain(|file| text.starts_with(file.as_str()));
-        let below = |file: &&EntryPath| text.as_bytes().get(file.as_str().len()) == Some(&b'/');
-        if let Some(file) = self.open_files.iter().find(below) {
-            let reason = format!("needs a directory where the entry `{file}` stands");
-            return Err(NameFault::new(text, NameRule::FileAndDirectory, reason));
+        // A file or an empty directory cannot have anything below it. Open names each begin the next one, so
+        // those that this name does not begin with are at the end, and an offender is found by its length.
+        while self.open_files.last().is_some_and(|open| !text.starts_with(open.as_str())) {
+            self.open_files.pop();
+        }
+        for (slash, _) in text.match_indices('/') {
+            if let Ok(found) = self.open_files.binary_search_by_key(&slash, |open| open.as_str().len()) {
+                let reason = format!("needs a directory where the entry `{}` stands", self.open_files[found]);
+                return Err(NameFault::new(text, NameRule::FileAndDirectory, reason));
+            }
         }
         if self.profile == NameProfile::Portable {
             self.insert_prefixes(path)?;

@@ -14,3 +14,5 @@ pub const MANIFEST_BYTES_MAX: u64 = 2 << 30;
 pub const JSON_DEPTH_MAX: usize = 64;
 /// Largest descriptor file, in bytes.
 pub const DESCRIPTOR_BYTES_MAX: u64 = 4 << 20;
+/// Most exclude patterns, and most parents, in one manifest.
+pub const LIST_MAX: usize = 10_000;

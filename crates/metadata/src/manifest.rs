@@ -1,13 +1,18 @@
 //! The manifest: what is in a bundle, and what its owner says about it.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::canonical::{CanonicalError, check_canonical, to_canonical_vec};
 use crate::descriptor::{Contact, Core, Details, DetailsSchema};
 use crate::digest::{BundleId, Sha256Digest};
 use crate::entry_path::{EntryKind, EntryPath, NameFault, NameProfile, NameSet};
-use crate::limits::{ENTRIES_MAX, JSON_DEPTH_MAX, MANIFEST_BYTES_MAX};
+use crate::limits::{DESCRIPTOR_BYTES_MAX, ENTRIES_MAX, JSON_DEPTH_MAX, LIST_MAX, MANIFEST_BYTES_MAX};
 use crate::text::{BundleName, BundleVersion, Classification, Line};
 
 /// The format that this crate reads and writes.
@@ -90,6 +95,15 @@ impl DescriptorSection {
             Some(schema) if schema > 0 => Ok(Self(Section::Newer(value))),
             _ => Err(ManifestError::Descriptor("`descriptor.schema` is not a number from 1 up".into())),
         }
+    }
+
+    /// The same from its text. Values without a type take many times the memory of their text, so its length
+    /// is bounded before one is built.
+    fn parse(text: &RawValue) -> Result<Self, ManifestError> {
+        limit("the length of the descriptor", text.get().len() as u64, DESCRIPTOR_BYTES_MAX)?;
+        let value = serde_json::from_str(text.get())
+            .map_err(|error| ManifestError::Descriptor(format!("`descriptor`: {error}")))?;
+        Self::new(value)
     }
 
     /// The schema number.
@@ -198,7 +212,7 @@ struct WireOut<'a> {
 #[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Manifest", description = "The manifest of a consign bundle, format 1.")]
-struct WireIn {
+struct WireIn<'a> {
     /// Always 1.
     format: u32,
     name: BundleName,
@@ -207,16 +221,18 @@ struct WireIn {
     contact: Contact,
     #[serde(default)]
     license: Option<Line>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "at_most::<_, _, LIST_MAX>")]
     parents: Vec<BundleId>,
     names: NameProfile,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "at_most::<_, _, LIST_MAX>")]
     exclude: Vec<Line>,
     /// Everything else that the descriptor says; its member `schema` tells which version of the descriptor.
     #[schemars(with = "Details")]
-    descriptor: Value,
-    #[serde(default)]
+    #[serde(borrow)]
+    descriptor: &'a RawValue,
+    #[serde(default, deserialize_with = "at_most::<_, _, ENTRIES_MAX>")]
     directories: Vec<EntryPath>,
+    #[serde(deserialize_with = "at_most::<_, _, ENTRIES_MAX>")]
     files: Vec<FileEntry>,
 }
 
@@ -270,7 +286,7 @@ impl Manifest {
             },
             names: wire.names,
             exclude: wire.exclude,
-            descriptor: DescriptorSection::new(wire.descriptor)?,
+            descriptor: DescriptorSection::parse(wire.descriptor)?,
             directories: wire.directories,
             files: wire.files,
         };
@@ -379,6 +395,36 @@ impl<'a> ManifestEntry<'a> {
             Self::Directory(_) => None,
         }
     }
+}
+
+/// A list of at most `MAX` elements: what is more is refused before it is held.
+fn at_most<'de, D, T, const MAX: usize>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct Bounded<T, const MAX: usize>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for Bounded<T, MAX> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a list of at most {MAX} elements")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Vec<T>, A::Error> {
+            let mut list = Vec::new();
+            while let Some(element) = elements.next_element()? {
+                if list.len() == MAX {
+                    return Err(serde::de::Error::custom(format!("the list has more than {MAX} elements")));
+                }
+                list.push(element);
+            }
+            Ok(list)
+        }
+    }
+
+    deserializer.deserialize_seq(Bounded::<T, MAX>(PhantomData))
 }
 
 /// Merges the two lists by path. If they are not sorted, neither is what comes out.
@@ -520,6 +566,18 @@ mod tests {
             Manifest::parse(format!("{good} ").as_bytes()),
             Err(ManifestError::Json(CanonicalError::NotCanonical { .. }))
         ));
+    }
+
+    #[test]
+    fn what_would_take_too_much_memory_is_refused_by_its_length() {
+        let long = format!("\"kind\": [{}]", vec!["[]"; 2 << 20].join(","));
+        let bomb =
+            text().replacen("\"kind\": \"dataset\"", &long, 1).replacen("\"schema\": 1", "\"schema\": 2", 1);
+        assert!(matches!(Manifest::parse(bomb.as_bytes()), Err(ManifestError::Limit { .. })));
+        let many = vec!["\"x\""; LIST_MAX + 1].join(",");
+        let many = text().replacen("\"descriptor\"", &format!("\"exclude\": [{many}], \"descriptor\""), 1);
+        let error = Manifest::parse(many.as_bytes()).expect_err("too many");
+        assert!(error.to_string().contains("more than 10000 elements"), "{error}");
     }
 
     #[test]

@@ -62,14 +62,20 @@ fn examine(archive: &[u8], anchor: Anchor<'_>, n: usize) -> Option<(At, Vec<Faul
         Ok(archive) => archive,
         Err(error) => return Some((At::Open, faults(error))),
     };
-    if let Err(error) = archive.manifest() {
+    if let Err(error) = archive.unplaced_manifest() {
         return Some((At::Manifest, faults(error)));
     }
+    // Whoever only reads the manifest is told as well that it does not stand where it must.
+    let placed = archive.manifest().map(drop);
     let content = verify(&archive, Scope::Content, threads(n), &());
     if let Err(error) = verify(&archive, Scope::Bytes, threads(n), &()) {
         assert!(content.is_err(), "content accepts what bytes refuse: {error:?}");
-        return Some((At::Bytes, faults(error)));
+        let found = faults(error);
+        let layout = found.iter().any(|fault| matches!(fault, Fault::Layout { .. }));
+        assert!(placed.is_err() || !layout, "the manifest is given out of a wrong layout: {found:?}");
+        return Some((At::Bytes, found));
     }
+    assert!(placed.is_ok(), "{placed:?}");
     content.err().map(|error| (At::Content, faults(error)))
 }
 
