@@ -13,7 +13,7 @@ use crate::hash::hash_entry;
 use crate::header::HeaderKind;
 use crate::pack::PackError;
 use crate::progress::Progress;
-use crate::source::{ReadError, Source, SourceEntry, SourceError, SourceFault, SourceOptions};
+use crate::source::{ReadError, Source, SourceEntry, SourceError, SourceOptions};
 
 /// How a directory is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +108,7 @@ pub fn compare_directory(
     let (source, foreign) = Source::scan_all(&payload, options).map_err(TreeError::Source)?;
     faults.extend(foreign.iter().map(|fault| TreeFault::Foreign(fault.to_string())));
     // A link or device that stands where an entry should is reported once, as what it is.
-    let foreign: HashSet<&str> = foreign.iter().filter_map(SourceFault::path).collect();
+    let foreign: HashSet<&str> = foreign.iter().filter_map(|fault| fault.place().to_str()).collect();
     let is_foreign = |path: &EntryPath| foreign.contains(path.as_str());
 
     let mut same_size = Vec::new();

@@ -655,6 +655,9 @@ impl Walk<'_> {
         let (root, below) = match inside {
             Some(inside) if follow => inside,
             Some((0, _)) => return self.faults.push(refused(LinkTarget::Inside)),
+            _ if self.roots[0].path.starts_with(&resolved) => {
+                return self.faults.push(refused(LinkTarget::Loop));
+            }
             _ => return self.faults.push(refused(LinkTarget::Outside(resolved))),
         };
         // `below` is canonical, so no link is met on the way; the handle keeps it beneath its root even if one

@@ -254,7 +254,9 @@ pub(crate) fn read_attestations(path: &Path) -> Result<Attestations, Failure> {
         let problem = |error: &AttestationError| {
             let problem = error.problem();
             let at = problem.at.clone().map_or_else(String::new, |at| format!(": {at}"));
-            problem.at(format!("{}{at}", path.display()))
+            let mut problem = problem.at(format!("{}{at}", path.display()));
+            problem.hint.get_or_insert_with(|| "do not use it; ask the sender for the file again".into());
+            problem
         };
         Failure { exit: Exit::NotIntact, problems: errors.iter().map(problem).collect() }
     })

@@ -78,7 +78,14 @@ pub(crate) fn prompt_new() -> Result<Option<Passphrase>, Failure> {
 /// Loads the private key that `--key` names.
 pub(crate) fn load_private(path: &Path, passphrase: &PassphraseArgs) -> Result<PrivateKey, Failure> {
     let at = |problem: Problem| Failure::new(Exit::Failed, problem.at(path.display().to_string()));
-    let text = read_private_key_file(path).map_err(|error| Failure::failed(error.problem()))?;
+    let text = read_private_key_file(path).map_err(|error| {
+        // Whoever names the wrong half of the pair is not helped by advice about permissions.
+        if std::fs::read(path).is_ok_and(|bytes| PublicKey::parse(&bytes).is_ok()) {
+            let problem = Problem::new("public-key-given", "is a public key; only the private one can sign");
+            return at(problem.hint("`consign keygen` puts the private key beside it, without `.pub`"));
+        }
+        Failure::failed(error.problem())
+    })?;
     let given = passphrase.given()?;
     let mut given = Some(given).flatten();
     let mut ask = |request: PassphraseRequest| -> PassphraseAnswer {
@@ -91,6 +98,10 @@ pub(crate) fn load_private(path: &Path, passphrase: &PassphraseArgs) -> Result<P
     };
     PrivateKey::parse(&text, &mut ask).map_err(|error| {
         let mut problem = error.problem();
+        if problem.code == "wrong-passphrase" {
+            problem.hint =
+                Some("if it is the right one, fetch the key file again from where you keep it".into());
+        }
         if problem.code == "passphrase-needed" {
             problem.hint = Some(
                 "give it with `--passphrase-file FILE` or `--passphrase-fd N`, or run on a terminal".into(),

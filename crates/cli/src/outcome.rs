@@ -106,8 +106,13 @@ impl Outcome {
 
 fn write_problem(problem: &Problem, err: &mut dyn Write) -> io::Result<()> {
     let (red, bold) = (crate::style::ERROR, crate::style::HINT);
+    // The place first, as it is looked for: the file, then the line.
+    let text = match (&problem.at, problem.line) {
+        (Some(at), Some(line)) => format!("{at}, line {line}: {}", problem.message),
+        _ => problem.to_string(),
+    };
     // Names and texts of strangers may be part of it: nothing in them may drive the terminal.
-    writeln!(err, "{red}error{red:#}: {}", printable(&problem.to_string()))?;
+    writeln!(err, "{red}error{red:#}: {}", printable(&text))?;
     match &problem.hint {
         Some(hint) => {
             hint.lines().try_for_each(|line| writeln!(err, "  {bold}hint{bold:#}: {}", printable(line)))

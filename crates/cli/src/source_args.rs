@@ -89,8 +89,8 @@ impl SourceArgs {
             },
             descriptor: found.inside.filter(|_| !keep_descriptor),
         };
-        let source =
-            Source::scan(&self.directory, options).map_err(|error| source_failure(error, &self.directory))?;
+        let source = Source::scan(&self.directory, options)
+            .map_err(|error| source_failure(context, error, &self.directory))?;
         let description =
             Description { core: descriptor.core, exclude, descriptor: descriptor.details.into() };
         Ok(Described { source, description })
@@ -164,7 +164,7 @@ impl Drop for OutputFolder<'_> {
 }
 
 /// What keeps a directory from being packed, as problems.
-pub(crate) fn source_failure(error: SourceError, directory: &Path) -> Failure {
+pub(crate) fn source_failure(context: &Context, error: SourceError, directory: &Path) -> Failure {
     let at = directory.display().to_string();
     match error {
         SourceError::Open { path, error } => unreadable(&path, &error),
@@ -173,14 +173,17 @@ pub(crate) fn source_failure(error: SourceError, directory: &Path) -> Failure {
             let problem = Problem::new("nothing-to-pack", "there is no file to pack").at(at);
             Failure::failed(problem.hint("look at the exclude patterns"))
         }
-        SourceError::Faults(faults) => faults_failure(&faults, directory),
+        SourceError::Faults(faults) => {
+            // A program is told of all of them.
+            faults_failure(&faults, directory, if context.json { usize::MAX } else { SHOWN })
+        }
     }
 }
 
 /// How many faults are shown to a person.
 const SHOWN: usize = 20;
 
-fn faults_failure(faults: &[SourceFault], directory: &Path) -> Failure {
+fn faults_failure(faults: &[SourceFault], directory: &Path, shown: usize) -> Failure {
     let (counts, all_lifted) = count_by_rule(faults);
     let mut problems = Vec::new();
     if all_lifted && !counts.is_empty() {
@@ -194,7 +197,7 @@ fn faults_failure(faults: &[SourceFault], directory: &Path) -> Failure {
             .push(Problem::new("names-not-portable", message).at(directory.display().to_string()).hint(hint));
     }
     let mut hinted: Vec<String> = Vec::new();
-    for fault in faults.iter().take(SHOWN) {
+    for fault in faults.iter().take(shown) {
         let mut problem = Problem::new(fault.code(), fault.to_string());
         // The same advice once is enough.
         if let Some(hint) = hint(fault, directory).filter(|hint| !hinted.contains(hint)) {
@@ -203,12 +206,14 @@ fn faults_failure(faults: &[SourceFault], directory: &Path) -> Failure {
         }
         problems.push(problem);
     }
-    if faults.len() > SHOWN {
+    if faults.len() > shown {
         let mut by_code: std::collections::BTreeMap<&str, usize> = std::collections::BTreeMap::new();
         faults.iter().for_each(|fault| *by_code.entry(fault.code()).or_default() += 1);
         let all = by_code.iter().map(|(code, n)| format!("{n} × {code}")).collect::<Vec<_>>().join(", ");
-        problems
-            .push(Problem::new("more-problems", format!("and {} more; in all {all}", faults.len() - SHOWN)));
+        problems.push(Problem::new(
+            "more-problems",
+            format!("and {} more (`--json` lists all); in all {all}", faults.len() - shown),
+        ));
     }
     Failure { exit: Exit::Failed, problems }
 }

@@ -167,7 +167,6 @@ fn on_a_small_disk(desk: &Desk, size: &str, script: &str) -> Option<Output> {
     let possible = command.arg("true").output().is_ok_and(|output| output.status.success());
     if !possible {
         assert!(std::env::var_os("CI").is_none(), "mounting must be possible where CI runs");
-        eprintln!("NOT RUN: nothing can be mounted here");
         return None;
     }
     let mut command = Command::new("unshare");
@@ -182,7 +181,10 @@ fn a_full_disk_is_reported_and_nothing_is_left_on_it() {
     desk.write("source/consign.yaml", descriptor("noise", "1.0.0"));
     desk.pack(&desk.path("source"), "out", "key", &[]);
     let script = r#""$1" pack source -o small --key key; echo "exit $?"; ls -A small"#;
-    let Some(output) = on_a_small_disk(&desk, "3m", script) else { return };
+    let Some(output) = on_a_small_disk(&desk, "3m", script) else {
+        eprintln!("NOT RUN: nothing can be mounted here");
+        return;
+    };
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(String::from_utf8_lossy(&output.stdout), "exit 1\n", "{said}");
     assert!(said.contains("error: small: cannot be written: No space left on device"), "{said}");

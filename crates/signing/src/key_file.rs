@@ -55,6 +55,9 @@ impl KeyFileError {
     pub fn problem(&self) -> Problem {
         let path = self.path.display();
         let (code, hint) = match &self.kind {
+            KeyFileErrorKind::Io(error) if error.kind() == io::ErrorKind::NotFound => {
+                ("key-file", Some("check how the path is spelled, and from which directory".to_owned()))
+            }
             KeyFileErrorKind::Io(_) => ("key-file", None),
             KeyFileErrorKind::NotRegular => (
                 "key-file-type",

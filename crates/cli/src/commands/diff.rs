@@ -118,7 +118,8 @@ impl Diff {
         description: &Description,
         options: SourceOptions,
     ) -> Result<Manifest, Failure> {
-        let source = Source::scan(directory, options).map_err(|error| source_failure(error, directory))?;
+        let source =
+            Source::scan(directory, options).map_err(|error| source_failure(context, error, directory))?;
         let meter = context.meter("hashing", source.summary().bytes);
         hash_source(&source, description, threads(self.threads), &meter)
             .map_err(|error| pack_failure(error, directory))
