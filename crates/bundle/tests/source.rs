@@ -223,12 +223,20 @@ fn version_control_is_noticed_however_it_is_reached() {
     assert_eq!(
         found,
         [
-            "version-control `.git` belongs to version control (2 files, 15 bytes)",
-            "version-control `link-below` belongs to version control (1 files, 7 bytes)",
-            "version-control `link` belongs to version control (2 files, 15 bytes)",
-            "version-control `sub/.git` belongs to version control (1 files, 27 bytes)",
+            "version-control `.git` belongs to version control",
+            "version-control `link-below` belongs to version control",
+            "version-control `link` belongs to version control",
+            "version-control `sub/.git` belongs to version control",
         ]
     );
+    let Err(SourceError::Faults(found)) = Source::scan(dir.path(), following(&[])) else {
+        panic!("not refused")
+    };
+    let sizes = found.iter().map(|fault| match fault {
+        SourceFault::VersionControl { files, bytes, .. } => (*files, *bytes),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(sizes.collect::<Vec<_>>(), [(2, 15), (1, 7), (2, 15), (1, 27)]);
     let mut options = SourceOptions { exclude: excluding(&[".git", "link*"]).exclude, ..following(&[]) };
     assert_eq!(paths(&Source::scan(dir.path(), options.clone()).unwrap()), ["a.txt", "model.bin"]);
     options.exclude.clear();
