@@ -25,7 +25,7 @@ pub fn temporary(directory: &Path) -> io::Result<NamedTempFile> {
 
 /// What the system said, without the temporary name that `tempfile` adds, which is of no use to anybody and
 /// differs each time.
-fn without_path(error: io::Error) -> io::Error {
+pub(crate) fn without_path(error: io::Error) -> io::Error {
     let text = error.to_string();
     match text.rsplit_once(" at path ") {
         Some((said, _)) => io::Error::new(error.kind(), said.to_owned()),

@@ -254,7 +254,7 @@ fn temporary_directory(parent: &Path) -> io::Result<tempfile::TempDir> {
         // As a directory that anyone makes; the umask applies.
         builder.permissions(std::fs::Permissions::from_mode(0o777));
     }
-    builder.tempdir_in(parent)
+    builder.tempdir_in(parent).map_err(publish::without_path)
 }
 
 /// On Linux everything is made durable at once, at the end.

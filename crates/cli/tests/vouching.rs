@@ -183,3 +183,57 @@ fn an_unseen_signature_says_so() {
     bases.sort_by_key(std::string::ToString::to_string);
     assert_eq!(bases, ["packed", "unseen"]);
 }
+
+#[test]
+fn neither_the_working_directory_nor_the_bundle_can_bring_trust_along() {
+    let desk = desk();
+    let card = desk.json(["id", "--key", "ada.pub"]);
+    let fingerprint = card["result"]["fingerprint"].as_str().expect("a text").to_owned();
+    // A trust policy where the command runs, in the directory that was packed, and beside the bundle.
+    for place in ["trust.toml", "tiny/trust.toml", "one/trust.toml"] {
+        desk.succeed([
+            "trust",
+            "add",
+            "ada",
+            "--key",
+            "ada.pub",
+            "--fingerprint",
+            &fingerprint,
+            "--trust",
+            place,
+        ]);
+    }
+    assert_eq!(verdict(&desk, ["verify", "one"]), (4, vec!["not-trusted".to_owned()]));
+    assert_eq!(verdict(&desk, ["unpack", "one", "gone"]), (4, vec!["not-trusted".to_owned()]));
+    // Only where the caller names it does it count.
+    assert_eq!(verdict(&desk, ["verify", "one", "--trust", "trust.toml"]), (0, vec![]));
+}
+
+#[test]
+fn attestations_by_others_are_not_counted() {
+    let desk = desk();
+    let mine = desk.path("one/tiny-1.0.0.intoto.jsonl");
+    std::fs::rename(&mine, desk.path("one/tiny-1.0.0.others.intoto.jsonl")).expect("renames");
+    assert_eq!(verdict(&desk, ["verify", "one", "--key", "ada.pub"]), (4, vec!["unsigned".to_owned()]));
+}
+
+#[test]
+fn what_inspect_shows_is_called_a_claim() {
+    let desk = desk();
+    assert_eq!(desk.json(["inspect", "one"])["result"]["verified"], false);
+    assert!(desk.succeed(["inspect", "one"]).contains("nothing is verified here"));
+}
+
+#[test]
+fn outputs_do_not_fall_among_the_inputs() {
+    let desk = desk();
+    let refused = (2, vec!["output-inside".to_owned()]);
+    for output in ["tiny/out", "tiny/../tiny/out", "tiny"] {
+        assert_eq!(verdict(&desk, ["pack", "tiny", "-o", output, "--key", "ada"]), refused, "{output}");
+        assert_eq!(verdict(&desk, ["seal", "tiny", "-o", output, "--key", "ada"]), refused, "{output}");
+    }
+    assert!(!desk.path("tiny/out").exists());
+    let left_out = ["pack", "tiny", "-o", "tiny/out", "--key", "ada", "--exclude", "/out/"];
+    assert_eq!(verdict(&desk, left_out), (0, vec![]));
+    assert_eq!(verdict(&desk, left_out), (0, vec![]), "and the same again");
+}
