@@ -1,0 +1,344 @@
+//! What is to be packed: a directory, looked at once before anything is read.
+//!
+//! Everything that can be wrong with names, links and kinds of files is found here, all of it at once.
+
+mod exclude;
+mod fault;
+mod walk;
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Component, Path, PathBuf};
+use std::time::SystemTime;
+
+use cap_fs_ext::{FollowSymlinks, MetadataExt as _, OpenOptionsFollowExt as _, OpenOptionsSyncExt as _};
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, Metadata, OpenOptions};
+use consign_metadata::{EntryKind, EntryPath, FileMode, Line, NameProfile, NameSet};
+
+pub use self::fault::{LinkTarget, ReadError, SourceError, SourceFault, count_by_rule};
+
+use self::exclude::Pattern;
+use self::walk::Walk;
+use crate::header::HeaderKind;
+use crate::layout::Shape;
+
+/// What to do with symbolic links in the source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum LinkPolicy {
+    /// A link is an error that names it and its target.
+    #[default]
+    Refuse,
+    /// Links are followed where they lead into the source or into one of these directories; elsewhere they are
+    /// errors.
+    Follow {
+        /// Directories besides the source.
+        into: Vec<PathBuf>,
+    },
+}
+
+/// How to look at a source.
+#[derive(Clone, Debug, Default)]
+pub struct SourceOptions {
+    /// Which names are admitted.
+    pub names: NameProfile,
+    /// Patterns of what is left out. A pattern without `/` matches a name at any depth; one with `/` matches
+    /// from the top of the source; one that ends in `/` matches directories only. `*` and `?` do not match `/`,
+    /// `**` does. What lies below a directory that matches is left out with it.
+    pub exclude: Vec<Line>,
+    /// Whether version-control folders are packed like anything else.
+    pub include_vcs: bool,
+    /// What to do with symbolic links.
+    pub links: LinkPolicy,
+    /// A file that is not payload, relative to the source: the descriptor.
+    pub descriptor: Option<PathBuf>,
+}
+
+/// A directory as it was found: every file and empty directory, in bytewise order of their paths.
+#[derive(Debug)]
+pub struct Source {
+    roots: Vec<Root>,
+    pub(crate) entries: Vec<SourceEntry>,
+    excluded: Vec<Excluded>,
+    summary: SourceSummary,
+    options: SourceOptions,
+}
+
+#[derive(Debug)]
+struct Root {
+    path: PathBuf,
+    dir: Dir,
+}
+
+/// How many files a pattern left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excluded {
+    /// The pattern.
+    pub pattern: Line,
+    /// Number of files.
+    pub files: u64,
+}
+
+/// Counts over a source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SourceSummary {
+    /// Number of files.
+    pub files: u64,
+    /// Number of empty directories.
+    pub directories: u64,
+    /// Sum of the sizes of all files, in bytes.
+    pub bytes: u64,
+    /// Bytes that the files occupy on disk where the platform tells (less than `bytes` for sparse files).
+    pub allocated: u64,
+    /// Files that have other names too (hard links); each is packed as a file of its own.
+    pub hard_links: u64,
+    /// Files reached through symbolic links.
+    pub followed: u64,
+}
+
+/// One file or empty directory of a source.
+#[derive(Debug)]
+pub(crate) struct SourceEntry {
+    pub(crate) path: EntryPath,
+    pub(crate) kind: HeaderKind,
+    identity: Identity,
+    /// Where it is read from, if not at its own path below the source: index of the root, path below it.
+    place: Option<(usize, PathBuf)>,
+}
+
+impl SourceEntry {
+    pub(crate) fn shape(&self) -> Shape<'_> {
+        Shape { path: &self.path, kind: self.kind }
+    }
+
+    /// The mode that the manifest records; `None` for a directory.
+    pub(crate) fn mode(&self) -> Option<FileMode> {
+        match self.kind {
+            HeaderKind::File { mode: 0o755, .. } => Some(FileMode::Executable),
+            HeaderKind::File { .. } => Some(FileMode::Regular),
+            HeaderKind::Directory => None,
+        }
+    }
+}
+
+/// What must be the same before and after a file is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: Option<SystemTime>,
+    changed: Option<(i64, i64)>,
+    mode: FileMode,
+}
+
+impl Identity {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.len(),
+            modified: metadata.modified().ok().map(cap_std::time::SystemTime::into_std),
+            changed: status_changed(metadata),
+            mode: mode_of(metadata),
+        }
+    }
+}
+
+#[cfg(unix)]
+fn check_readable(dir: &Dir, name: &OsStr) -> io::Result<()> {
+    use rustix::fs::{Access, AtFlags, accessat};
+    Ok(accessat(dir, name, Access::READ_OK, AtFlags::empty())?)
+}
+
+#[cfg(not(unix))]
+fn check_readable(_: &Dir, _: &OsStr) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(unix)]
+fn mode_of(metadata: &Metadata) -> FileMode {
+    use cap_std::fs::MetadataExt as _;
+    if metadata.mode() & 0o100 == 0 { FileMode::Regular } else { FileMode::Executable }
+}
+
+#[cfg(not(unix))]
+fn mode_of(_: &Metadata) -> FileMode {
+    FileMode::Regular
+}
+
+/// When content or status was changed last: unlike the time of modification, nobody can set it back.
+#[cfg(unix)]
+fn status_changed(metadata: &Metadata) -> Option<(i64, i64)> {
+    use cap_std::fs::MetadataExt as _;
+    Some((metadata.ctime(), metadata.ctime_nsec()))
+}
+
+#[cfg(not(unix))]
+fn status_changed(_: &Metadata) -> Option<(i64, i64)> {
+    None
+}
+
+#[cfg(unix)]
+fn allocated(metadata: &Metadata) -> u64 {
+    use cap_std::fs::MetadataExt as _;
+    (metadata.blocks() * 512).min(metadata.len())
+}
+
+#[cfg(not(unix))]
+fn allocated(metadata: &Metadata) -> u64 {
+    metadata.len()
+}
+
+impl Source {
+    /// Looks at a directory and everything below it. No content is read.
+    ///
+    /// # Errors
+    /// All that is wrong, at once.
+    pub fn scan(path: &Path, options: SourceOptions) -> Result<Self, SourceError> {
+        let (source, faults) = Self::scan_all(path, options)?;
+        if !faults.is_empty() {
+            return Err(SourceError::Faults(faults));
+        }
+        if source.summary.files == 0 {
+            return Err(SourceError::Empty);
+        }
+        Ok(source)
+    }
+
+    /// The same, with what is wrong beside what is in order; a directory without files passes. For whoever
+    /// reports on a directory and does not pack it.
+    ///
+    /// # Errors
+    /// A directory cannot be opened, or a pattern is malformed.
+    pub fn scan_all(path: &Path, options: SourceOptions) -> Result<(Self, Vec<SourceFault>), SourceError> {
+        let mut roots = vec![open_root(path)?];
+        // As paths are spelled here.
+        let descriptor = options.descriptor.iter().flat_map(|path| path.components());
+        let descriptor: PathBuf = descriptor.filter(|part| *part != Component::CurDir).collect();
+        if let LinkPolicy::Follow { into } = &options.links {
+            for path in into {
+                roots.push(open_root(path)?);
+            }
+        }
+        let patterns = options.exclude.iter().map(Pattern::new).collect::<Result<Vec<_>, _>>()?;
+        let mut walk = Walk {
+            excluded: patterns.iter().map(|p| Excluded { pattern: p.text.clone(), files: 0 }).collect(),
+            patterns,
+            roots: &roots,
+            options: &options,
+            descriptor,
+            entries: Vec::new(),
+            faults: Vec::new(),
+            summary: SourceSummary::default(),
+        };
+        match roots[0].dir.try_clone() {
+            Ok(dir) => walk.directory(&dir, Path::new(""), Some((0, PathBuf::new())), &mut Vec::new()),
+            Err(error) => return Err(SourceError::Open { path: path.into(), error }),
+        };
+        let Walk { mut entries, mut faults, excluded, mut summary, .. } = walk;
+        entries.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        let mut names = NameSet::new(options.names);
+        for entry in &entries {
+            let kind =
+                if entry.kind == HeaderKind::Directory { EntryKind::Directory } else { EntryKind::File };
+            if let Err(fault) = names.insert(&entry.path, kind) {
+                faults.push(fault.into());
+            }
+        }
+        // Whatever order the system lists a directory in.
+        faults.sort_by(|a, b| a.path().cmp(&b.path()));
+        summary.directories = entries.len() as u64 - summary.files;
+        // The order in which a file system lists things means nothing.
+        faults.sort_by(|a, b| a.place().cmp(b.place()));
+        Ok((Self { roots, entries, excluded, summary, options }, faults))
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.roots[0].path
+    }
+
+    /// How it was looked at.
+    pub fn options(&self) -> &SourceOptions {
+        &self.options
+    }
+
+    /// Whether something at `path`, below the source, would be left out, by itself or by a directory it lies in.
+    pub fn leaves_out(&self, path: &Path) -> bool {
+        let patterns: Vec<_> = self.options.exclude.iter().flat_map(Pattern::new).collect();
+        let above = path.ancestors().filter(|above| *above != Path::new(""));
+        above.into_iter().any(|above| patterns.iter().any(|pattern| pattern.matches(above, true)))
+    }
+
+    /// How many files each pattern left out.
+    pub fn excluded(&self) -> &[Excluded] {
+        &self.excluded
+    }
+
+    /// Counts.
+    pub fn summary(&self) -> SourceSummary {
+        self.summary
+    }
+
+    /// Paths, sizes and modes of all files, in order.
+    pub fn files(&self) -> impl Iterator<Item = (&EntryPath, u64, FileMode)> {
+        self.entries
+            .iter()
+            .filter_map(|entry| entry.mode().map(|mode| (&entry.path, entry.shape().size(), mode)))
+    }
+
+    /// Opens a file as it was found, for instance to look at its beginning.
+    ///
+    /// # Errors
+    /// It cannot be opened, or is another file than the one that was found.
+    pub fn open(&self, path: &EntryPath) -> Result<File, ReadError> {
+        let missing = || ReadError::Io { path: path.clone(), error: io::ErrorKind::NotFound.into() };
+        let found = self.entries.binary_search_by(|entry| entry.path.cmp(path)).map_err(|_| missing())?;
+        self.open_entry(&self.entries[found])
+    }
+
+    /// The whole content of a small file.
+    pub(crate) fn read(&self, entry: &SourceEntry) -> Result<Vec<u8>, ReadError> {
+        let mut content = Vec::new();
+        let size = entry.shape().size();
+        let mut file = self.open_entry(entry)?.take(size);
+        file.read_to_end(&mut content).map_err(|error| ReadError::Io { path: entry.path.clone(), error })?;
+        Ok(content)
+    }
+
+    /// Opens a file and checks that it is the one that was found.
+    pub(crate) fn open_entry(&self, entry: &SourceEntry) -> Result<File, ReadError> {
+        let place = Path::new(entry.path.as_str());
+        let (root, place) = entry.place.as_ref().map_or((0, place), |(root, place)| (*root, place.as_path()));
+        // Not following the last link and not blocking on a pipe that took the file's place meanwhile.
+        let mut options = OpenOptions::new();
+        options.read(true).follow(FollowSymlinks::No).nonblock(true);
+        let io = |error| ReadError::Io { path: entry.path.clone(), error };
+        let file = self.roots[root].dir.open_with(place, &options).map_err(io)?;
+        let file = file.into_std();
+        self.check_unchanged(entry, &file)?;
+        Ok(file)
+    }
+
+    /// Checks that an open file still is what was found.
+    pub(crate) fn check_unchanged(&self, entry: &SourceEntry, file: &File) -> Result<(), ReadError> {
+        let metadata = Metadata::from_file(file);
+        let metadata = metadata.map_err(|error| ReadError::Io { path: entry.path.clone(), error })?;
+        if metadata.is_file() && Identity::of(&metadata) == entry.identity {
+            Ok(())
+        } else {
+            Err(ReadError::Changed(entry.path.clone()))
+        }
+    }
+}
+
+fn open_root(path: &Path) -> Result<Root, SourceError> {
+    let open = || {
+        let path = std::fs::canonicalize(path)?;
+        let dir = Dir::open_ambient_dir(&path, ambient_authority())?;
+        Ok(Root { path, dir })
+    };
+    open().map_err(|error| SourceError::Open { path: path.into(), error })
+}

@@ -1,0 +1,268 @@
+//! Looking at every entry of a directory and below, once.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use cap_fs_ext::{DirExt as _, MetadataExt as _};
+use cap_std::fs::{Dir, Metadata};
+use consign_metadata::limits::PATH_DEPTH_MAX;
+use consign_metadata::{EntryPath, FileMode, NameFault, NameProfile};
+
+use super::exclude::Pattern;
+use super::fault::{LinkTarget, SourceFault};
+use super::{
+    Excluded, Identity, LinkPolicy, Root, SourceEntry, SourceOptions, SourceSummary, allocated,
+    check_readable, mode_of,
+};
+use crate::header::HeaderKind;
+
+/// Folders, or files that stand for them, in which version-control systems keep their own.
+const VERSION_CONTROL: [&str; 9] =
+    [".git", ".hg", ".svn", ".bzr", ".jj", ".pijul", "_darcs", "CVS", ".fslckout"];
+
+pub(super) struct Walk<'a> {
+    pub(super) roots: &'a [Root],
+    pub(super) options: &'a SourceOptions,
+    /// Empty if there is none.
+    pub(super) descriptor: PathBuf,
+    pub(super) patterns: Vec<Pattern>,
+    pub(super) entries: Vec<SourceEntry>,
+    pub(super) faults: Vec<SourceFault>,
+    pub(super) excluded: Vec<Excluded>,
+    pub(super) summary: SourceSummary,
+}
+
+impl Walk<'_> {
+    /// Looks at a directory that stands at `path` in the source. `place` is where it really is; `None` below a
+    /// directory that is left out, which is only counted. `above` holds the directories it lies in. Says
+    /// whether anything was found in it.
+    pub(super) fn directory(
+        &mut self,
+        dir: &Dir,
+        path: &Path,
+        place: Option<(usize, PathBuf)>,
+        above: &mut Vec<(u64, u64)>,
+    ) {
+        if above.len() > PATH_DEPTH_MAX {
+            // Named by the rule for names, and not entered: the walk's own depth is bounded with it.
+            let fault = path_text(path).and_then(|name| EntryPath::parse(&name, NameProfile::Posix));
+            return self.faults.extend(fault.err().map(SourceFault::from));
+        }
+        let identity = match dir.dir_metadata() {
+            Ok(metadata) => (metadata.dev(), metadata.ino()),
+            Err(error) => return self.faults.push(SourceFault::Unreadable { path: path.into(), error }),
+        };
+        above.push(identity);
+        let mut empty = true;
+        match dir.entries() {
+            Err(error) => self.faults.push(SourceFault::Unreadable { path: path.into(), error }),
+            Ok(entries) => {
+                for entry in entries {
+                    match entry {
+                        Err(error) => self.faults.push(SourceFault::Unreadable { path: path.into(), error }),
+                        Ok(entry) => {
+                            empty &= !self.entry(dir, &entry.file_name(), path, place.as_ref(), above);
+                        }
+                    }
+                }
+            }
+        }
+        above.pop();
+        if empty && path != Path::new("") {
+            self.add(path, HeaderKind::Directory, None, place);
+        }
+    }
+
+    /// Looks at one entry, and says whether it counts for its directory: what is left out does not.
+    fn entry(
+        &mut self,
+        dir: &Dir,
+        name: &OsStr,
+        parent: &Path,
+        place: Option<&(usize, PathBuf)>,
+        above: &mut Vec<(u64, u64)>,
+    ) -> bool {
+        let path = parent.join(name);
+        let metadata = match dir.symlink_metadata(name) {
+            Ok(metadata) => metadata,
+            Err(error) => {
+                self.faults.push(SourceFault::Unreadable { path, error });
+                return true;
+            }
+        };
+        if let Some(n) = self.patterns.iter().position(|pattern| pattern.matches(&path, metadata.is_dir())) {
+            let (files, _) = count_files(dir, name, &metadata, 0);
+            self.excluded[n].files += files;
+            return false;
+        }
+        if self.descriptor == path {
+            return false;
+        }
+        if !self.options.include_vcs && name.to_str().is_some_and(|name| VERSION_CONTROL.contains(&name)) {
+            let (files, bytes) = count_files(dir, name, &metadata, 0);
+            self.faults.push(SourceFault::VersionControl { path, files, bytes });
+            return true;
+        }
+        let place = place.map(|(root, place)| (*root, place.join(name)));
+        if metadata.is_symlink() {
+            self.link(dir, name, &path, place, above);
+        } else {
+            self.file_or_directory(dir, name, &path, &metadata, place, above);
+        }
+        true
+    }
+
+    fn file_or_directory(
+        &mut self,
+        dir: &Dir,
+        name: &OsStr,
+        path: &Path,
+        metadata: &Metadata,
+        place: Option<(usize, PathBuf)>,
+        above: &mut Vec<(u64, u64)>,
+    ) {
+        if metadata.is_dir() {
+            match dir.open_dir_nofollow(name) {
+                Ok(dir) => self.directory(&dir, path, place, above),
+                Err(error) => self.faults.push(SourceFault::Unreadable { path: path.into(), error }),
+            }
+        } else if metadata.is_file() {
+            // Told now rather than when everything before it has been read.
+            if let Err(error) = check_readable(dir, name) {
+                self.faults.push(SourceFault::Unreadable { path: path.into(), error });
+            }
+            let kind = HeaderKind::File { size: metadata.len(), mode: mode_of(metadata).bits() };
+            self.add(path, kind, Some(metadata), place);
+        } else {
+            self.faults.push(SourceFault::Special(path.into()));
+        }
+    }
+
+    /// Follows a link if the policy admits where it leads.
+    fn link(
+        &mut self,
+        dir: &Dir,
+        name: &OsStr,
+        path: &Path,
+        place: Option<(usize, PathBuf)>,
+        above: &mut Vec<(u64, u64)>,
+    ) {
+        let target = dir.read_link_contents(name).unwrap_or_default();
+        let refused = |leads| SourceFault::Link { path: path.into(), target: target.clone(), leads };
+        let Some((root, place)) = place else { return };
+        let Ok(resolved) = std::fs::canonicalize(self.roots[root].path.join(&place)) else {
+            return self.faults.push(refused(LinkTarget::Broken));
+        };
+        let inside = self.roots.iter().enumerate().find_map(|(n, root)| {
+            resolved.strip_prefix(&root.path).ok().map(|below| (n, below.to_path_buf()))
+        });
+        let follow = self.options.links != LinkPolicy::Refuse;
+        let (root, below) = match inside {
+            Some(inside) if follow => inside,
+            Some((0, _)) => return self.faults.push(refused(LinkTarget::Inside)),
+            _ if self.roots[0].path.starts_with(&resolved) => {
+                return self.faults.push(refused(LinkTarget::Loop));
+            }
+            _ => return self.faults.push(refused(LinkTarget::Outside(resolved))),
+        };
+        // `below` is canonical, so no link is met on the way; the handle keeps it beneath its root even if one
+        // is put there meanwhile.
+        let (Some(parent), Some(last)) = (below.parent(), below.file_name()) else {
+            let dir = self.roots[root].dir.try_clone().and_then(|dir| Ok((dir.dir_metadata()?, dir)));
+            return match dir {
+                Err(error) => self.faults.push(SourceFault::Unreadable { path: path.into(), error }),
+                Ok((metadata, _)) if above.contains(&(metadata.dev(), metadata.ino())) => {
+                    self.faults.push(refused(LinkTarget::Loop));
+                }
+                Ok((_, dir)) => {
+                    let before = self.summary.files;
+                    self.directory(&dir, path, Some((root, below)), above);
+                    self.summary.followed += self.summary.files - before;
+                }
+            };
+        };
+        let is_vcs = |part: &OsStr| part.to_str().is_some_and(|part| VERSION_CONTROL.contains(&part));
+        let found = open_below(&self.roots[root].dir, parent)
+            .and_then(|parent| parent.symlink_metadata(last).map(|metadata| (parent, metadata)));
+        match found {
+            Err(error) => self.faults.push(SourceFault::Unreadable { path: path.into(), error }),
+            Ok((_, metadata)) if metadata.is_dir() && above.contains(&(metadata.dev(), metadata.ino())) => {
+                self.faults.push(refused(LinkTarget::Loop));
+            }
+            // A file there may be content that such a system only stores; a folder is its own.
+            Ok((parent, metadata))
+                if metadata.is_dir() && !self.options.include_vcs && below.iter().any(is_vcs) =>
+            {
+                let (files, bytes) = count_files(&parent, last, &metadata, 0);
+                self.faults.push(SourceFault::VersionControl { path: path.into(), files, bytes });
+            }
+            Ok((parent, metadata)) => {
+                let before = self.summary.files;
+                self.file_or_directory(&parent, last, path, &metadata, Some((root, below.clone())), above);
+                self.summary.followed += self.summary.files - before;
+            }
+        }
+    }
+
+    fn add(
+        &mut self,
+        path: &Path,
+        kind: HeaderKind,
+        metadata: Option<&Metadata>,
+        place: Option<(usize, PathBuf)>,
+    ) {
+        let name = match path_text(path) {
+            Ok(name) => name,
+            Err(fault) => return self.faults.push(fault.into()),
+        };
+        let entry_path = match EntryPath::parse(&name, NameProfile::Posix) {
+            Ok(entry_path) => entry_path,
+            Err(fault) => return self.faults.push(fault.into()),
+        };
+        if let Some(metadata) = metadata {
+            self.summary.files += 1;
+            self.summary.bytes = self.summary.bytes.saturating_add(metadata.len());
+            self.summary.allocated = self.summary.allocated.saturating_add(allocated(metadata));
+            self.summary.hard_links += u64::from(metadata.nlink() > 1);
+        }
+        let identity = metadata.map_or(
+            Identity { device: 0, inode: 0, size: 0, modified: None, changed: None, mode: FileMode::Regular },
+            Identity::of,
+        );
+        // Nearly every entry is read where it stands; only others keep their place.
+        let place = place.filter(|(root, place)| *root != 0 || place != path);
+        self.entries.push(SourceEntry { path: entry_path, kind, identity, place });
+    }
+}
+
+fn open_below(root: &Dir, path: &Path) -> io::Result<Dir> {
+    if path == Path::new("") { root.try_clone() } else { root.open_dir(path) }
+}
+
+/// The path with `/` between its parts, on every platform.
+fn path_text(path: &Path) -> Result<String, NameFault> {
+    let parts = path.components().map(|part| part.as_os_str().to_str()).collect::<Option<Vec<_>>>();
+    parts.map(|parts| parts.join("/")).ok_or_else(|| NameFault::not_utf8(&path.to_string_lossy()))
+}
+
+/// Number and size of the files at and below a name. What cannot be read counts as nothing: it is left out.
+fn count_files(dir: &Dir, name: &OsStr, metadata: &Metadata, depth: usize) -> (u64, u64) {
+    if !metadata.is_dir() {
+        return (1, metadata.len());
+    }
+    let (mut files, mut bytes) = (0, 0);
+    if depth < PATH_DEPTH_MAX
+        && let Ok(dir) = dir.open_dir_nofollow(name)
+        && let Ok(entries) = dir.entries()
+    {
+        for entry in entries.flatten() {
+            if let Ok(metadata) = dir.symlink_metadata(entry.file_name()) {
+                let (more_files, more_bytes) = count_files(&dir, &entry.file_name(), &metadata, depth + 1);
+                files += more_files;
+                bytes += more_bytes;
+            }
+        }
+    }
+    (files, bytes)
+}
