@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 use consign_bundle::{Anchor, Archive, ArchiveFacts};
 use consign_metadata::{Manifest, Problem};
-use consign_signing::{ATTESTATIONS_BYTES_MAX, AttestationError, Attestations, Claim, Content};
+use consign_signing::{
+    ATTESTATIONS_BYTES_MAX, AttestationError, Attestations, Claim, Content, TooManyAttestations,
+};
 
 use crate::context::unreadable;
 use crate::exit::Exit;
@@ -264,10 +266,13 @@ pub(crate) fn read_attestations(path: &Path) -> Result<Attestations, Failure> {
 
 /// Joins two lists of signatures.
 pub(crate) fn join(a: Attestations, b: Attestations, at: &Path) -> Result<Attestations, Failure> {
-    a.merge(b).map_err(|error| {
-        let problem = Problem::new("too-many-attestations", error.to_string());
-        Failure::new(Exit::NotIntact, problem.at(at.display().to_string()))
-    })
+    a.merge(b).map_err(|error| too_many(&error, at))
+}
+
+/// One file would hold more signatures than it may.
+pub(crate) fn too_many(error: &TooManyAttestations, at: &Path) -> Failure {
+    let problem = Problem::new("too-many-attestations", error.to_string()).at(at.display().to_string());
+    Failure::new(Exit::NotIntact, problem.hint("keep further signatures in a file of their own"))
 }
 
 /// Reads a manifest file.

@@ -10,7 +10,7 @@ use consign_metadata::{Manifest, Problem, Role};
 use consign_signing::{Attestations, Basis, Claim, Content, PrivateKey, SignedStatement, Signer as _};
 use serde::Serialize;
 
-use crate::bundle_set::{BundleSet, join, read_attestations, read_manifest};
+use crate::bundle_set::{BundleSet, join, read_attestations, read_manifest, too_many};
 use crate::checked::{archive_claim, bundle_claim, check, sole_claim};
 use crate::context::{Context, threads, unwritable};
 use crate::exit::Exit;
@@ -126,7 +126,11 @@ impl Sign {
         let signed = sign_statement(context, &key, checked.claim, &self.role, checked.basis)?;
         let all = match merged {
             None => Attestations::new(signed),
-            Some(there) => join(there, Attestations::new(signed), &path)?,
+            // At the end, so that the file tells the order in which people signed.
+            Some(mut there) => {
+                there.push(signed).map_err(|error| too_many(&error, &path))?;
+                there
+            }
         };
         self.finish(&path, before.as_ref(), Some(all), Some((&key, checked.basis)))
     }
