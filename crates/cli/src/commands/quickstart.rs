@@ -180,7 +180,7 @@ impl Session<'_> {
 }
 
 fn has_descriptor(directory: &Path) -> bool {
-    ["yaml", "yml", "json", "toml"].iter().any(|end| directory.join(format!("consign.{end}")).is_file())
+    crate::descriptor_file::NAMES.iter().any(|name| directory.join(name).is_file())
 }
 
 /// Name and address for a rehearsal: those that git knows, else the user's name on this machine.
