@@ -7,6 +7,7 @@ mod cutter;
 mod directory;
 mod encoder;
 mod frame;
+mod gear;
 mod hash;
 mod header;
 mod layout;
