@@ -41,6 +41,9 @@ pub(crate) struct Pack {
     /// One zstd level for everything, 1 to 19 [default: chosen by the content]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=19))]
     level: Option<u8>,
+    /// Compress nothing, for content that is compressed already or when only time counts
+    #[arg(long, conflicts_with = "level")]
+    store: bool,
     /// Check everything that can be checked before reading content, and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -214,7 +217,11 @@ impl Pack {
         }
 
         let meter = context.meter("packing", summary.bytes);
-        let compression = self.level.map_or(Compression::Auto, Compression::Level);
+        let compression = match self.level {
+            _ if self.store => Compression::Store,
+            Some(level) => Compression::Level(level),
+            None => Compression::Auto,
+        };
         let options = PackOptions { compression, threads: threads(self.threads) };
         let packed = pack(source, &described.description, options, &self.output, &meter);
         drop(meter);
