@@ -80,6 +80,19 @@ impl<R: ReadAt + ?Sized> ReadAt for &R {
     }
 }
 
+impl<R: ReadAt + ?Sized> ReadAt for Box<R>
+where
+    Self: Sync,
+{
+    fn size(&self) -> io::Result<u64> {
+        (**self).size()
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        (**self).read_exact_at(buffer, offset)
+    }
+}
+
 /// Digest, size and tail of an archive: what a statement says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArchiveFacts {
@@ -97,7 +110,11 @@ pub struct ArchiveFacts {
 
 impl ArchiveFacts {
     /// Writes the tail after the last frame, and tells what the archive has become.
-    pub(crate) fn write_tail(tail: &Tail, mut state: Sha256State, mut file: File) -> Result<Self, PackError> {
+    pub(crate) fn write_tail(
+        tail: &Tail,
+        mut state: Sha256State,
+        mut file: &File,
+    ) -> Result<Self, PackError> {
         let bytes = tail.to_bytes()?;
         file.write_all(&bytes).map_err(PackError::Write)?;
         state.update(&bytes);
