@@ -3,6 +3,7 @@
 mod archive;
 mod bagit;
 mod budget;
+mod check;
 mod cutter;
 mod directory;
 mod encoder;
