@@ -10,7 +10,7 @@ use consign_metadata::{
 use crate::encoder::EncoderId;
 use crate::frame::{Decoder, FrameFault};
 use crate::pack::PackError;
-use crate::sha256::Sha256State;
+use crate::sha256::{Sha256State, update_all};
 use crate::tail::{FrameRecord, SEEK_FOOTER, Tail, TailFault};
 use crate::verify::{Scope, check_layout};
 
@@ -80,6 +80,19 @@ impl<R: ReadAt + ?Sized> ReadAt for &R {
     }
 }
 
+impl<R: ReadAt + ?Sized> ReadAt for Box<R>
+where
+    Self: Sync,
+{
+    fn size(&self) -> io::Result<u64> {
+        (**self).size()
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        (**self).read_exact_at(buffer, offset)
+    }
+}
+
 /// Digest, size and tail of an archive: what a statement says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArchiveFacts {
@@ -97,7 +110,11 @@ pub struct ArchiveFacts {
 
 impl ArchiveFacts {
     /// Writes the tail after the last frame, and tells what the archive has become.
-    pub(crate) fn write_tail(tail: &Tail, mut state: Sha256State, mut file: File) -> Result<Self, PackError> {
+    pub(crate) fn write_tail(
+        tail: &Tail,
+        mut state: Sha256State,
+        mut file: &File,
+    ) -> Result<Self, PackError> {
         let bytes = tail.to_bytes()?;
         file.write_all(&bytes).map_err(PackError::Write)?;
         state.update(&bytes);
@@ -396,8 +413,11 @@ impl<'a, R: ReadAt> Archive<'a, R> {
         let (mut frame, mut content) = (Vec::new(), Vec::new());
         let first = usize::try_from(place.first).unwrap_or(usize::MAX);
         for (n, record) in (first..).zip(self.tail.manifest_frames()) {
-            let holds = || "the manifest".to_owned();
-            self.read_frame(n, record, &mut frame, holds)?;
+            self.read_frame(record, &mut frame)?;
+            if self.altered(&[n], std::slice::from_ref(&frame)) != [false] {
+                let (start, end, holds) = (record.offset, record.end(), "the manifest".into());
+                return Err(Fault::FrameAltered { frame: n, start, end, holds }.into());
+            }
             decoder
                 .decode(&frame, record.decoded, &mut content)
                 .map_err(|fault| Fault::Frame { frame: n, fault })?;
@@ -419,25 +439,25 @@ impl<'a, R: ReadAt> Archive<'a, R> {
         Ok((manifest, bytes))
     }
 
-    /// Reads a frame, and checks that it leads from the state before it to its own.
-    pub(crate) fn read_frame(
-        &self,
-        n: usize,
-        record: &FrameRecord,
-        frame: &mut Vec<u8>,
-        holds: impl FnOnce() -> String,
-    ) -> Result<(), ArchiveError> {
+    /// Reads the bytes of a frame.
+    pub(crate) fn read_frame(&self, record: &FrameRecord, frame: &mut Vec<u8>) -> Result<(), ArchiveError> {
         // Frames that were made by the rules are at most a little over 8 MiB; the file is no longer than the
         // sum of all, so that memory is bounded by what is there.
         frame.resize(usize::try_from(record.compressed).unwrap_or(usize::MAX), 0);
-        self.source.read_exact_at(frame, record.offset)?;
-        let before = n.checked_sub(1).and_then(|before| self.tail.frames.get(before));
-        let mut state = before.map_or_else(Sha256State::initial, |record| record.archive.clone());
-        state.update(frame);
-        if state == record.archive {
-            return Ok(());
-        }
-        Err(Fault::FrameAltered { frame: n, start: record.offset, end: record.end(), holds: holds() }.into())
+        Ok(self.source.read_exact_at(frame, record.offset)?)
+    }
+
+    /// Which of these frames, given with their bytes, do not lead from the state before them to their own.
+    pub(crate) fn altered(&self, numbers: &[usize], frames: &[Vec<u8>]) -> Vec<bool> {
+        let before = |n: usize| n.checked_sub(1).and_then(|before| self.tail.frames.get(before));
+        let mut states: Vec<_> = numbers
+            .iter()
+            .map(|&n| before(n).map_or_else(Sha256State::initial, |record| record.archive.clone()))
+            .collect();
+        let mut pieces: Vec<_> = states.iter_mut().zip(frames.iter().map(Vec::as_slice)).collect();
+        update_all(&mut pieces);
+        let expected = numbers.iter().map(|&n| self.tail.frames.get(n).map(|record| &record.archive));
+        states.iter().zip(expected).map(|(state, expected)| Some(state) != expected).collect()
     }
 }
 

@@ -1,11 +1,12 @@
 //! Memory for frames in flight: one sum for all threads, whatever their number, and buffers that are used
 //! again.
 
-use std::ops::{Deref, DerefMut};
+use std::ops::Deref;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// Bytes that all frames in flight may hold together.
-const BUDGET: usize = 96 << 20;
+pub(crate) const BUDGET: usize = 112 << 20;
 /// Bytes that may lie in buffers that wait to be used again.
 const POOL: usize = 24 << 20;
 
@@ -21,10 +22,18 @@ pub(crate) struct Budget {
     freed: Condvar,
 }
 
-/// A buffer that holds a part of the budget and gives both back when it is dropped.
+/// A part of the budget, given back when it is dropped.
+pub(crate) struct Share {
+    bytes: usize,
+    budget: Arc<Budget>,
+}
+
+/// Memory for one frame, with the share that pays for it and for what is made of it.
 pub(crate) struct Buffer {
+    /// Written to once, and never cleared: what counts is before `len`.
     bytes: Vec<u8>,
-    part: usize,
+    len: usize,
+    share: AtomicUsize,
     budget: Arc<Budget>,
 }
 
@@ -38,22 +47,21 @@ impl Budget {
     /// empty buffer; `None` once the budget is closed. Whoever takes in the order in which is given back never
     /// waits forever.
     pub(crate) fn take(self: &Arc<Self>, capacity: usize) -> Option<Buffer> {
-        let part = (2 * capacity).min(BUDGET);
+        let share = (2 * capacity).min(BUDGET);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        while state.free < part && !state.closed {
+        while state.free < share && !state.closed {
             state = self.freed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         if state.closed {
             return None;
         }
-        state.free -= part;
+        state.free -= share;
         // One much larger would hold more memory than was asked for.
-        let fits = |old: &Vec<u8>| (capacity..=capacity + capacity / 2).contains(&old.capacity());
-        let pooled = state.pool.iter().position(fits).map(|n| state.pool.swap_remove(n));
+        let fits = |old: &Vec<u8>| (capacity..=capacity + capacity / 2).contains(&old.len());
+        let pooled = state.pool.iter().rposition(fits).map(|n| state.pool.swap_remove(n));
         drop(state);
-        let mut bytes = pooled.unwrap_or_else(|| Vec::with_capacity(capacity));
-        bytes.clear();
-        Some(Buffer { bytes, part, budget: Arc::clone(self) })
+        let bytes = pooled.unwrap_or_else(|| vec![0; capacity]);
+        Some(Buffer { bytes, len: 0, share: share.into(), budget: Arc::clone(self) })
     }
 
     /// Lets nobody wait any longer.
@@ -63,30 +71,81 @@ impl Budget {
     }
 }
 
-impl Drop for Buffer {
-    fn drop(&mut self) {
-        let mut state = self.budget.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.free += self.part;
-        state.pool.push(std::mem::take(&mut self.bytes));
-        while state.pool.iter().map(Vec::capacity).sum::<usize>() > POOL {
+impl Budget {
+    fn give_back(&self, bytes: usize, memory: Option<Vec<u8>>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.free += bytes;
+        state.pool.extend(memory);
+        while state.pool.iter().map(Vec::len).sum::<usize>() > POOL {
             state.pool.remove(0);
         }
         drop(state);
-        self.budget.freed.notify_all();
+        self.freed.notify_all();
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.budget.give_back(self.bytes, None);
+        }
+    }
+}
+
+impl Buffer {
+    /// The next `count` bytes after the content, whatever they hold; [`filled`](Self::filled) makes them
+    /// content. Fewer if there is no more room.
+    pub(crate) fn spare(&mut self, count: usize) -> &mut [u8] {
+        let end = self.bytes.len().min(self.len + count);
+        &mut self.bytes[self.len..end]
+    }
+
+    /// Adds `count` bytes that were written to [`spare`](Self::spare).
+    pub(crate) fn filled(&mut self, count: usize) {
+        self.len = self.bytes.len().min(self.len + count);
+    }
+
+    /// Appends content; there must be room.
+    pub(crate) fn extend_from_slice(&mut self, content: &[u8]) {
+        self.spare(content.len()).copy_from_slice(content);
+        self.filled(content.len());
+    }
+
+    /// Appends that many zeros.
+    pub(crate) fn pad(&mut self, count: usize) {
+        self.spare(count).fill(0);
+        self.filled(count);
+    }
+
+    /// Keeps the first `len` bytes.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    /// Cuts off a share for what was made of the content, which takes that many bytes. It can outlive the buffer.
+    pub(crate) fn share(&self, bytes: usize) -> Share {
+        let mut cut = 0;
+        // Always `Ok`: the closure never refuses.
+        let _ = self.share.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |whole| {
+            cut = bytes.min(whole);
+            Some(whole - cut)
+        });
+        Share { bytes: cut, budget: Arc::clone(&self.budget) }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let share = std::mem::take(self.share.get_mut());
+        self.budget.give_back(share, Some(std::mem::take(&mut self.bytes)));
     }
 }
 
 impl Deref for Buffer {
-    type Target = Vec<u8>;
+    type Target = [u8];
 
-    fn deref(&self) -> &Vec<u8> {
-        &self.bytes
-    }
-}
-
-impl DerefMut for Buffer {
-    fn deref_mut(&mut self) -> &mut Vec<u8> {
-        &mut self.bytes
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.len]
     }
 }
 
@@ -106,5 +165,28 @@ mod tests {
         });
         budget.close();
         assert!(budget.take(1).is_none());
+    }
+
+    #[test]
+    fn a_share_outlives_the_buffer_it_was_cut_off() {
+        let budget = Budget::new();
+        let buffer = budget.take(1000).expect("there is enough");
+        let share = buffer.share(300);
+        drop(buffer);
+        assert_eq!(budget.state.lock().expect("no panic").free, BUDGET - 300);
+        drop(share);
+        assert_eq!(budget.state.lock().expect("no panic").free, BUDGET);
+    }
+
+    #[test]
+    fn a_buffer_used_again_shows_nothing_of_what_it_held() {
+        let budget = Budget::new();
+        let mut buffer = budget.take(8).expect("there is enough");
+        buffer.extend_from_slice(&[7; 8]);
+        drop(buffer);
+        let mut again = budget.take(8).expect("there is enough");
+        assert!(again.is_empty());
+        again.pad(3);
+        assert_eq!(*again, [0; 3]);
     }
 }

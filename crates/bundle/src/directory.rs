@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use consign_metadata::{EntryPath, Manifest, ManifestEntry, NameProfile};
 
 use crate::bagit::{BAGIT, MANIFEST_PATH, TagFiles};
-use crate::hash::hash_entry;
+use crate::hash::{hash_entry, read_buffer};
 use crate::header::HeaderKind;
 use crate::pack::PackError;
 use crate::progress::Progress;
@@ -168,7 +168,7 @@ fn compare_contents(
     let next = AtomicUsize::new(0);
     let altered = Mutex::new(Vec::new());
     let work = || -> Result<(), TreeError> {
-        let mut buffer = Vec::new();
+        let mut buffer = read_buffer();
         while let Some((entry, file)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
             let digest = hash_entry(source, entry, &mut buffer, progress).map_err(|error| {
                 // Nobody needs to begin another file.

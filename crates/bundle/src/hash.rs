@@ -14,6 +14,12 @@ use crate::source::{Source, SourceEntry};
 
 const READ: usize = 1 << 20;
 
+/// Memory for [`hash_entry`].
+pub(crate) fn read_buffer() -> Box<[u8; READ]> {
+    // Not on the stack, not even for a moment.
+    vec![0; READ].into_boxed_slice().try_into().unwrap_or_else(|_| Box::new([0; READ]))
+}
+
 /// The manifest that packing the source would give. Files are hashed side by side; `progress` is told of bytes
 /// of files.
 ///
@@ -28,7 +34,7 @@ pub fn hash_source(
     let next = AtomicUsize::new(0);
     let digests = Mutex::new(vec![None; source.entries.len()]);
     let work = || -> Result<(), PackError> {
-        let mut buffer = Vec::with_capacity(READ);
+        let mut buffer = read_buffer();
         while let Some((n, entry)) = take(&next, &source.entries) {
             if entry.kind == HeaderKind::Directory {
                 continue;
@@ -61,7 +67,7 @@ fn take<'a>(next: &AtomicUsize, entries: &'a [SourceEntry]) -> Option<(usize, &'
 pub(crate) fn hash_entry(
     source: &Source,
     entry: &SourceEntry,
-    buffer: &mut Vec<u8>,
+    buffer: &mut [u8; READ],
     progress: &dyn Progress,
 ) -> Result<Sha256Digest, PackError> {
     let mut reader = ContentReader::open(source, entry)?;
@@ -70,10 +76,9 @@ pub(crate) fn hash_entry(
         if progress.cancelled() {
             return Err(Cancelled.into());
         }
-        buffer.clear();
-        reader.append(buffer, READ)?;
-        state.update(buffer);
-        progress.advance(buffer.len() as u64);
+        let read = reader.fill(buffer)?;
+        state.update(&buffer[..read]);
+        progress.advance(read as u64);
     }
     reader.finish()?;
     Ok(state.finish())

@@ -72,7 +72,7 @@ const GATHER_FULL: u64 = 3 << 20;
 /// Once it is full enough, one place in this many bytes is a good one.
 const GATHER_SPREAD: u64 = 512 << 10;
 /// No gather frame is longer.
-pub(crate) const GATHER_MAX: u64 = 6 << 20;
+const GATHER_MAX: u64 = 6 << 20;
 
 /// Decides where gather frames end (rule `gather-1`, `docs/format.md`). Only paths and lengths decide, so that
 /// frames can be filled in parallel, and an inserted file moves a border or two and no more.

@@ -3,6 +3,7 @@
 mod archive;
 mod bagit;
 mod budget;
+mod check;
 mod cutter;
 mod directory;
 mod encoder;
@@ -10,12 +11,15 @@ mod frame;
 mod gear;
 mod hash;
 mod header;
+mod lanes;
 mod layout;
 pub mod limits;
 mod pack;
+mod partial;
 mod pipeline;
 mod progress;
 pub mod publish;
+mod reuse;
 mod sha256;
 mod source;
 #[doc(hidden)]
@@ -25,14 +29,17 @@ mod tail;
 mod tests;
 mod unpack;
 mod verify;
+mod write_back;
 
 pub use archive::{Anchor, Archive, ArchiveError, ArchiveFacts, Expected, Fault, ReadAt};
 pub use directory::{TreeError, TreeFault, TreeLayout, compare_directory};
 pub use encoder::{Compression, EncodeError, EncoderId};
 pub use frame::FrameFault;
 pub use hash::hash_source;
-pub use pack::{Description, PackError, PackOptions, PackedArchive, pack};
+pub use pack::{Description, PackError, PackOptions, PackedArchive, Place, pack};
+pub use partial::Partial;
 pub use progress::{Cancelled, Progress};
+pub use reuse::Base;
 pub use sha256::Sha256State;
 pub use source::{
     Excluded, LinkPolicy, LinkTarget, ReadError, Source, SourceError, SourceFault, SourceOptions,

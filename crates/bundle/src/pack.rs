@@ -15,11 +15,13 @@ use crate::budget::Buffer;
 use crate::cutter::{Cutter, Grain};
 use crate::encoder::{Compression, EncodeError, Encoder, EncoderId, GRAIN_HEAD};
 use crate::header::{self, HeaderKind, padding};
-use crate::layout::{GATHER_MAX, GatherCutter, Part, TagSection};
+use crate::layout::{GatherCutter, Part, TagSection};
 use crate::limits::TAG_PIECE;
-use crate::pipeline::{self, ArchiveWriter, FrameSink, RawFrame, RawKind};
+use crate::partial::Partial;
+use crate::pipeline::{self, ArchiveWriter, Encoding, FilePlaces, FrameSink, Gathering, RawFrame, RawKind};
 use crate::progress::{Cancelled, Progress};
 use crate::publish;
+use crate::reuse::Base;
 use crate::source::{ReadError, Source, SourceEntry};
 use crate::tail::{ManifestPlace, Tail, TailFault};
 
@@ -66,12 +68,24 @@ impl Description {
 }
 
 /// How to pack.
-#[derive(Clone, Copy, Debug)]
-pub struct PackOptions {
+#[derive(Clone, Copy)]
+pub struct PackOptions<'a> {
     /// How hard to compress.
     pub compression: Compression,
     /// How many threads compress. The result does not depend on it.
     pub threads: NonZeroUsize,
+    /// Earlier archives, whose compressed frames are used again where the content is the same. The result is the
+    /// same as without them if they were made as their encoder id says, and the content is in any case.
+    pub bases: &'a [Base],
+}
+
+/// Where an archive is written until it has its name.
+#[derive(Debug)]
+pub enum Place<'a> {
+    /// Under a temporary name in this directory; if packing is cut short, it is gone.
+    Temporary(&'a Path),
+    /// As a partial archive that is kept if packing is cut short, and continued.
+    Resumable(Partial),
 }
 
 /// Why a source could not be packed.
@@ -100,7 +114,14 @@ pub enum PackError {
     Stopped,
 }
 
-/// An archive that is complete and on disk, but not yet under its name. Dropped, it is gone.
+impl<'a> From<&'a Path> for Place<'a> {
+    fn from(directory: &'a Path) -> Self {
+        Self::Temporary(directory)
+    }
+}
+
+/// An archive that is complete and on disk, but not yet under its name. Dropped, it is gone unless it is
+/// resumable.
 #[derive(Debug)]
 pub struct PackedArchive {
     /// The manifest.
@@ -117,7 +138,7 @@ pub struct PackedArchive {
     pub file: NamedTempFile,
 }
 
-/// Packs a source into an archive in the directory `out`, under a temporary name.
+/// Packs a source into an archive, which does not have its name yet.
 ///
 /// The archive is a pure function of the source's files, the description and the compression. `progress` is
 /// told of bytes of the tar stream.
@@ -125,37 +146,46 @@ pub struct PackedArchive {
 /// # Errors
 /// A file that cannot be read or changes meanwhile, a directory that cannot be written, a manifest beyond the
 /// limits. Nothing is left behind.
-pub fn pack(
+pub fn pack<'a>(
     source: &Source,
     description: &Description,
-    options: PackOptions,
-    out: &Path,
+    options: PackOptions<'_>,
+    place: impl Into<Place<'a>>,
     progress: &dyn Progress,
 ) -> Result<PackedArchive, PackError> {
-    let PackOptions { compression, threads } = options;
+    let PackOptions { compression, threads, bases } = options;
+    let encoder = EncoderId::current(compression);
     let bundle = description.core.name.as_str();
-    let file = publish::temporary(out).map_err(PackError::Write)?;
+    let (file, kept, journal) = match place.into() {
+        Place::Temporary(directory) => (publish::temporary(directory).map_err(PackError::Write)?, None, None),
+        Place::Resumable(partial) => {
+            let (file, kept, journal) = partial.start(&encoder).map_err(PackError::Write)?;
+            (file, Some(kept), Some(journal))
+        }
+    };
     let handle = file.as_file().try_clone().map_err(PackError::Write)?;
-    let mut writer = ArchiveWriter::new(handle);
+    let mut writer = ArchiveWriter::new(handle, journal);
+    let gather = |gathering: &mut Gathering| gather(source, bundle, gathering);
+    let encoding = Encoding { compression, threads, gather: &gather, kept: kept.as_ref(), bases };
 
     let mut digests = vec![None; source.entries.len()];
-    let mut stretch = Encoder::new(compression);
+    let mut sampler = Encoder::new(compression);
     let produce =
-        |sink: &mut FrameSink<'_>| Producer { source, bundle, encoder: &mut stretch, sink }.payload();
-    pipeline::run(produce, compression, threads, progress, &mut writer, &mut digests)?;
+        |sink: &mut FrameSink<'_>| Producer { source, bundle, encoder: &mut sampler, sink }.payload();
+    pipeline::run(produce, &encoding, progress, &mut writer, &mut digests)?;
 
     let manifest = description.manifest(source, &digests)?;
     let tags = TagSection::new(&manifest, manifest.to_bytes());
     let place = manifest_place(&tags, writer.frames());
     let produce = |sink: &mut FrameSink<'_>| tag_frames(&tags, sink);
-    pipeline::run(produce, compression, threads, progress, &mut writer, &mut [])?;
+    pipeline::run(produce, &encoding, progress, &mut writer, &mut [])?;
 
     let [_, manifest_bytes, _] = tags.into_segments();
     let id = Manifest::id_of(&manifest_bytes);
-    let (frames, state, handle) = writer.into_parts();
+    let (frames, state, handle) = writer.into_parts().map_err(PackError::Write)?;
     let count = frames.len() as u64;
-    let tail = Tail { encoder: EncoderId::current(compression), frames, manifest: place };
-    let facts = ArchiveFacts::write_tail(&tail, state, handle)?;
+    let tail = Tail { encoder, frames, manifest: place };
+    let facts = ArchiveFacts::write_tail(&tail, state, &handle)?;
     file.as_file().sync_all().map_err(PackError::Write)?;
     Ok(PackedArchive { manifest, manifest_bytes, id, facts, frames: count, file })
 }
@@ -186,12 +216,6 @@ struct Producer<'a, 's> {
     sink: &'a mut FrameSink<'s>,
 }
 
-/// A gather frame that is being filled.
-struct Gathering {
-    content: Buffer,
-    files: Vec<(usize, std::ops::Range<usize>)>,
-}
-
 /// How much is read at a time while the end of a frame is looked for.
 const STEP: usize = 128 << 10;
 
@@ -199,7 +223,7 @@ impl Producer<'_, '_> {
     fn payload(&mut self) -> Result<(), PackError> {
         let source = self.source;
         let mut cutter = GatherCutter::default();
-        let mut gathering: Option<Gathering> = None;
+        let (mut units, mut total) = (Vec::new(), 0);
         for (index, entry) in source.entries.iter().enumerate() {
             for (part, len) in entry.shape().units(self.bundle) {
                 if part == Part::Content {
@@ -207,52 +231,26 @@ impl Producer<'_, '_> {
                     continue;
                 }
                 if cutter.ends_before(len) {
-                    self.flush(&mut gathering)?;
+                    self.flush(&mut units, &mut total)?;
                 }
-                let frame = match &mut gathering {
-                    Some(frame) => frame,
-                    None => gathering.insert(Gathering {
-                        content: self.sink.buffer(header::len(GATHER_MAX))?,
-                        files: Vec::new(),
-                    }),
-                };
-                match part {
-                    Part::Padding => pad(&mut frame.content, len),
-                    _ => entry.shape().write_header(self.bundle, &mut frame.content),
-                }
-                if part == Part::Whole && entry.kind != HeaderKind::Directory {
-                    let range = self.small_content(entry, &mut frame.content)?;
-                    pad(&mut frame.content, padding(entry.shape().size()));
-                    frame.files.push((index, range));
-                }
+                units.push((index, part));
+                total += len;
                 if cutter.ends_after(&entry.path, part, len) {
-                    self.flush(&mut gathering)?;
+                    self.flush(&mut units, &mut total)?;
                 }
             }
         }
-        self.flush(&mut gathering)
+        self.flush(&mut units, &mut total)
     }
 
-    fn flush(&mut self, gathering: &mut Option<Gathering>) -> Result<(), PackError> {
-        match gathering.take() {
-            Some(Gathering { content, files }) => {
-                self.sink.push(RawFrame { content, kind: RawKind::Gather(files) })
-            }
-            None => Ok(()),
+    /// Hands over the units of a gather frame, which is read by whoever compresses it.
+    fn flush(&mut self, units: &mut Vec<(usize, Part)>, total: &mut u64) -> Result<(), PackError> {
+        let (units, total) = (std::mem::take(units), std::mem::take(total));
+        if units.is_empty() {
+            return Ok(());
         }
-    }
-
-    /// Appends the content of a small file, and says where it stands.
-    fn small_content(
-        &self,
-        entry: &SourceEntry,
-        content: &mut Vec<u8>,
-    ) -> Result<std::ops::Range<usize>, PackError> {
-        let start = content.len();
-        let mut reader = ContentReader::open(self.source, entry)?;
-        reader.append(content, header::len(entry.shape().size()))?;
-        reader.finish()?;
-        Ok(start..content.len())
+        let content = self.sink.buffer(header::len(total))?;
+        self.sink.push_gathering(Gathering { units, content })
     }
 
     /// Cuts the content of a large file into frames.
@@ -261,16 +259,17 @@ impl Producer<'_, '_> {
         let mut carried = Vec::new();
         loop {
             let mut content = self.sink.buffer(Grain::Fine.max() + STEP)?;
-            content.append(&mut carried);
+            content.extend_from_slice(&carried);
             let missing = GRAIN_HEAD.saturating_sub(content.len());
             reader.append(&mut content, missing)?;
             let grain = self.encoder.grain(&content)?;
             if grain == Grain::Coarse && reader.left > 0 {
                 let mut larger = self.sink.buffer(Grain::Coarse.max() + STEP)?;
-                larger.append(&mut content);
+                larger.extend_from_slice(&content);
                 content = larger;
             }
             let end = self.frame_end(&mut reader, &mut content, grain)?;
+            carried.clear();
             carried.extend_from_slice(&content[end..]);
             content.truncate(end);
             let last = reader.left == 0 && carried.is_empty();
@@ -287,7 +286,7 @@ impl Producer<'_, '_> {
     fn frame_end(
         &self,
         reader: &mut ContentReader<'_>,
-        content: &mut Vec<u8>,
+        content: &mut Buffer,
         grain: Grain,
     ) -> Result<usize, PackError> {
         let mut cutter = Cutter::new(grain);
@@ -304,8 +303,34 @@ impl Producer<'_, '_> {
     }
 }
 
-fn pad(content: &mut Vec<u8>, len: u64) {
-    content.resize(content.len() + header::len(len), 0);
+/// Reads a gather frame: headers, the content of small files, padding. Says where each file's content stands.
+fn gather(source: &Source, bundle: &str, gathering: &mut Gathering) -> Result<FilePlaces, PackError> {
+    let Gathering { units, content } = gathering;
+    let mut files = Vec::with_capacity(units.len());
+    let mut header = Vec::new();
+    for &(index, part) in units.iter() {
+        let entry = &source.entries[index];
+        let size = entry.shape().size();
+        if part != Part::Padding {
+            header.clear();
+            entry.shape().write_header(bundle, &mut header);
+            content.extend_from_slice(&header);
+        }
+        if entry.kind == HeaderKind::Directory {
+            continue;
+        }
+        if part == Part::Whole {
+            let start = content.len();
+            let mut reader = ContentReader::open(source, entry)?;
+            reader.append(content, header::len(size))?;
+            reader.finish()?;
+            files.push((index, start..content.len()));
+        }
+        if part != Part::Header {
+            content.pad(header::len(padding(size)));
+        }
+    }
+    Ok(files)
 }
 
 /// A file that is read from beginning to end and must stay what it was found to be.
@@ -328,14 +353,19 @@ impl<'a> ContentReader<'a> {
     }
 
     /// Appends the next `count` bytes, or what is left.
-    pub(crate) fn append(&mut self, content: &mut Vec<u8>, count: usize) -> Result<(), ReadError> {
-        let start = content.len();
-        let count = usize::try_from(self.left).map_or(count, |left| left.min(count));
-        content.resize(start + count, 0);
-        match self.file.read_exact(&mut content[start..]) {
+    pub(crate) fn append(&mut self, content: &mut Buffer, count: usize) -> Result<(), ReadError> {
+        let read = self.fill(content.spare(count))?;
+        content.filled(read);
+        Ok(())
+    }
+
+    /// Reads the next bytes into `target`, as many as it holds or as are left, and says how many.
+    pub(crate) fn fill(&mut self, target: &mut [u8]) -> Result<usize, ReadError> {
+        let count = usize::try_from(self.left).map_or(target.len(), |left| left.min(target.len()));
+        match self.file.read_exact(&mut target[..count]) {
             Ok(()) => {
                 self.left -= count as u64;
-                Ok(())
+                Ok(count)
             }
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Err(ReadError::Changed(self.entry.path.clone()))

@@ -1,12 +1,11 @@
 //! Frames through hashing and compression to the archive, on all cores, in order.
 //!
-//! One thread makes raw frames; some compress them and hash what can be hashed frame by frame; one hashes the
-//! files that span frames; the caller's writes and hashes the archive. What comes out depends on the frames
-//! alone, not on threads.
+//! One thread makes raw frames; some fill and compress them, and hash what can be hashed frame by frame; one or
+//! two hash the archive and the files that span frames; the caller's writes. What comes out depends on the
+//! frames alone, not on threads.
 
-use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,13 +14,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use consign_metadata::Sha256Digest;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
-use crate::budget::{Budget, Buffer};
+use crate::budget::{Budget, Buffer, Share};
 use crate::cutter::Grain;
 use crate::encoder::{Compression, Encoder};
+use crate::lanes::{FileHashes, Hashed, Lanes, Stretch};
+use crate::layout::Part;
 use crate::pack::PackError;
+use crate::partial::{Journal, Kept};
 use crate::progress::{Cancelled, Progress};
-use crate::sha256::Sha256State;
+use crate::reuse::{Base, Reader};
+use crate::sha256::{Sha256State, digest_all};
 use crate::tail::FrameRecord;
+use crate::write_back::{self, WriteBack};
 
 /// A frame before it is compressed.
 pub(crate) struct RawFrame {
@@ -31,8 +35,6 @@ pub(crate) struct RawFrame {
 
 /// What a raw frame holds.
 pub(crate) enum RawKind {
-    /// Whole units; the contents of these files, by entry.
-    Gather(Vec<(usize, Range<usize>)>),
     /// A stretch of a large file.
     Content {
         /// Which entry.
@@ -46,20 +48,44 @@ pub(crate) enum RawKind {
     Tag,
 }
 
-/// A frame ready to be written.
-struct Encoded {
-    bytes: Vec<u8>,
+/// A gather frame that is still to be read: whole units, by entry.
+pub(crate) struct Gathering {
+    /// The units, in order.
+    pub(crate) units: Vec<(usize, Part)>,
+    /// Empty, with room for all of them.
+    pub(crate) content: Buffer,
+}
+
+/// Where the content of files stands in a frame, by entry.
+pub(crate) type FilePlaces = Vec<(usize, Range<usize>)>;
+
+/// Reads a gather frame.
+pub(crate) type Gather<'a> = dyn Fn(&mut Gathering) -> Result<FilePlaces, PackError> + Sync + 'a;
+
+/// What is to be compressed.
+enum Job {
+    Raw(Arc<RawFrame>),
+    Gather(Gathering),
+}
+
+/// A frame ready to be hashed and written.
+pub(crate) struct Encoded {
+    pub(crate) bytes: Vec<u8>,
+    decoded: usize,
     content_id: [u8; 32],
     files: Vec<(usize, Sha256Digest)>,
-    raw: Arc<RawFrame>,
+    /// Where in the partial archive of an earlier run it stands already.
+    kept: Option<u64>,
+    /// Pays for `bytes`.
+    _share: Share,
 }
 
 /// Where raw frames go, in order.
 pub(crate) struct FrameSink<'a> {
     budget: &'a Arc<Budget>,
     progress: &'a dyn Progress,
-    jobs: Sender<(usize, Arc<RawFrame>)>,
-    large: Sender<(usize, Arc<RawFrame>)>,
+    jobs: Sender<(usize, Job)>,
+    large: Sender<Stretch>,
     next: usize,
 }
 
@@ -73,12 +99,22 @@ impl FrameSink<'_> {
     }
 
     /// Hands over the next frame.
-    pub(crate) fn push(&mut self, frame: RawFrame) -> Result<(), PackError> {
-        let frame = Arc::new(frame);
-        if matches!(frame.kind, RawKind::Content { .. }) {
-            self.large.send((self.next, Arc::clone(&frame))).map_err(|_| PackError::Stopped)?;
+    pub(crate) fn push(&mut self, raw: RawFrame) -> Result<(), PackError> {
+        let raw = Arc::new(raw);
+        if let RawKind::Content { entry, last, .. } = raw.kind {
+            let stretch = Stretch { frame: self.next, entry, last, raw: Arc::clone(&raw) };
+            self.large.send(stretch).map_err(|_| PackError::Stopped)?;
         }
-        self.jobs.send((self.next, frame)).map_err(|_| PackError::Stopped)?;
+        self.job(Job::Raw(raw))
+    }
+
+    /// Hands over the next frame, which somebody else will read.
+    pub(crate) fn push_gathering(&mut self, gathering: Gathering) -> Result<(), PackError> {
+        self.job(Job::Gather(gathering))
+    }
+
+    fn job(&mut self, job: Job) -> Result<(), PackError> {
+        self.jobs.send((self.next, job)).map_err(|_| PackError::Stopped)?;
         self.next += 1;
         Ok(())
     }
@@ -86,14 +122,30 @@ impl FrameSink<'_> {
 
 /// The archive as it grows.
 pub(crate) struct ArchiveWriter {
-    file: File,
+    file: Arc<File>,
     state: Sha256State,
     records: Vec<FrameRecord>,
+    write_back: WriteBack,
+    /// Bytes written since the disk was last told.
+    unsent: u64,
+    journal: Option<Journal>,
+    /// Whether everything so far stood in the file already.
+    keeping: bool,
 }
 
 impl ArchiveWriter {
-    pub(crate) fn new(file: File) -> Self {
-        Self { file, state: Sha256State::initial(), records: Vec::new() }
+    /// Writes to a file, which begins as an earlier run left it if there is a journal, or else empty.
+    pub(crate) fn new(file: File, journal: Option<Journal>) -> Self {
+        let keeping = journal.is_some();
+        Self {
+            file: Arc::new(file),
+            state: Sha256State::initial(),
+            records: Vec::new(),
+            write_back: WriteBack::default(),
+            unsent: 0,
+            journal,
+            keeping,
+        }
     }
 
     /// Number of frames written.
@@ -101,27 +153,51 @@ impl ArchiveWriter {
         self.records.len()
     }
 
-    fn push(&mut self, frame: &Encoded) -> Result<(), PackError> {
+    fn push(&mut self, frame: &Encoded, state: Sha256State) -> Result<(), PackError> {
         let too_long = || PackError::Write(io::Error::other("a frame is longer than its format allows"));
         let compressed = u32::try_from(frame.bytes.len()).map_err(|_| too_long())?;
-        let decoded = u32::try_from(frame.raw.content.len()).map_err(|_| too_long())?;
+        let decoded = u32::try_from(frame.decoded).map_err(|_| too_long())?;
         let offset = self.state.length();
-        self.state.update(&frame.bytes);
-        self.file.write_all(&frame.bytes).map_err(PackError::Write)?;
-        self.records.push(FrameRecord {
-            offset,
-            compressed,
-            decoded,
-            archive: self.state.clone(),
-            file: None,
-            content_id: frame.content_id,
-        });
+        let content_id = frame.content_id;
+        if !self.keeping || frame.kept != Some(offset) {
+            self.stop_keeping().map_err(PackError::Write)?;
+            (&*self.file).write_all(&frame.bytes).map_err(PackError::Write)?;
+            self.unsent += u64::from(compressed);
+            if self.unsent >= write_back::WORTH {
+                self.write_back.begin(&self.file);
+                self.unsent = 0;
+            }
+        }
+        let record =
+            FrameRecord { offset, compressed, decoded, archive: state.clone(), file: None, content_id };
+        if let Some(journal) = self.journal.as_mut().filter(|_| !self.keeping) {
+            journal.add(&record).map_err(PackError::Write)?;
+        }
+        self.state = state;
+        self.records.push(record);
+        Ok(())
+    }
+
+    /// What follows in the file is not what follows in the archive.
+    fn stop_keeping(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.keeping) {
+            self.file.set_len(self.state.length())?;
+            (&*self.file).seek(SeekFrom::Start(self.state.length()))?;
+            if let Some(journal) = &mut self.journal {
+                journal.cut(self.records.len())?;
+            }
+        }
         Ok(())
     }
 
     /// The frames, the state after them, and the file.
-    pub(crate) fn into_parts(self) -> (Vec<FrameRecord>, Sha256State, File) {
-        (self.records, self.state, self.file)
+    ///
+    /// # Errors
+    /// What the system said when it was writing to the disk.
+    pub(crate) fn into_parts(mut self) -> io::Result<(Vec<FrameRecord>, Sha256State, Arc<File>)> {
+        self.stop_keeping()?;
+        self.write_back.finish()?;
+        Ok((self.records, self.state, self.file))
     }
 }
 
@@ -158,148 +234,200 @@ impl Drop for Watch<'_> {
     }
 }
 
+/// With fewer threads, one of them hashes both the archive and the files.
+const HASHED_APART: usize = 4;
+/// Frames that wait for a thread to compress them, for each thread.
+const AHEAD: usize = 2;
+
+/// Each has memory of its own; more than these would wait for the hash of the archive.
+const ENCODERS_MAX: usize = 32;
+/// Buffers of compressed frames that wait to be used again; they are outside the budget.
+const SPENT_MAX: usize = 8;
+
+/// How frames are compressed.
+pub(crate) struct Encoding<'a> {
+    pub(crate) compression: Compression,
+    /// How many threads compress.
+    pub(crate) threads: NonZeroUsize,
+    pub(crate) gather: &'a Gather<'a>,
+    pub(crate) kept: Option<&'a Kept>,
+    pub(crate) bases: &'a [Base],
+}
+
 /// Runs the frames that `produce` makes into `writer`, and notes the digest of every file in `digests`, by
 /// entry.
 pub(crate) fn run(
     produce: impl FnOnce(&mut FrameSink<'_>) -> Result<(), PackError> + Send,
-    compression: Compression,
-    threads: NonZeroUsize,
+    encoding: &Encoding<'_>,
     progress: &dyn Progress,
     writer: &mut ArchiveWriter,
     digests: &mut [Option<Sha256Digest>],
 ) -> Result<(), PackError> {
     let budget = Budget::new();
     let stop = Stop { budget: &budget, flag: AtomicBool::new(false), first: Mutex::new(None) };
-    let first = writer.frames();
-    // The budget bounds what the queues hold.
-    let (jobs, jobs_out) = unbounded();
+    let threads = encoding.threads.get().min(ENCODERS_MAX);
+    // The budget bounds what the other queues hold.
+    let (jobs, jobs_out) = bounded(AHEAD * threads);
     let (large, large_out) = unbounded();
     let (done, done_out) = unbounded();
-    // Those that wait to be used again are outside the budget.
-    let (spent, spent_out) = bounded(threads.get());
-    let large_hashes = std::thread::scope(|scope| {
+    let (hashed, hashed_out) = unbounded();
+    let (spent, spent_out) = bounded(SPENT_MAX);
+    let lanes = lanes(large_out, done_out, hashed, writer, threads);
+    let found = std::thread::scope(|scope| {
         let stop = &stop;
         let _watch = Watch(stop);
-        let mut sink = FrameSink { budget: &budget, progress, jobs, large, next: first };
+        let mut sink = FrameSink { budget: &budget, progress, jobs, large, next: writer.frames() };
         scope.spawn(move || {
             let _watch = Watch(stop);
             produce(&mut sink).unwrap_or_else(|error| stop.fail(error));
         });
-        let hasher = scope.spawn(move || {
-            let _watch = Watch(stop);
-            hash_large(&large_out, stop)
-        });
-        for _ in 0..threads.get() {
+        let hashers: Vec<_> = lanes
+            .into_iter()
+            .map(|lanes| {
+                scope.spawn(move || {
+                    let _watch = Watch(stop);
+                    lanes.run(|| stop.stopped()).unwrap_or_else(|error| {
+                        stop.fail(error);
+                        FileHashes::default()
+                    })
+                })
+            })
+            .collect();
+        for _ in 0..threads {
             let (jobs, done, spent) = (jobs_out.clone(), done.clone(), spent_out.clone());
             scope.spawn(move || {
                 let _watch = Watch(stop);
-                encode(&jobs, &done, &spent, compression, stop).unwrap_or_else(|error| stop.fail(error));
+                encode(&jobs, &done, &spent, encoding, stop).unwrap_or_else(|error| stop.fail(error));
             });
         }
         drop((jobs_out, done, spent_out));
-        write(&done_out, &spent, writer, digests, progress, stop).unwrap_or_else(|error| stop.fail(error));
-        hasher.join()
+        write(&hashed_out, &spent, writer, digests, progress, stop).unwrap_or_else(|error| stop.fail(error));
+        drop(hashed_out);
+        hashers.into_iter().map(std::thread::ScopedJoinHandle::join).collect::<Result<Vec<_>, _>>()
     });
     if stop.stopped() {
         let first = stop.first.into_inner().unwrap_or_else(PoisonError::into_inner);
         return Err(first.unwrap_or(PackError::Stopped));
     }
-    let (states, large_digests) = large_hashes.map_err(|_| PackError::Stopped)?;
-    for (frame, state) in states {
-        if let Some(record) = writer.records.get_mut(frame) {
-            record.file = Some(state);
+    for FileHashes { states, digests: large } in found.map_err(|_| PackError::Stopped)? {
+        for (frame, state) in states {
+            if let Some(record) = writer.records.get_mut(frame) {
+                record.file = Some(state);
+            }
         }
-    }
-    for (entry, digest) in large_digests {
-        if let Some(slot) = digests.get_mut(entry) {
-            *slot = Some(digest);
+        for (entry, digest) in large {
+            if let Some(slot) = digests.get_mut(entry) {
+                *slot = Some(digest);
+            }
         }
     }
     Ok(())
 }
 
-type LargeHashes = (Vec<(usize, Sha256State)>, Vec<(usize, Sha256Digest)>);
-
-/// Hashes the files that span frames: the state at each frame's end, and the digest at each file's.
-fn hash_large(frames: &Receiver<(usize, Arc<RawFrame>)>, stop: &Stop<'_>) -> LargeHashes {
-    let mut states = Vec::new();
-    let mut digests = Vec::new();
-    let mut state = Sha256State::initial();
-    for (n, frame) in frames {
-        if stop.stopped() {
-            break;
-        }
-        if let RawKind::Content { entry, last, .. } = frame.kind {
-            state.update(&frame.content);
-            states.push((n, state.clone()));
-            if last {
-                digests.push((entry, std::mem::replace(&mut state, Sha256State::initial()).finish()));
-            }
-        }
+/// Who hashes what.
+fn lanes(
+    files: Receiver<Stretch>,
+    encoded: Receiver<(usize, Encoded)>,
+    hashed: Sender<Hashed>,
+    writer: &ArchiveWriter,
+    threads: usize,
+) -> Vec<Lanes> {
+    let (state, next) = (writer.state.clone(), writer.frames());
+    if threads < HASHED_APART {
+        return vec![Lanes { files, encoded, hashed, state, next }];
     }
-    (states, digests)
+    let (no_files, no_encoded, no_hashed) = (bounded(0).1, bounded(0).1, bounded(0).0);
+    vec![
+        Lanes { files, encoded: no_encoded, hashed: no_hashed, state: state.clone(), next },
+        Lanes { files: no_files, encoded, hashed, state, next },
+    ]
 }
 
 fn encode(
-    jobs: &Receiver<(usize, Arc<RawFrame>)>,
+    jobs: &Receiver<(usize, Job)>,
     done: &Sender<(usize, Encoded)>,
     spent: &Receiver<Vec<u8>>,
-    compression: Compression,
+    encoding: &Encoding<'_>,
     stop: &Stop<'_>,
 ) -> Result<(), PackError> {
-    let mut encoder = Encoder::new(compression);
-    for (n, raw) in jobs {
+    let mut encoder = Encoder::new(encoding.compression);
+    let mut reader = Reader::new();
+    for (n, job) in jobs {
         if stop.stopped() {
             return Ok(());
         }
-        let (grain, files) = match &raw.kind {
-            RawKind::Gather(files) => {
-                let digest = |(entry, range): &(usize, Range<usize>)| {
-                    (*entry, Sha256Digest::of(&raw.content[range.clone()]))
-                };
-                (None, files.iter().map(digest).collect())
-            }
-            RawKind::Content { grain, .. } => (Some(*grain), Vec::new()),
-            RawKind::Tag => (None, Vec::new()),
-        };
         let mut bytes = spent.try_recv().unwrap_or_default();
-        encoder.encode(&raw.content, grain, &mut bytes)?;
-        let content_id = *blake3::hash(&raw.content).as_bytes();
-        if done.send((n, Encoded { bytes, content_id, files, raw })).is_err() {
+        let mut one = |content: &[u8], grain| {
+            let content_id = *blake3::hash(content).as_bytes();
+            let kept =
+                encoding.kept.and_then(|kept| kept.find(&content_id, content, &mut reader, &mut bytes));
+            let found = kept.is_some()
+                || encoding.bases.iter().any(|base| base.find(&content_id, content, &mut reader, &mut bytes));
+            if !found {
+                encoder.encode(content, grain, &mut bytes)?;
+            }
+            Ok::<_, PackError>((content_id, kept))
+        };
+        let frame = match job {
+            Job::Raw(raw) => {
+                let grain = match raw.kind {
+                    RawKind::Content { grain, .. } => Some(grain),
+                    RawKind::Tag => None,
+                };
+                let (content_id, kept) = one(&raw.content, grain)?;
+                let share = raw.content.share(bytes.len());
+                Encoded {
+                    decoded: raw.content.len(),
+                    content_id,
+                    kept,
+                    files: Vec::new(),
+                    _share: share,
+                    bytes,
+                }
+            }
+            Job::Gather(mut gathering) => {
+                let places = (encoding.gather)(&mut gathering)?;
+                let content = &gathering.content;
+                let files: Vec<_> = places.iter().map(|(_, range)| &content[range.clone()]).collect();
+                let digests = digest_all(&files);
+                let files = places.iter().map(|(entry, _)| *entry).zip(digests).collect();
+                let (content_id, kept) = one(content, None)?;
+                let share = gathering.content.share(bytes.len());
+                let decoded = gathering.content.len();
+                Encoded { decoded, content_id, kept, files, _share: share, bytes }
+            }
+        };
+        if done.send((n, frame)).is_err() {
             return Ok(());
         }
     }
     Ok(())
 }
 
-/// Writes frames in order, whatever the order they come in.
+/// Writes frames, which come in order.
 fn write(
-    done: &Receiver<(usize, Encoded)>,
+    hashed: &Receiver<Hashed>,
     spent: &Sender<Vec<u8>>,
     writer: &mut ArchiveWriter,
     digests: &mut [Option<Sha256Digest>],
     progress: &dyn Progress,
     stop: &Stop<'_>,
 ) -> Result<(), PackError> {
-    let mut waiting = BTreeMap::new();
-    for (n, frame) in done {
+    for (frame, state) in hashed {
         if stop.stopped() {
             return Ok(());
         }
         if progress.cancelled() {
             return Err(Cancelled.into());
         }
-        waiting.insert(n, frame);
-        while let Some(frame) = waiting.remove(&writer.frames()) {
-            writer.push(&frame)?;
-            for &(entry, digest) in &frame.files {
-                if let Some(slot) = digests.get_mut(entry) {
-                    *slot = Some(digest);
-                }
+        writer.push(&frame, state)?;
+        for &(entry, digest) in &frame.files {
+            if let Some(slot) = digests.get_mut(entry) {
+                *slot = Some(digest);
             }
-            progress.advance(frame.raw.content.len() as u64);
-            let _ = spent.try_send(frame.bytes);
         }
+        progress.advance(frame.decoded as u64);
+        let _ = spent.try_send(frame.bytes);
     }
     Ok(())
 }

@@ -7,6 +7,7 @@
 //! was signed, then the digest is the ordinary one of the whole.
 
 use consign_metadata::Sha256Digest;
+use consign_sha256::{Stream, compress_all};
 use sha2::block_api::compress256;
 
 const BLOCK: usize = 64;
@@ -87,7 +88,14 @@ impl Sha256State {
     }
 
     /// Hashes `data`.
-    pub fn update(&mut self, mut data: &[u8]) {
+    pub fn update(&mut self, data: &[u8]) {
+        let blocks = self.begin(data);
+        compress256(&mut self.words, blocks);
+    }
+
+    /// Hashes all of `data` but its whole blocks, which are still to be hashed: fills the block that was begun
+    /// before, and keeps what is left over at the end.
+    fn begin<'a>(&mut self, mut data: &'a [u8]) -> &'a [[u8; BLOCK]] {
         let filled = self.rest_len();
         self.length = self.length.wrapping_add(data.len() as u64);
         if filled > 0 {
@@ -95,29 +103,59 @@ impl Sha256State {
             self.rest[filled..filled + taken].copy_from_slice(&data[..taken]);
             data = &data[taken..];
             if filled + taken < BLOCK {
-                return;
+                return &[];
             }
             compress256(&mut self.words, std::slice::from_ref(&self.rest));
             self.rest = [0; BLOCK];
         }
         let (blocks, rest) = data.as_chunks::<BLOCK>();
-        compress256(&mut self.words, blocks);
         self.rest[..rest.len()].copy_from_slice(rest);
+        blocks
     }
 
     /// Pads and finishes (FIPS 180-4, section 5.1.1).
     pub fn finish(mut self) -> Sha256Digest {
-        let bits = self.length.wrapping_mul(8);
-        let filled = self.rest_len();
-        self.rest[filled] = 0x80;
-        if filled + 1 > BLOCK - 8 {
-            compress256(&mut self.words, std::slice::from_ref(&self.rest));
-            self.rest = [0; BLOCK];
-        }
-        self.rest[BLOCK - 8..].copy_from_slice(&bits.to_be_bytes());
-        compress256(&mut self.words, std::slice::from_ref(&self.rest));
+        let (blocks, count) = self.padded();
+        compress256(&mut self.words, &blocks[..count]);
         Sha256Digest::from_bytes(self.chaining())
     }
+
+    /// The last one or two blocks, with the padding.
+    fn padded(&self) -> ([[u8; BLOCK]; 2], usize) {
+        let filled = self.rest_len();
+        let mut blocks = [self.rest, [0; BLOCK]];
+        blocks[0][filled] = 0x80;
+        let count = if filled + 1 > BLOCK - 8 { 2 } else { 1 };
+        blocks[count - 1][BLOCK - 8..].copy_from_slice(&self.length.wrapping_mul(8).to_be_bytes());
+        (blocks, count)
+    }
+}
+
+/// Hashes each piece into its state. States that have nothing to do with each other take less time together
+/// than one after the other.
+pub(crate) fn update_all(pieces: &mut [(&mut Sha256State, &[u8])]) {
+    let mut streams = Vec::with_capacity(pieces.len());
+    for (state, data) in pieces {
+        let blocks = state.begin(data);
+        streams.push(Stream { words: &mut state.words, blocks });
+    }
+    compress_all(&mut streams);
+}
+
+/// The digest of each content.
+pub(crate) fn digest_all(contents: &[&[u8]]) -> Vec<Sha256Digest> {
+    let mut states = vec![Sha256State::initial(); contents.len()];
+    let mut pieces: Vec<_> = states.iter_mut().zip(contents.iter().copied()).collect();
+    update_all(&mut pieces);
+    let ends: Vec<_> = states.iter().map(Sha256State::padded).collect();
+    let ends = ends.iter().map(|(blocks, count)| &blocks[..*count]);
+    let mut streams: Vec<_> = states
+        .iter_mut()
+        .zip(ends)
+        .map(|(state, blocks)| Stream { words: &mut state.words, blocks })
+        .collect();
+    compress_all(&mut streams);
+    states.iter().map(|state| Sha256Digest::from_bytes(state.chaining())).collect()
 }
 
 #[cfg(test)]
@@ -142,6 +180,34 @@ mod tests {
                 from = to;
             }
             prop_assert_eq!(state.finish(), Sha256Digest::of(&data));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn together_they_are_what_they_are_alone(
+            contents in proptest::collection::vec(
+                (proptest::collection::vec(any::<u8>(), 0..300), proptest::collection::vec(any::<u8>(), 0..700)),
+                0..30,
+            ),
+        ) {
+            let mut states: Vec<_> = contents
+                .iter()
+                .map(|(before, _)| {
+                    let mut state = Sha256State::initial();
+                    state.update(before);
+                    state
+                })
+                .collect();
+            let mut pieces: Vec<_> =
+                states.iter_mut().zip(contents.iter().map(|(_, after)| after.as_slice())).collect();
+            update_all(&mut pieces);
+            let whole: Vec<_> = contents.iter().map(|(before, after)| [before.as_slice(), after].concat()).collect();
+            let expected: Vec<_> = whole.iter().map(|content| Sha256Digest::of(content)).collect();
+            let found: Vec<_> = states.into_iter().map(Sha256State::finish).collect();
+            prop_assert_eq!(&found, &expected);
+            let whole: Vec<_> = whole.iter().map(Vec::as_slice).collect();
+            prop_assert_eq!(digest_all(&whole), expected);
         }
     }
 

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
@@ -12,10 +13,12 @@ use consign_metadata::{EntryPath, FileMode, Manifest, ManifestEntry, NameFault, 
 
 use crate::archive::{Archive, ArchiveError, ReadAt};
 use crate::bagit::{BAGIT, MANIFEST_PATH, TagFiles};
+use crate::check::ContentSink;
 use crate::limits::LARGE_FILE;
 use crate::progress::Progress;
 use crate::publish;
-use crate::verify::{ContentSink, Scope, VerifiedArchive, verify_into};
+use crate::verify::{Scope, VerifiedArchive, verify_into};
+use crate::write_back::{self, WriteBack};
 
 /// What is unpacked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,11 +101,11 @@ pub fn unpack<R: ReadAt>(
     };
     let copy = manifest.clone();
     let entries: Vec<_> = copy.entries().collect();
-    let writer = TreeWriter { root: payload, entries: &entries, only };
+    let writer = TreeWriter { root: payload, entries: &entries, only, large: Mutex::default() };
     writer.prepare().map_err(failed(destination))?;
     let verified = verify_into(archive, manifest, bytes, scope, threads, progress, Some(&writer))
         .map_err(|error| write_error(error, destination))?;
-    sync(temporary.path()).map_err(failed(destination))?;
+    writer.finish().and_then(|()| sync(temporary.path())).map_err(failed(destination))?;
     rename_new(temporary, destination).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty => {
             UnpackError::Exists(destination.clone())
@@ -137,6 +140,21 @@ struct TreeWriter<'a> {
     root: Dir,
     entries: &'a [ManifestEntry<'a>],
     only: Option<BTreeSet<EntryPath>>,
+    large: Mutex<LargeFiles>,
+}
+
+/// Most large files that are open at the same time. They come one after the other, but for threads that run
+/// ahead.
+const OPEN_MAX: usize = 16;
+
+/// Large files that are being written.
+#[derive(Default)]
+struct LargeFiles {
+    /// By entry; the one that was needed last is at the end.
+    open: Vec<(usize, Arc<File>)>,
+    /// Bytes written since the disk was last told.
+    unsent: u64,
+    write_back: WriteBack,
 }
 
 impl TreeWriter<'_> {
@@ -163,6 +181,31 @@ impl TreeWriter<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A large file, which was made before.
+    fn open_large(&self, index: usize) -> io::Result<Arc<File>> {
+        let mut large = self.large.lock().unwrap_or_else(PoisonError::into_inner);
+        let there = large.open.iter().position(|(entry, _)| *entry == index);
+        let (index, file) = match there {
+            Some(at) => large.open.remove(at),
+            None => {
+                let mut options = OpenOptions::new();
+                options.write(true);
+                let file = self.root.open_with(self.entries[index].path().as_str(), &options)?;
+                if large.open.len() == OPEN_MAX {
+                    large.open.remove(0);
+                }
+                (index, Arc::new(file.into_std()))
+            }
+        };
+        large.open.push((index, Arc::clone(&file)));
+        Ok(file)
+    }
+
+    /// Waits for the disk, as far as it was told.
+    fn finish(self) -> io::Result<()> {
+        self.large.into_inner().unwrap_or_else(PoisonError::into_inner).write_back.finish()
     }
 
     /// A new file: never one that is there, never through a link.
@@ -193,17 +236,19 @@ impl ContentSink for TreeWriter<'_> {
     }
 
     fn stretch(&self, index: usize, offset: u64, content: &[u8]) -> io::Result<()> {
-        let entry = &self.entries[index];
-        let mut options = OpenOptions::new();
-        options.write(true);
-        self.root
-            .open_with(entry.path().as_str(), &options)
-            .and_then(|file| {
-                let file = file.into_std();
-                write_all_at(&file, content, offset)?;
-                sync_file(&file)
-            })
-            .map_err(|error| sink_error(entry, error))
+        let write = || {
+            let file = self.open_large(index)?;
+            write_all_at(&file, content, offset)?;
+            sync_file(&file)?;
+            let mut large = self.large.lock().unwrap_or_else(PoisonError::into_inner);
+            large.unsent += content.len() as u64;
+            if large.unsent >= write_back::WORTH {
+                large.unsent = 0;
+                large.write_back.begin(&file);
+            }
+            Ok(())
+        };
+        write().map_err(|error| sink_error(&self.entries[index], error))
     }
 }
 

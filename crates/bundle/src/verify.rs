@@ -2,19 +2,16 @@
 //! receive alike.
 
 use std::num::NonZeroUsize;
-use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use consign_metadata::{BundleId, EntryPath, FileEntry, Manifest, ManifestEntry, Sha256Digest};
+use consign_metadata::{BundleId, EntryPath, Manifest, ManifestEntry};
 
 use crate::archive::{Anchor, Archive, ArchiveError, ArchiveFacts, Fault, ReadAt};
-use crate::frame::{Decoder, check_frame};
-use crate::header::{self, HeaderKind, padding};
-use crate::layout::{FrameContent, FramePlanner, Part, Shape, TagSection};
+use crate::check::{Check, ContentSink, FrameFaults, Shares, Worker};
+use crate::layout::{FrameContent, FramePlanner, Part, TagSection};
 use crate::limits::FAULTS_LISTED;
 use crate::progress::{Cancelled, Progress};
-use crate::sha256::Sha256State;
 
 /// How much of an archive is looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,15 +70,6 @@ impl VerifiedArchive {
     }
 }
 
-/// Takes verified pieces of content as they come, in any order, from several threads. What it was given counts
-/// only once [`verify`] has come back without an error.
-pub(crate) trait ContentSink: Sync {
-    /// The whole content of a small file, or nothing for an empty directory.
-    fn whole(&self, entry: usize, content: &[u8]) -> std::io::Result<()>;
-    /// A stretch of a large file.
-    fn stretch(&self, entry: usize, offset: u64, content: &[u8]) -> std::io::Result<()>;
-}
-
 /// Verifies an opened archive.
 ///
 /// `progress` is told of bytes of the tar stream, or of the archive for [`Scope::Bytes`].
@@ -134,28 +122,28 @@ pub(crate) fn verify_into<R: ReadAt>(
         Some(chosen) => (0..plan.len()).filter(|&n| plan[n].concerns(chosen)).collect(),
     };
     let decode = scope != Scope::Bytes;
+    let shares = Shares::new(&frames, &archive.tail.frames, decode, threads.get());
     let faults = FaultList::default();
     let next = AtomicUsize::new(0);
     let work = || -> Result<(), ArchiveError> {
-        let mut worker =
-            Worker { decoder: Decoder::new(), frame: Vec::new(), content: Vec::new(), scratch: Vec::new() };
-        while let Some(&n) = frames.get(next.fetch_add(1, Ordering::Relaxed)) {
+        let mut worker = Worker::new();
+        while let Some(batch) = shares.batches.get(next.fetch_add(1, Ordering::Relaxed)) {
             if progress.cancelled() {
                 return Err(Cancelled.into());
             }
-            match check.frame(n, decode, &mut worker) {
-                Ok(()) => {}
-                Err(ArchiveError::Faults { listed, more }) => faults.add(n, listed, more),
-                Err(other) => {
+            match check.batch(&frames[batch.clone()], decode, &mut worker) {
+                Ok(found) => faults.add(found),
+                Err(error) => {
+                    // Nobody needs to begin another batch.
                     next.store(usize::MAX / 2, Ordering::Relaxed);
-                    return Err(other);
+                    return Err(error);
                 }
             }
         }
         Ok(())
     };
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (1..threads.get().min(frames.len())).map(|_| scope.spawn(work)).collect();
+        let workers: Vec<_> = (1..shares.workers).map(|_| scope.spawn(work)).collect();
         let own = work();
         workers.into_iter().fold(own, |result, worker| {
             let other =
@@ -258,10 +246,12 @@ struct FaultList {
 }
 
 impl FaultList {
-    fn add(&self, frame: usize, listed: Vec<Fault>, more: u64) {
+    fn add(&self, faults: FrameFaults) {
+        if faults.is_empty() {
+            return;
+        }
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        found.1 += more;
-        found.0.extend(listed.into_iter().map(|fault| (frame, fault)));
+        found.0.extend(faults);
         if let Some(surplus) = found.0.len().checked_sub(FAULTS_LISTED) {
             // The first ones are kept, whichever thread comes first.
             found.0.sort_by_key(|(frame, _)| *frame);
@@ -278,171 +268,4 @@ impl FaultList {
         listed.sort_by_key(|(frame, _)| *frame);
         Err(ArchiveError::Faults { listed: listed.into_iter().map(|(_, fault)| fault).collect(), more })
     }
-}
-
-/// The memory of one thread.
-struct Worker {
-    decoder: Decoder,
-    frame: Vec<u8>,
-    content: Vec<u8>,
-    scratch: Vec<u8>,
-}
-
-/// What every frame is checked against.
-struct Check<'a, R> {
-    archive: &'a Archive<'a, R>,
-    bundle: &'a str,
-    entries: &'a [ManifestEntry<'a>],
-    tags: &'a TagSection,
-    plan: &'a [FrameContent],
-    sink: Option<&'a dyn ContentSink>,
-    progress: &'a dyn Progress,
-}
-
-impl<R: ReadAt> Check<'_, R> {
-    /// Checks one frame: its bytes before it is decoded, then what it decodes to.
-    fn frame(&self, n: usize, decode: bool, worker: &mut Worker) -> Result<(), ArchiveError> {
-        let Worker { decoder, frame, content, scratch } = worker;
-        let record = &self.archive.tail.frames[n];
-        self.archive.read_frame(n, record, frame, || self.holds(n))?;
-        let malformed = |fault| Fault::Frame { frame: n, fault };
-        if !decode {
-            check_frame(frame, record.decoded).map_err(malformed)?;
-            self.progress.advance(frame.len() as u64);
-            return Ok(());
-        }
-        decoder.decode(frame, record.decoded, content).map_err(malformed)?;
-        match &self.plan[n] {
-            FrameContent::Gather(units) => self.gather(n, units, content, scratch)?,
-            FrameContent::Large { entry, offset } => self.large(n, *entry, *offset, content)?,
-            FrameContent::Tag { segment, offset } => {
-                let expected = self.tags.segments()[*segment].get(*offset..*offset + content.len());
-                if expected != Some(content) {
-                    return Err(Fault::Stream { frame: n, what: "the tag files".into() }.into());
-                }
-            }
-        }
-        if blake3::hash(content).as_bytes() != &record.content_id {
-            return Err(Fault::Record { frame: n, what: "its content id is that of other content" }.into());
-        }
-        self.progress.advance(content.len() as u64);
-        Ok(())
-    }
-
-    /// Headers and padding as predicted, small files by their digests.
-    fn gather(
-        &self,
-        n: usize,
-        units: &[(usize, Part)],
-        content: &[u8],
-        scratch: &mut Vec<u8>,
-    ) -> Result<(), ArchiveError> {
-        let mut faults = Vec::new();
-        let mut rest = content;
-        for &(index, part) in units {
-            let entry = &self.entries[index];
-            let shape = Shape::of(entry);
-            let differs = |what: &str| {
-                let path = consign_metadata::printable(entry.path().as_str());
-                Fault::Stream { frame: n, what: format!("the {what} of `{path}`") }
-            };
-            if part != Part::Padding {
-                scratch.clear();
-                shape.write_header(self.bundle, scratch);
-                if take(&mut rest, scratch.len()) != Some(scratch.as_slice()) {
-                    faults.push(differs("header"));
-                }
-            }
-            if part == Part::Whole {
-                // The planner took units whole, so what is taken is there.
-                let bytes = take(&mut rest, header::len(shape.size())).unwrap_or_default();
-                match entry.file() {
-                    Some(file) if Sha256Digest::of(bytes) != file.sha256 => faults.push(altered(file)),
-                    _ => {
-                        if let Some(sink) = self.sink {
-                            sink.whole(index, bytes)?;
-                        }
-                    }
-                }
-            }
-            if part != Part::Header && shape.kind != HeaderKind::Directory {
-                let zeros = take(&mut rest, header::len(padding(shape.size())));
-                if zeros.is_none_or(|zeros| zeros.iter().any(|&byte| byte != 0)) {
-                    faults.push(differs("padding"));
-                }
-            }
-        }
-        if faults.is_empty() { Ok(()) } else { Err(ArchiveError::Faults { listed: faults, more: 0 }) }
-    }
-
-    /// A stretch of a large file leads from the file's state before it to its own, and the last to the file's
-    /// digest.
-    fn large(&self, n: usize, index: usize, offset: u64, content: &[u8]) -> Result<(), ArchiveError> {
-        let frames = &self.archive.tail.frames;
-        let Some(file) = self.entries[index].file() else {
-            return Err(Fault::Record { frame: n, what: "it belongs to no file" }.into());
-        };
-        let before = match offset {
-            0 => Some(Sha256State::initial()),
-            _ => n.checked_sub(1).and_then(|before| frames.get(before)?.file.clone()),
-        };
-        let Some(mut state) = before.filter(|state| state.length() == offset) else {
-            return Err(
-                Fault::Record { frame: n, what: "the file's state before it is another place's" }.into()
-            );
-        };
-        state.update(content);
-        if frames[n].file.as_ref() != Some(&state) {
-            return Err(altered(file).into());
-        }
-        if state.length() == file.size && state.finish() != file.sha256 {
-            return Err(altered(file).into());
-        }
-        if let Some(sink) = self.sink {
-            sink.stretch(index, offset, content)?;
-        }
-        Ok(())
-    }
-
-    /// What a frame holds, for people.
-    fn holds(&self, n: usize) -> String {
-        let name = |index: usize| consign_metadata::printable(self.entries[index].path().as_str());
-        match &self.plan[n] {
-            FrameContent::Gather(units) => {
-                let whole: Vec<usize> =
-                    units.iter().filter(|(_, part)| *part == Part::Whole).map(|(index, _)| *index).collect();
-                match whole[..] {
-                    [] => "a header".into(),
-                    [one] => format!("`{}`", name(one)),
-                    [first, .., last] => {
-                        format!("{} entries from `{}` to `{}`", whole.len(), name(first), name(last))
-                    }
-                }
-            }
-            FrameContent::Large { entry, .. } => {
-                let Range { start, end } = self.bytes_of(n);
-                format!("bytes {start} to {end} of `{}`", name(*entry))
-            }
-            FrameContent::Tag { .. } => "the tag files".into(),
-        }
-    }
-
-    fn bytes_of(&self, n: usize) -> Range<u64> {
-        match self.plan[n] {
-            FrameContent::Large { offset, .. } => {
-                offset..offset + u64::from(self.archive.tail.frames[n].decoded)
-            }
-            _ => 0..0,
-        }
-    }
-}
-
-fn altered(file: &FileEntry) -> Fault {
-    Fault::FileContent { path: file.path.as_str().to_owned() }
-}
-
-fn take<'a>(rest: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
-    let (taken, after) = rest.split_at_checked(count)?;
-    *rest = after;
-    Some(taken)
 }

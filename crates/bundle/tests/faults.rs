@@ -108,9 +108,11 @@ fn packing_can_be_stopped_at_any_time_and_leaves_nothing() {
     fs::create_dir(&out).unwrap();
     let source = Source::scan(&tree, SourceOptions::default()).unwrap();
     for n in [1, 4] {
-        let options = PackOptions { compression: Compression::Auto, threads: threads(n) };
+        let options = PackOptions { compression: Compression::Auto, threads: threads(n), bases: &[] };
         stopped_everywhere(
-            |progress| pack(&source, &description(), options, &out, progress).map(|packed| packed.id),
+            |progress| {
+                pack(&source, &description(), options, out.as_path(), progress).map(|packed| packed.id)
+            },
             |result, reached| {
                 // A frame may be the last one there is to ask about.
                 assert!(matches!(result, Err(PackError::Cancelled(_))) || result.is_ok(), "{result:?}");
@@ -182,13 +184,13 @@ fn a_panic_while_progress_is_told_ends_the_work() {
     write_some(&tree);
     fs::create_dir(&out).unwrap();
     let source = Source::scan(&tree, SourceOptions::default()).unwrap();
-    let options = PackOptions { compression: Compression::Level(1), threads: threads(2) };
+    let options = PackOptions { compression: Compression::Level(1), threads: threads(2), bases: &[] };
     for at in [0, 1, 2, 5, 9] {
         let panics = |work: &dyn Fn(&After) -> bool| {
             let after = After::new(at, true);
             catch_unwind(AssertUnwindSafe(|| work(&after))).unwrap_or(true)
         };
-        assert!(panics(&|after| pack(&source, &description(), options, &out, after).is_err()));
+        assert!(panics(&|after| pack(&source, &description(), options, out.as_path(), after).is_err()));
         assert!(panics(&|after| verify(&archive, Scope::Content, threads(2), after).is_err()));
         assert!(panics(
             &|after| unpack(&archive, &out.join("new"), Selection::Payload, threads(2), after).is_err()
@@ -224,10 +226,10 @@ fn nobody_waits_for_memory_that_a_stopped_writer_holds() {
     fs::File::create(tree.join("zeros.bin")).unwrap().set_len(100 << 20).unwrap();
     let source = Source::scan(&tree, SourceOptions::default()).unwrap();
     for n in [1, 3] {
-        let options = PackOptions { compression: Compression::Level(1), threads: threads(n) };
+        let options = PackOptions { compression: Compression::Level(1), threads: threads(n), bases: &[] };
         let pack = |panics| {
             let progress = AtFirstFrame { panics, told: AtomicUsize::new(0) };
-            pack(&source, &description(), options, &out, &progress)
+            pack(&source, &description(), options, out.as_path(), &progress)
         };
         assert!(matches!(pack(false), Err(PackError::Cancelled(_))));
         assert!(catch_unwind(AssertUnwindSafe(|| pack(true))).is_err());
@@ -241,9 +243,9 @@ fn packing_into_what_is_no_directory_is_an_error() {
     let tree = dir.path().join("tree");
     write_some(&tree);
     let source = Source::scan(&tree, SourceOptions::default()).unwrap();
-    let options = PackOptions { compression: Compression::Level(1), threads: threads(2) };
+    let options = PackOptions { compression: Compression::Level(1), threads: threads(2), bases: &[] };
     for out in ["nowhere", "tree/a.bin"] {
-        let result = pack(&source, &description(), options, &dir.path().join(out), &());
+        let result = pack(&source, &description(), options, dir.path().join(out).as_path(), &());
         assert!(matches!(result, Err(PackError::Write(_))), "{result:?}");
     }
 }

@@ -35,7 +35,7 @@ pub fn threads(n: usize) -> NonZeroUsize {
 
 pub fn pack_tree(tree: &Path, out: &Path, n: usize) -> PackedArchive {
     let source = Source::scan(tree, SourceOptions::default()).unwrap();
-    let options = PackOptions { compression: Compression::Auto, threads: threads(n) };
+    let options = PackOptions { compression: Compression::Auto, threads: threads(n), bases: &[] };
     pack(&source, &description(), options, out, &()).unwrap()
 }
 

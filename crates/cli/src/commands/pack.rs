@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 
 use consign_bundle::publish::{prepare, publish};
 use consign_bundle::{
-    ArchiveFacts, Compression, PackOptions, PackedArchive, Scope, SourceSummary, VerifiedArchive,
-    hash_source, pack,
+    ArchiveFacts, Base, Compression, EncoderId, PackOptions, PackedArchive, Partial, Place, Scope,
+    SourceSummary, VerifiedArchive, hash_source, pack,
 };
 use consign_metadata::{BundleId, Classification, Manifest, Problem, Role};
 use consign_signing::{Attestations, Basis, Claim, Content, ExcludedCount, PrivateKey, Signer as _};
 use serde::Serialize;
 
 use crate::bundle_set::{BundleSet, Names};
-use crate::checked::{archive_claim, bundle_claim, check, sole_claim};
+use crate::checked::{archive_claim, archive_failure, bundle_claim, check, open_archive, sole_claim};
 use crate::context::{Context, threads, unwritable};
 use crate::keys::{PassphraseArgs, load_private};
 use crate::outcome::{Failure, Outcome, Report, json_by_serde};
@@ -44,6 +44,17 @@ pub(crate) struct Pack {
     /// Compress nothing, for content that is compressed already or when only time counts
     #[arg(long, conflicts_with = "level")]
     store: bool,
+    /// Use the compressed frames of an earlier archive again where the content is the same; may be repeated
+    ///
+    /// The archive need not be trusted: every frame is decoded and compared with what is packed. The result is
+    /// the same as without it.
+    #[arg(long, value_name = "ARCHIVE")]
+    base: Vec<PathBuf>,
+    /// If packing is cut short, keep what is finished, and go on from there the next time
+    ///
+    /// What is kept lies in OUT under hidden names, and is checked against the directory before it is used.
+    #[arg(long)]
+    resume: bool,
     /// Check everything that can be checked before reading content, and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -92,6 +103,9 @@ pub(crate) struct Packed {
     files: u64,
     directories: u64,
     bytes: u64,
+    /// Bytes of content whose compressed frames came from `--base`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reused: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bundle_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -157,6 +171,9 @@ impl Report for Packed {
                 excluded.pattern
             )?;
         }
+        if let Some(reused) = self.reused {
+            writeln!(out, "  used again    {} of {}", size(reused), size(self.bytes))?;
+        }
         if let Some(archive) = &self.archive {
             writeln!(out, "  archive       {} ({})", archive.path.display(), size(archive.size))?;
             writeln!(out, "                {}", archive.sha256)?;
@@ -216,17 +233,71 @@ impl Pack {
             return self.unchanged(context, &described, &names, key.as_ref(), report);
         }
 
-        let meter = context.meter("packing", summary.bytes);
         let compression = match self.level {
             _ if self.store => Compression::Store,
             Some(level) => Compression::Level(level),
             None => Compression::Auto,
         };
-        let options = PackOptions { compression, threads: threads(self.threads) };
-        let packed = pack(source, &described.description, options, &self.output, &meter);
+        let bases = self.bases(compression, &mut report)?;
+        let place = self.place(&names)?;
+        let meter = context.meter("packing", summary.bytes);
+        let options = PackOptions { compression, threads: threads(self.threads), bases: &bases };
+        let packed = pack(source, &described.description, options, place, &meter);
         drop(meter);
-        let packed = packed.map_err(|error| pack_failure(error, &self.output))?;
-        self.publish(context, &described, &names, key.as_ref(), packed, report)
+        let packed = packed.map_err(|error| self.hint_of_resuming(pack_failure(error, &self.output)))?;
+        let reused = bases.iter().map(Base::reused).sum();
+        if !bases.is_empty() {
+            report.reused = Some(reused);
+        }
+        let outcome = self.publish(context, &described, &names, key.as_ref(), packed, report)?;
+        if self.resume {
+            Partial::remove(&self.output, &names.archive)
+                .map_err(|error| unwritable(&self.output, &error))?;
+        }
+        Ok(outcome)
+    }
+
+    fn bases(&self, compression: Compression, report: &mut Packed) -> Result<Vec<Base>, Failure> {
+        let ours = EncoderId::current(compression);
+        let mut bases = Vec::new();
+        for path in &self.base {
+            let base = Base::open(open_archive(path)?).map_err(|error| archive_failure(error, path))?;
+            if *base.encoder() == ours {
+                bases.push(base);
+            } else {
+                report.notes.push(format!(
+                    "`{}` was made by the encoder {}; nothing of it can be used again by {ours}",
+                    path.display(),
+                    base.encoder()
+                ));
+            }
+        }
+        Ok(bases)
+    }
+
+    /// Where the archive is written until it has its name.
+    fn place(&self, names: &Names) -> Result<Place<'_>, Failure> {
+        if !self.resume {
+            return Ok(self.output.as_path().into());
+        }
+        let partial = Partial::open(&self.output, &names.archive).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => {
+                let problem = Problem::new("in-use", "is being packed by another process");
+                Failure::failed(problem.at(self.output.join(&names.archive).display().to_string()))
+            }
+            _ => unwritable(&self.output, &error),
+        })?;
+        Ok(Place::Resumable(partial))
+    }
+
+    /// Says that what was done is not lost.
+    fn hint_of_resuming(&self, mut failure: Failure) -> Failure {
+        if let (true, Some(problem)) = (self.resume, failure.problems.last_mut()) {
+            problem.hint.get_or_insert_with(|| {
+                "what is finished was kept; the same command goes on from there".into()
+            });
+        }
+        failure
     }
 
     /// Signs what was packed, and gives all files their names: the archive last, so that whoever sees it sees
@@ -438,6 +509,7 @@ impl Packed {
             files: summary.files,
             directories: summary.directories,
             bytes: summary.bytes,
+            reused: None,
             bundle_id: None,
             archive: None,
             manifest: None,

@@ -1,0 +1,351 @@
+//! Frames against everything that is said of them: the tail, the manifest, the tag files.
+//!
+//! Several are checked at a time, so that their digests are computed side by side.
+
+use std::ops::Range;
+
+use consign_metadata::{FileEntry, ManifestEntry};
+
+use crate::archive::{Archive, ArchiveError, Fault, ReadAt};
+use crate::frame::{Decoder, check_frame};
+use crate::header::{self, HeaderKind, padding};
+use crate::layout::{FrameContent, Part, Shape, TagSection};
+use crate::progress::Progress;
+use crate::sha256::{Sha256State, digest_all, update_all};
+use crate::tail::FrameRecord;
+
+/// Memory for the frames that all threads have in hand.
+const MEMORY: u64 = 112 << 20;
+/// Most frames that are checked at a time: as many digests as are computed side by side.
+const BATCH: usize = consign_sha256::LANES;
+/// A thread has at least so many batches, as long as there are frames, so that none waits long for the last.
+const BATCHES_EACH: usize = 4;
+
+/// Takes verified pieces of content as they come, in any order, from several threads. What it was given counts
+/// only once everything was verified without an error.
+pub(crate) trait ContentSink: Sync {
+    /// The whole content of a small file, or nothing for an empty directory.
+    fn whole(&self, entry: usize, content: &[u8]) -> std::io::Result<()>;
+    /// A stretch of a large file.
+    fn stretch(&self, entry: usize, offset: u64, content: &[u8]) -> std::io::Result<()>;
+}
+
+/// How frames are shared out.
+pub(crate) struct Shares {
+    /// How many threads have memory to work.
+    pub(crate) workers: usize,
+    /// What each takes at a time: a part of the list of frames.
+    pub(crate) batches: Vec<Range<usize>>,
+}
+
+impl Shares {
+    /// Shares out these frames so that what all threads hold keeps to the limit, whatever their number.
+    pub(crate) fn new(frames: &[usize], records: &[FrameRecord], decode: bool, threads: usize) -> Self {
+        let cost = |n: usize| {
+            let decoded = if decode { u64::from(records[n].decoded) } else { 0 };
+            u64::from(records[n].compressed) + decoded
+        };
+        let largest = frames.iter().map(|&n| cost(n)).max().unwrap_or(1).max(1);
+        let at_once = usize::try_from(MEMORY / largest).unwrap_or(usize::MAX);
+        let workers = threads.min(at_once).min(frames.len()).max(1);
+        let share = MEMORY / workers as u64;
+        let most = (frames.len() / (workers * BATCHES_EACH)).clamp(2, BATCH);
+        let mut batches = Vec::new();
+        let (mut start, mut held) = (0, 0);
+        for (at, &n) in frames.iter().enumerate() {
+            if at > start && (at - start == most || held + cost(n) > share) {
+                batches.push(start..at);
+                (start, held) = (at, 0);
+            }
+            held += cost(n);
+        }
+        if start < frames.len() {
+            batches.push(start..frames.len());
+        }
+        Self { workers, batches }
+    }
+}
+
+/// The memory of one thread.
+pub(crate) struct Worker {
+    decoder: Decoder,
+    frames: Vec<Vec<u8>>,
+    contents: Vec<Vec<u8>>,
+    scratch: Vec<u8>,
+}
+
+impl Worker {
+    pub(crate) fn new() -> Self {
+        Self { decoder: Decoder::new(), frames: Vec::new(), contents: Vec::new(), scratch: Vec::new() }
+    }
+}
+
+/// What every frame is checked against.
+pub(crate) struct Check<'a, R> {
+    pub(crate) archive: &'a Archive<'a, R>,
+    pub(crate) bundle: &'a str,
+    pub(crate) entries: &'a [ManifestEntry<'a>],
+    pub(crate) tags: &'a TagSection,
+    pub(crate) plan: &'a [FrameContent],
+    pub(crate) sink: Option<&'a dyn ContentSink>,
+    pub(crate) progress: &'a dyn Progress,
+}
+
+/// Faults, each with the frame it is in.
+pub(crate) type FrameFaults = Vec<(usize, Fault)>;
+
+/// The content of a small file in a gather frame.
+struct Small {
+    /// Place in the batch.
+    at: usize,
+    /// Place among the units of the frame.
+    unit: usize,
+    entry: usize,
+    range: Range<usize>,
+}
+
+/// Faults of a frame that was decoded, each with the place of what it is about.
+type PlacedFaults = Vec<((usize, u8), Fault)>;
+
+impl<R: ReadAt> Check<'_, R> {
+    /// Checks frames: their bytes before they are decoded, then what they decode to. Gives what is not in order;
+    /// the content of a frame that is in order has gone to the sink.
+    pub(crate) fn batch(
+        &self,
+        batch: &[usize],
+        decode: bool,
+        worker: &mut Worker,
+    ) -> Result<FrameFaults, ArchiveError> {
+        let Worker { decoder, frames, contents, scratch } = worker;
+        let records = &self.archive.tail.frames;
+        frames.resize_with(batch.len().max(frames.len()), Vec::new);
+        contents.resize_with(batch.len().max(contents.len()), Vec::new);
+        for (&n, frame) in batch.iter().zip(&mut *frames) {
+            self.archive.read_frame(&records[n], frame)?;
+        }
+        let mut faults = Vec::new();
+        let altered = self.archive.altered(batch, frames);
+        // Places in the batch.
+        let mut sound = Vec::with_capacity(batch.len());
+        for (at, &n) in batch.iter().enumerate() {
+            let record = &records[n];
+            if altered[at] {
+                let (start, end, holds) = (record.offset, record.end(), self.holds(n));
+                faults.push((n, Fault::FrameAltered { frame: n, start, end, holds }));
+                continue;
+            }
+            let formed = if decode {
+                decoder.decode(&frames[at], record.decoded, &mut contents[at])
+            } else {
+                check_frame(&frames[at], record.decoded)
+            };
+            match formed {
+                Err(fault) => faults.push((n, Fault::Frame { frame: n, fault })),
+                Ok(()) if decode => sound.push(at),
+                Ok(()) => self.progress.advance(u64::from(record.compressed)),
+            }
+        }
+        let smalls = self.contents(batch, &sound, contents, scratch, &mut faults);
+        for at in sound {
+            let n = batch[at];
+            if faults.iter().any(|(frame, _)| *frame == n) {
+                continue;
+            }
+            if blake3::hash(&contents[at]).as_bytes() != &records[n].content_id {
+                let what = "its content id is that of other content";
+                faults.push((n, Fault::Record { frame: n, what }));
+                continue;
+            }
+            self.hand_on(n, &contents[at], smalls.iter().filter(|small| small.at == at))?;
+            self.progress.advance(contents[at].len() as u64);
+        }
+        Ok(faults)
+    }
+
+    /// Checks what frames decode to.
+    fn contents(
+        &self,
+        batch: &[usize],
+        sound: &[usize],
+        contents: &[Vec<u8>],
+        scratch: &mut Vec<u8>,
+        faults: &mut FrameFaults,
+    ) -> Vec<Small> {
+        let mut placed: Vec<PlacedFaults> = Vec::new();
+        placed.resize_with(batch.len(), Vec::new);
+        let mut smalls = Vec::new();
+        let mut large: Vec<(usize, Sha256State)> = Vec::new();
+        for &at in sound {
+            let (n, content) = (batch[at], &contents[at]);
+            match &self.plan[n] {
+                FrameContent::Gather(units) => {
+                    let ranges = self.gather(n, units, content, scratch, &mut placed[at]);
+                    smalls.extend(ranges.into_iter().map(|(unit, entry, range)| Small {
+                        at,
+                        unit,
+                        entry,
+                        range,
+                    }));
+                }
+                FrameContent::Large { offset, .. } => match self.file_state_before(n, *offset) {
+                    Ok(state) => large.push((at, state)),
+                    Err(fault) => placed[at].push(((0, 0), fault)),
+                },
+                FrameContent::Tag { segment, offset } => {
+                    let expected = self.tags.segments()[*segment].get(*offset..*offset + content.len());
+                    if expected != Some(content) {
+                        placed[at].push(((0, 0), Fault::Stream { frame: n, what: "the tag files".into() }));
+                    }
+                }
+            }
+        }
+        let mut pieces: Vec<(&mut Sha256State, &[u8])> =
+            large.iter_mut().map(|(at, state)| (state, contents[*at].as_slice())).collect();
+        update_all(&mut pieces);
+        for (at, state) in large {
+            if let Err(fault) = self.file_state_after(batch[at], state) {
+                placed[at].push(((0, 0), fault));
+            }
+        }
+        let bytes: Vec<_> = smalls.iter().map(|small| &contents[small.at][small.range.clone()]).collect();
+        for (small, digest) in smalls.iter().zip(digest_all(&bytes)) {
+            if let Some(file) = self.entries[small.entry].file().filter(|file| file.sha256 != digest) {
+                placed[small.at].push(((small.unit, 1), altered(file)));
+            }
+        }
+        for (&n, mut placed) in batch.iter().zip(placed) {
+            placed.sort_by_key(|(place, _)| *place);
+            faults.extend(placed.into_iter().map(|(_, fault)| (n, fault)));
+        }
+        smalls
+    }
+
+    /// Headers and padding are as predicted. Says where the content of each small file stands: unit, entry, and
+    /// the bytes.
+    fn gather(
+        &self,
+        n: usize,
+        units: &[(usize, Part)],
+        content: &[u8],
+        scratch: &mut Vec<u8>,
+        faults: &mut PlacedFaults,
+    ) -> Vec<(usize, usize, Range<usize>)> {
+        let mut smalls = Vec::new();
+        let mut rest = content;
+        for (unit, &(index, part)) in units.iter().enumerate() {
+            let entry = &self.entries[index];
+            let shape = Shape::of(entry);
+            let differs = |what: &str| {
+                let path = consign_metadata::printable(entry.path().as_str());
+                Fault::Stream { frame: n, what: format!("the {what} of `{path}`") }
+            };
+            if part != Part::Padding {
+                scratch.clear();
+                shape.write_header(self.bundle, scratch);
+                if take(&mut rest, scratch.len()) != Some(scratch.as_slice()) {
+                    faults.push(((unit, 0), differs("header")));
+                }
+            }
+            if part == Part::Whole {
+                // The planner took units whole, so what is taken is there.
+                let start = content.len() - rest.len();
+                let bytes = take(&mut rest, header::len(shape.size())).unwrap_or_default();
+                smalls.push((unit, index, start..start + bytes.len()));
+            }
+            if part != Part::Header && shape.kind != HeaderKind::Directory {
+                let zeros = take(&mut rest, header::len(padding(shape.size())));
+                if zeros.is_none_or(|zeros| zeros.iter().any(|&byte| byte != 0)) {
+                    faults.push(((unit, 2), differs("padding")));
+                }
+            }
+        }
+        smalls
+    }
+
+    /// The state of a large file before a frame of it, as recorded.
+    fn file_state_before(&self, n: usize, offset: u64) -> Result<Sha256State, Fault> {
+        let frames = &self.archive.tail.frames;
+        let before = match offset {
+            0 => Some(Sha256State::initial()),
+            _ => n.checked_sub(1).and_then(|before| frames.get(before)?.file.clone()),
+        };
+        before
+            .filter(|state| state.length() == offset)
+            .ok_or(Fault::Record { frame: n, what: "the file's state before it is another place's" })
+    }
+
+    /// A stretch of a large file led to this state: it is the recorded one, and the last leads to the file's
+    /// digest.
+    fn file_state_after(&self, n: usize, state: Sha256State) -> Result<(), Fault> {
+        let FrameContent::Large { entry, .. } = self.plan[n] else { return Ok(()) };
+        let Some(file) = self.entries[entry].file() else {
+            return Err(Fault::Record { frame: n, what: "it belongs to no file" });
+        };
+        if self.archive.tail.frames[n].file.as_ref() != Some(&state) {
+            return Err(altered(file));
+        }
+        if state.length() == file.size && state.finish() != file.sha256 {
+            return Err(altered(file));
+        }
+        Ok(())
+    }
+
+    /// Hands the content of a frame that is in order to the sink.
+    fn hand_on<'s>(
+        &self,
+        n: usize,
+        content: &[u8],
+        smalls: impl Iterator<Item = &'s Small>,
+    ) -> Result<(), ArchiveError> {
+        let Some(sink) = self.sink else { return Ok(()) };
+        if let FrameContent::Large { entry, offset } = self.plan[n] {
+            sink.stretch(entry, offset, content)?;
+        }
+        for small in smalls {
+            sink.whole(small.entry, &content[small.range.clone()])?;
+        }
+        Ok(())
+    }
+
+    /// What a frame holds, for people.
+    fn holds(&self, n: usize) -> String {
+        let name = |index: usize| consign_metadata::printable(self.entries[index].path().as_str());
+        match &self.plan[n] {
+            FrameContent::Gather(units) => {
+                let whole: Vec<usize> =
+                    units.iter().filter(|(_, part)| *part == Part::Whole).map(|(index, _)| *index).collect();
+                match whole[..] {
+                    [] => "a header".into(),
+                    [one] => format!("`{}`", name(one)),
+                    [first, .., last] => {
+                        format!("{} entries from `{}` to `{}`", whole.len(), name(first), name(last))
+                    }
+                }
+            }
+            FrameContent::Large { entry, .. } => {
+                let Range { start, end } = self.bytes_of(n);
+                format!("bytes {start} to {end} of `{}`", name(*entry))
+            }
+            FrameContent::Tag { .. } => "the tag files".into(),
+        }
+    }
+
+    fn bytes_of(&self, n: usize) -> Range<u64> {
+        match self.plan[n] {
+            FrameContent::Large { offset, .. } => {
+                offset..offset + u64::from(self.archive.tail.frames[n].decoded)
+            }
+            _ => 0..0,
+        }
+    }
+}
+
+fn altered(file: &FileEntry) -> Fault {
+    Fault::FileContent { path: file.path.as_str().to_owned() }
+}
+
+fn take<'a>(rest: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
+    let (taken, after) = rest.split_at_checked(count)?;
+    *rest = after;
+    Some(taken)
+}
