@@ -18,7 +18,9 @@ use crate::header::{self, HeaderKind, padding};
 use crate::layout::{GatherCutter, Part, TagSection};
 use crate::limits::TAG_PIECE;
 use crate::partial::Partial;
-use crate::pipeline::{self, ArchiveWriter, Encoding, FilePlaces, FrameSink, Gathering, RawFrame, RawKind};
+use crate::pipeline::{
+    self, ArchiveWriter, Encoding, FilePlaces, FrameSink, Gathering, RawFrame, RawKind, Spared,
+};
 use crate::progress::{Cancelled, Progress};
 use crate::publish;
 use crate::reuse::Base;
@@ -74,8 +76,9 @@ pub struct PackOptions<'a> {
     pub compression: Compression,
     /// How many threads compress. The result does not depend on it.
     pub threads: NonZeroUsize,
-    /// Earlier archives, whose compressed frames are used again where the content is the same. The result is the
-    /// same as without them if they were made as their encoder id says, and the content is in any case.
+    /// Earlier archives, whose compressed frames are used again where the content is the same. Those of another
+    /// encoder are passed over. The result is the same as without them if they were made as their encoder id
+    /// says, and the content is in any case.
     pub bases: &'a [Base],
 }
 
@@ -134,6 +137,8 @@ pub struct PackedArchive {
     pub facts: ArchiveFacts,
     /// Number of frames.
     pub frames: u64,
+    /// What needed not be done again.
+    pub spared: Spared,
     /// The archive.
     pub file: NamedTempFile,
 }
@@ -165,8 +170,9 @@ pub fn pack<'a>(
     };
     let handle = file.as_file().try_clone().map_err(PackError::Write)?;
     let mut writer = ArchiveWriter::new(handle, journal);
+    let bases: Vec<_> = bases.iter().filter(|base| *base.encoder() == encoder).collect();
     let gather = |gathering: &mut Gathering| gather(source, bundle, gathering);
-    let encoding = Encoding { compression, threads, gather: &gather, kept: kept.as_ref(), bases };
+    let encoding = Encoding { compression, threads, gather: &gather, kept: kept.as_ref(), bases: &bases };
 
     let mut digests = vec![None; source.entries.len()];
     let mut sampler = Encoder::new(compression);
@@ -182,12 +188,13 @@ pub fn pack<'a>(
 
     let [_, manifest_bytes, _] = tags.into_segments();
     let id = Manifest::id_of(&manifest_bytes);
+    let spared = writer.spared();
     let (frames, state, handle) = writer.into_parts().map_err(PackError::Write)?;
     let count = frames.len() as u64;
     let tail = Tail { encoder, frames, manifest: place };
     let facts = ArchiveFacts::write_tail(&tail, state, &handle)?;
     file.as_file().sync_all().map_err(PackError::Write)?;
-    Ok(PackedArchive { manifest, manifest_bytes, id, facts, frames: count, file })
+    Ok(PackedArchive { manifest, manifest_bytes, id, facts, frames: count, spared, file })
 }
 
 fn manifest_place(tags: &TagSection, first: usize) -> ManifestPlace {

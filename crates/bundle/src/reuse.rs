@@ -2,7 +2,6 @@
 //! used only if they decode to that very content.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::archive::{Anchor, Archive, ArchiveError, ReadAt};
 use crate::encoder::EncoderId;
@@ -63,7 +62,6 @@ impl Reader {
 pub struct Base {
     stock: Stock<Box<dyn ReadAt + Send>>,
     encoder: EncoderId,
-    reused: AtomicU64,
 }
 
 impl Base {
@@ -79,11 +77,7 @@ impl Base {
             decoded: frame.decoded,
         };
         let places = tail.frames.iter().map(|frame| (frame.content_id, place(frame))).collect();
-        Ok(Self {
-            stock: Stock::new(Box::new(source), places),
-            encoder: tail.encoder,
-            reused: AtomicU64::new(0),
-        })
+        Ok(Self { stock: Stock::new(Box::new(source), places), encoder: tail.encoder })
     }
 
     /// How it was compressed. Only frames of the encoder that packs are used again: those of another may be
@@ -92,11 +86,7 @@ impl Base {
         &self.encoder
     }
 
-    /// Bytes of content, so far, that were not compressed again.
-    pub fn reused(&self) -> u64 {
-        self.reused.load(Ordering::Relaxed)
-    }
-
+    /// Reads the frame of that content, and says whether it is there.
     pub(crate) fn find(
         &self,
         content_id: &[u8; 32],
@@ -104,10 +94,6 @@ impl Base {
         reader: &mut Reader,
         frame: &mut Vec<u8>,
     ) -> bool {
-        let found = self.stock.find(content_id, content, reader, frame).is_some();
-        if found {
-            self.reused.fetch_add(content.len() as u64, Ordering::Relaxed);
-        }
-        found
+        self.stock.find(content_id, content, reader, frame).is_some()
     }
 }

@@ -103,6 +103,9 @@ pub(crate) struct Packed {
     /// Bytes of content whose compressed frames came from `--base`.
     #[serde(skip_serializing_if = "Option::is_none")]
     reused: Option<u64>,
+    /// Bytes of content that an earlier run with `--resume` had finished.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bundle_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -168,8 +171,10 @@ impl Report for Packed {
                 excluded.pattern
             )?;
         }
-        if let Some(reused) = self.reused {
-            writeln!(out, "  used again    {} of {}", size(reused), size(self.bytes))?;
+        for (what, bytes) in [("used again", self.reused), ("kept", self.kept)] {
+            if let Some(bytes) = bytes.filter(|bytes| *bytes > 0) {
+                writeln!(out, "  {what:<13} {} of the archive's content", size(bytes))?;
+            }
         }
         if let Some(archive) = &self.archive {
             writeln!(out, "  archive       {} ({})", archive.path.display(), size(archive.size))?;
@@ -238,10 +243,8 @@ impl Pack {
         let packed = pack(source, &described.description, options, place, &meter);
         drop(meter);
         let packed = packed.map_err(|error| self.hint_of_resuming(pack_failure(error, &self.output)))?;
-        let reused = bases.iter().map(Base::reused).sum();
-        if !bases.is_empty() {
-            report.reused = Some(reused);
-        }
+        report.reused = (!self.base.is_empty()).then_some(packed.spared.reused);
+        report.kept = self.resume.then_some(packed.spared.kept);
         let outcome = self.publish(context, &described, &names, key.as_ref(), packed, report)?;
         if self.resume {
             Partial::remove(&self.output, &names.archive)
@@ -503,6 +506,7 @@ impl Packed {
             directories: summary.directories,
             bytes: summary.bytes,
             reused: None,
+            kept: None,
             bundle_id: None,
             archive: None,
             manifest: None,
