@@ -26,8 +26,7 @@ impl<R: ReadAt> Stock<R> {
         Self { source, places }
     }
 
-    /// Reads a frame that decodes to exactly `content` into `frame`, and says where it stands. What the file
-    /// says of itself is not believed: the frame is decoded and compared.
+    /// Reads a frame that decodes to exactly `content` into `frame`, and says where it stands.
     pub(crate) fn find(
         &self,
         content_id: &[u8; 32],
@@ -35,7 +34,18 @@ impl<R: ReadAt> Stock<R> {
         decoder: &mut Reader,
         frame: &mut Vec<u8>,
     ) -> Option<Place> {
-        let place = self.places.get(content_id)?;
+        self.read(self.places.get(content_id)?, content, decoder, frame)
+    }
+
+    /// The same for a frame that should stand at this place. What the file says of itself is not believed: the
+    /// frame is decoded and compared.
+    pub(crate) fn read(
+        &self,
+        place: &Place,
+        content: &[u8],
+        decoder: &mut Reader,
+        frame: &mut Vec<u8>,
+    ) -> Option<Place> {
         let len = u32::try_from(content.len()).ok().filter(|len| *len == place.decoded)?;
         frame.resize(usize::try_from(place.compressed).ok()?, 0);
         self.source.read_exact_at(frame, place.offset).ok()?;

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use consign_bundle::{
-    Anchor, Archive, Base, Compression, PackError, PackOptions, PackedArchive, Partial, Place, Progress, Scope,
-    Source, SourceOptions, pack, verify,
+    Anchor, Archive, Base, Compression, PackError, PackOptions, PackedArchive, Partial, Place, Progress,
+    Scope, Source, SourceOptions, pack, verify,
 };
 use support::{description, noise, pack_tree, threads, write_tree};
 

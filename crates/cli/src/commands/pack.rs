@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use consign_bundle::publish::{prepare, publish};
 use consign_bundle::{
-    ArchiveFacts, Base, Compression, EncoderId, PackOptions, PackedArchive, Partial, Place, Scope,
+    ArchiveFacts, Base, Compression, EncoderId, PackError, PackOptions, PackedArchive, Partial, Place, Scope,
     SourceSummary, VerifiedArchive, hash_source, pack,
 };
 use consign_metadata::{BundleId, Classification, Manifest, Problem, Role};
@@ -242,14 +242,11 @@ impl Pack {
         let options = PackOptions { compression, threads: threads(self.threads), bases: &bases };
         let packed = pack(source, &described.description, options, place, &meter);
         drop(meter);
-        let packed = packed.map_err(|error| self.hint_of_resuming(pack_failure(error, &self.output)))?;
+        let packed = packed.map_err(|error| self.failure(error))?;
         report.reused = (!self.base.is_empty()).then_some(packed.spared.reused);
         report.kept = self.resume.then_some(packed.spared.kept);
         let outcome = self.publish(context, &described, &names, key.as_ref(), packed, report)?;
-        if self.resume {
-            Partial::remove(&self.output, &names.archive)
-                .map_err(|error| unwritable(&self.output, &error))?;
-        }
+        self.tidy(&names)?;
         Ok(outcome)
     }
 
@@ -286,14 +283,26 @@ impl Pack {
         Ok(Place::Resumable(partial))
     }
 
-    /// Says that what was done is not lost.
-    fn hint_of_resuming(&self, mut failure: Failure) -> Failure {
+    /// What kept the source from being packed; if what was done is not lost, it says so.
+    fn failure(&self, error: PackError) -> Failure {
+        const KEPT: &str = "what is finished was kept; the same command goes on from there";
+        if self.resume && matches!(error, PackError::Cancelled(_)) {
+            return Failure::failed(Problem::new("interrupted", "interrupted").hint(KEPT));
+        }
+        let mut failure = pack_failure(error, &self.output);
         if let (true, Some(problem)) = (self.resume, failure.problems.last_mut()) {
-            problem.hint.get_or_insert_with(|| {
-                "what is finished was kept; the same command goes on from there".into()
-            });
+            problem.hint.get_or_insert_with(|| KEPT.into());
         }
         failure
+    }
+
+    /// Removes what a run with `--resume` leaves beside an archive that has its name.
+    fn tidy(&self, names: &Names) -> Result<(), Failure> {
+        if self.resume {
+            Partial::remove(&self.output, &names.archive)
+                .map_err(|error| unwritable(&self.output, &error))?;
+        }
+        Ok(())
     }
 
     /// Signs what was packed, and gives all files their names: the archive last, so that whoever sees it sees
@@ -372,6 +381,7 @@ impl Pack {
         }
         report.made(id, there.facts(), out, names);
         report.status = "unchanged";
+        self.tidy(names)?;
         if !out.join(&names.manifest).exists() {
             report.manifest = None;
         }
