@@ -1,11 +1,9 @@
-//! Where the content of a large file is cut into frames (rules `gear-1`): by the content itself, so that an
+//! Where the content of a large file is cut into frames (rules `gear-2`): by the content itself, so that an
 //! insertion moves the borders along and frames before and after it stay what they were.
 
-use std::sync::LazyLock;
+use crate::gear::GEAR;
 
-use consign_metadata::Sha256Digest;
-
-/// How a large file is cut: chosen once a file, from its beginning.
+/// How a large file is cut: chosen anew after each border, from what follows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Grain {
     /// Content that hardly compresses, such as float weights: small frames cost nothing there, and re-send less
@@ -44,18 +42,6 @@ impl Grain {
 /// The hash at a place depends on this many bytes before it: one bit of the 64 is shifted out for each.
 const WINDOW: usize = 64;
 
-/// `GEAR[b]` is the first eight bytes, little-endian, of the SHA-256 of `consign gear 1` and the byte `b`.
-static GEAR: LazyLock<[u64; 256]> = LazyLock::new(|| {
-    let mut table = [0; 256];
-    for (byte, entry) in (0..=u8::MAX).zip(table.iter_mut()) {
-        let digest = Sha256Digest::of(&[b"consign gear 1".as_slice(), &[byte]].concat());
-        let mut first = [0; 8];
-        first.copy_from_slice(&digest.as_bytes()[..8]);
-        *entry = u64::from_le_bytes(first);
-    }
-    table
-});
-
 /// Looks for the end of one frame, while its content arrives in pieces.
 ///
 /// The frame ends after the first byte, at `grain.min()` or later, where the gear hash of the 64 bytes up to
@@ -75,32 +61,55 @@ impl Cutter {
     /// The length of the frame that `content` begins with, if its end can be told yet. `content` is what it was
     /// at the last call, and more.
     pub(crate) fn find(&mut self, content: &[u8]) -> Option<usize> {
-        let gear = &*GEAR;
-        let shift = 64 - self.grain.bits();
         let end = content.len().min(self.grain.max());
-        let mut step = |byte: u8| {
-            self.hash = (self.hash << 1).wrapping_add(gear[usize::from(byte)]);
-            self.hash >> shift == 0
-        };
         let first = self.grain.min() - 1;
         if self.seen < first {
             let warm_up = content.get(self.seen..first.min(end)).unwrap_or_default();
-            for &byte in warm_up {
-                step(byte);
-            }
+            self.hash = warm_up.iter().fold(self.hash, |hash, &byte| roll(hash, [byte]));
             self.seen += warm_up.len();
         }
         if self.seen >= first {
-            let from = self.seen;
-            for (n, &byte) in content.get(from..end).unwrap_or_default().iter().enumerate() {
-                if step(byte) {
-                    return Some(from + n + 1);
-                }
+            let rest = content.get(self.seen..end).unwrap_or_default();
+            if let Some(length) = self.border(rest) {
+                return Some(self.seen + length);
             }
-            self.seen = from.max(end);
+            self.seen += rest.len();
         }
         (content.len() >= self.grain.max()).then_some(self.grain.max())
     }
+
+    /// How many of the bytes there are up to the first border.
+    fn border(&mut self, bytes: &[u8]) -> Option<usize> {
+        let limit = 1 << (64 - self.grain.bits());
+        let (fours, rest) = bytes.as_chunks();
+        for (n, &[a, b, c, d]) in fours.iter().enumerate() {
+            // Each from the same hash, so that the next four wait for one step and not for four.
+            let hashes = [
+                roll(self.hash, [a]),
+                roll(self.hash, [a, b]),
+                roll(self.hash, [a, b, c]),
+                roll(self.hash, [a, b, c, d]),
+            ];
+            if hashes.iter().any(|&hash| hash < limit) {
+                return hashes.iter().position(|&hash| hash < limit).map(|at| 4 * n + at + 1);
+            }
+            self.hash = hashes[3];
+        }
+        for (n, &byte) in rest.iter().enumerate() {
+            self.hash = roll(self.hash, [byte]);
+            if self.hash < limit {
+                return Some(4 * fours.len() + n + 1);
+            }
+        }
+        None
+    }
+}
+
+/// The hash after some more bytes.
+#[inline]
+fn roll<const N: usize>(hash: u64, bytes: [u8; N]) -> u64 {
+    let added = bytes.iter().fold(0u64, |sum, &byte| (sum << 1).wrapping_add(GEAR[usize::from(byte)]));
+    (hash << N).wrapping_add(added)
 }
 
 #[cfg(test)]
@@ -139,8 +148,21 @@ mod tests {
     }
 
     #[test]
-    fn the_table_is_part_of_the_format() {
-        assert_eq!(GEAR[0], 0xe56a_1843_badb_161e, "{:#x}", GEAR[0]);
+    fn borders_are_where_the_rule_says() {
+        for (seed, grain) in (1..40).zip([Grain::Fine, Grain::Coarse].into_iter().cycle()) {
+            let content = noise(grain.max(), seed);
+            let mut hash = 0u64;
+            let mut expected = grain.max();
+            for (n, &byte) in content.iter().enumerate().skip(grain.min() - WINDOW) {
+                hash = (hash << 1).wrapping_add(GEAR[usize::from(byte)]);
+                if n + 1 >= grain.min() && hash >> (64 - grain.bits()) == 0 {
+                    expected = n + 1;
+                    break;
+                }
+            }
+            assert_eq!(Cutter::new(grain).find(&content), Some(expected), "{seed}");
+            assert_eq!(borders(&content, grain)[0], expected, "{seed}");
+        }
     }
 
     #[test]

@@ -2,18 +2,22 @@
 
 use std::fmt;
 
+use zstd_safe::CParameter;
+
 use crate::cutter::Grain;
-use crate::limits::LARGE_FILE;
+use crate::frame::{BLOCK_MAX, MAGIC};
+use crate::limits::FRAME_MAX;
 
 /// How hard to compress.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compression {
-    /// Rule `auto-1`: samples of the content decide. Level 1 where little is to be gained, such as float
-    /// weights; else level 3, unless the samples come out smaller at level 1.
+    /// Rule `auto-2`: a sample of each frame decides between the levels 1 and 3.
     #[default]
     Auto,
     /// One zstd level for everything, 1 to 19.
     Level(u8),
+    /// Rule `store`: nothing is compressed.
+    Store,
 }
 
 /// What determines the compressed bytes, given the files: the version of zstd, the rule for the level, the
@@ -21,7 +25,7 @@ pub enum Compression {
 ///
 /// ```
 /// use consign_bundle::{Compression, EncoderId};
-/// assert!(EncoderId::current(Compression::Auto).as_str().ends_with("/auto-1/gear-1/gather-1"));
+/// assert!(EncoderId::current(Compression::Auto).as_str().ends_with("/auto-2/gear-2/gather-1"));
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct EncoderId(Box<str>);
@@ -33,10 +37,11 @@ impl EncoderId {
     /// The id of the encoder in this program, with the version of zstd asked of the library that is linked.
     pub fn current(compression: Compression) -> Self {
         let rule = match compression {
-            Compression::Auto => "auto-1".to_owned(),
+            Compression::Auto => "auto-2".to_owned(),
             Compression::Level(level) => format!("level-{level}"),
+            Compression::Store => "store".to_owned(),
         };
-        Self(format!("zstd-{}/{rule}/gear-1/gather-1", zstd_safe::version_string()).into())
+        Self(format!("zstd-{}/{rule}/gear-2/gather-1", zstd_safe::version_string()).into())
     }
 
     /// An id from a document; printable ASCII without spaces, at most 100 bytes.
@@ -63,17 +68,28 @@ impl fmt::Debug for EncoderId {
     }
 }
 
-const SAMPLE: usize = 64 << 10;
+/// Bytes after a border that [`Encoder::grain`] looks at. There is no border within them.
+pub(crate) const GRAIN_HEAD: usize = 768 << 10;
+const _: () = assert!(GRAIN_HEAD == Grain::Fine.min());
 
-/// Bytes of a large file that [`Encoder::grain`] wants to see.
-pub(crate) const GRAIN_HEAD: usize = 1 << 20;
-const _: () = assert!(GRAIN_HEAD as u64 == LARGE_FILE, "every large file has that many");
+/// Samples are this many pieces, evenly spread and compressed as one.
+const PIECES: usize = 8;
+/// Length of a piece where only the grain is asked for: it has to cost next to nothing beside a fine frame.
+const GRAIN_PIECE: usize = 2 << 10;
+/// Length of a piece where levels are compared.
+const LEVEL_PIECE: usize = 8 << 10;
+/// What is shorter is compressed at level 3 without a look.
+const SHORT: usize = 256 << 10;
+
+/// Every frame may refer back to its own beginning: the longest frame has 2^23 bytes.
+const WINDOW_LOG: u32 = FRAME_MAX.ilog2();
 
 /// A compressor with its memory, to be used for many frames.
 pub(crate) struct Encoder {
     context: zstd_safe::CCtx<'static>,
     compression: Compression,
     sample: Vec<u8>,
+    trial: Vec<u8>,
 }
 
 /// zstd refused to compress, which it does only when memory ran out.
@@ -87,65 +103,113 @@ fn error(code: usize) -> EncodeError {
 
 impl Encoder {
     pub(crate) fn new(compression: Compression) -> Self {
-        Self { context: zstd_safe::CCtx::create(), compression, sample: Vec::new() }
+        Self { context: zstd_safe::CCtx::create(), compression, sample: Vec::new(), trial: Vec::new() }
     }
 
-    /// How a large file is cut, from its first [`GRAIN_HEAD`] bytes: fine where two samples keep 70 % or more at
-    /// level 1. The very beginning is not looked at: it is a header more often than not.
-    pub(crate) fn grain(&mut self, head: &[u8]) -> Result<Grain, EncodeError> {
-        let samples = [&head[GRAIN_HEAD / 4..][..SAMPLE], &head[GRAIN_HEAD / 8 * 7..][..SAMPLE]];
-        let dense = is_dense(self.sampled(samples, 1)?, 2 * SAMPLE);
+    /// How the frame is cut that begins with `content`, of which there are [`GRAIN_HEAD`] bytes unless the file
+    /// ends before: fine if a sample of these keeps 70 % or more at level 1. No frame ends within them, so the
+    /// answer follows from the frame's own content.
+    pub(crate) fn grain(&mut self, content: &[u8]) -> Result<Grain, EncodeError> {
+        let Some(head) = content.get(..GRAIN_HEAD) else { return Ok(Grain::Coarse) };
+        self.take_sample(head, GRAIN_PIECE);
+        let dense = is_dense(self.sampled(1)?, PIECES * GRAIN_PIECE);
         Ok(if dense { Grain::Fine } else { Grain::Coarse })
     }
 
-    /// Compresses `content` into one frame in `out`. `grain` is that of the large file which `content` is of;
-    /// `None` for gather and tag frames.
+    /// Compresses `content` into one frame in `out`, which depends on nothing else. `grain` is what
+    /// [`Encoder::grain`] said of it, where it was asked: that saves asking again.
     pub(crate) fn encode(
         &mut self,
         content: &[u8],
         grain: Option<Grain>,
         out: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
-        let level = match self.compression {
-            Compression::Level(level) => i32::from(level),
-            Compression::Auto if grain == Some(Grain::Fine) => 1,
-            Compression::Auto => self.level_for(content)?,
-        };
-        self.frame(content, level, out)
-    }
-
-    fn level_for(&mut self, content: &[u8]) -> Result<i32, EncodeError> {
-        if content.len() < 4 * SAMPLE {
-            return Ok(3);
-        }
-        let third = content.len() / 3;
-        let samples = [&content[third..][..SAMPLE], &content[2 * third..][..SAMPLE]];
-        let at_1 = self.sampled(samples, 1)?;
-        if is_dense(at_1, 2 * SAMPLE) {
-            return Ok(1);
-        }
-        let at_3 = self.sampled(samples, 3)?;
-        Ok(if at_3 < at_1 { 3 } else { 1 })
-    }
-
-    fn sampled(&mut self, samples: [&[u8]; 2], level: i32) -> Result<usize, EncodeError> {
-        let mut out = std::mem::take(&mut self.sample);
-        let mut total = 0;
-        for sample in samples {
-            self.frame(sample, level, &mut out)?;
-            total += out.len();
-        }
-        self.sample = out;
-        Ok(total)
-    }
-
-    /// One frame by the one-shot interface: content size in the header, no checksum, no dictionary, and a
-    /// window no larger than the content.
-    fn frame(&mut self, content: &[u8], level: i32, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         out.clear();
         out.reserve(zstd_safe::compress_bound(content.len()));
-        self.context.compress(out, content, level).map_err(error)?;
-        Ok(())
+        let level = match self.compression {
+            Compression::Store => {
+                store(content, out);
+                return Ok(());
+            }
+            Compression::Level(level) => i32::from(level),
+            Compression::Auto => self.level_for(content, grain)?,
+        };
+        compress(&mut self.context, content, level, out)
+    }
+
+    fn level_for(&mut self, content: &[u8], grain: Option<Grain>) -> Result<i32, EncodeError> {
+        if content.len() < SHORT {
+            return Ok(3);
+        }
+        if (GRAIN_HEAD..=Grain::Fine.max()).contains(&content.len()) {
+            let grain = grain.map_or_else(|| self.grain(content), Ok)?;
+            if grain == Grain::Fine {
+                return Ok(1);
+            }
+        }
+        self.take_sample(content, LEVEL_PIECE);
+        let at_1 = self.sampled(1)?;
+        if is_dense(at_1, PIECES * LEVEL_PIECE) {
+            return Ok(1);
+        }
+        let at_3 = self.sampled(3)?;
+        Ok(if 64 * at_3 < 63 * at_1 { 3 } else { 1 })
+    }
+
+    /// Takes the piece in the middle of each of [`PIECES`] stretches of equal length.
+    fn take_sample(&mut self, content: &[u8], piece: usize) {
+        let stretch = content.len() / PIECES;
+        self.sample.clear();
+        for stretch in content.chunks_exact(stretch).take(PIECES) {
+            self.sample.extend_from_slice(&stretch[(stretch.len() - piece) / 2..][..piece]);
+        }
+    }
+
+    /// The size of the sample at a level.
+    fn sampled(&mut self, level: i32) -> Result<usize, EncodeError> {
+        self.trial.clear();
+        self.trial.reserve(zstd_safe::compress_bound(self.sample.len()));
+        compress(&mut self.context, &self.sample, level, &mut self.trial)?;
+        Ok(self.trial.len())
+    }
+}
+
+/// One frame by the one-shot interface: content size in the header, no checksum, no dictionary, and a window
+/// as long as the content.
+fn compress(
+    context: &mut zstd_safe::CCtx<'static>,
+    content: &[u8],
+    level: i32,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    context.set_parameter(CParameter::CompressionLevel(level)).map_err(error)?;
+    context.set_parameter(CParameter::WindowLog(WINDOW_LOG)).map_err(error)?;
+    context.compress2(out, content).map_err(error)?;
+    Ok(())
+}
+
+/// One frame of raw blocks (RFC 8878, section 3.1.1), each as long as may be; its header is the one that zstd
+/// writes. `content` is not empty.
+fn store(content: &[u8], out: &mut Vec<u8>) {
+    const SINGLE_SEGMENT: u8 = 1 << 5;
+    const BLOCK: usize = 128 << 10;
+    const _: () = assert!(BLOCK as u64 == BLOCK_MAX);
+    out.extend_from_slice(&MAGIC.to_le_bytes());
+    let len = content.len();
+    if let Ok(len) = u8::try_from(len) {
+        out.extend_from_slice(&[SINGLE_SEGMENT, len]);
+    } else if let Ok(beyond) = u16::try_from(len - 256) {
+        out.push(SINGLE_SEGMENT | 1 << 6);
+        out.extend_from_slice(&beyond.to_le_bytes());
+    } else {
+        out.push(SINGLE_SEGMENT | 2 << 6);
+        out.extend_from_slice(&len.to_le_bytes()[..4]);
+    }
+    let mut blocks = content.chunks(BLOCK).peekable();
+    while let Some(block) = blocks.next() {
+        let header = block.len() << 3 | usize::from(blocks.peek().is_none());
+        out.extend_from_slice(&header.to_le_bytes()[..3]);
+        out.extend_from_slice(block);
     }
 }
 
@@ -163,15 +227,78 @@ mod tests {
         assert_eq!(zstd_safe::version_string(), "1.5.7");
     }
 
+    /// Bytes that keep about 78 %, like weights.
+    fn dense(len: usize) -> Vec<u8> {
+        let mut seed = 1u64;
+        let mut byte = || {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            seed.to_le_bytes()[7]
+        };
+        (0..len).map(|n| if n % 2 == 0 { byte() } else { byte() & byte() & 0x3f }).collect()
+    }
+
+    /// Bytes that keep far less.
+    fn text(len: usize) -> Vec<u8> {
+        (0..)
+            .flat_map(|n: u32| format!("line {n} of a text that goes on and on\n").into_bytes())
+            .take(len)
+            .collect()
+    }
+
+    fn encoded(compression: Compression, content: &[u8], grain: Option<Grain>) -> Vec<u8> {
+        let mut out = Vec::new();
+        Encoder::new(compression).encode(content, grain, &mut out).expect("compresses");
+        out
+    }
+
     #[test]
-    fn frames_keep_the_rules_at_every_level() {
+    fn frames_keep_the_rules_however_they_are_compressed() {
         let content: Vec<u8> = (0..300_000u32).flat_map(|n| (n / 7).to_le_bytes()).collect();
-        let decoded = u32::try_from(content.len()).expect("small");
-        let levels = (1..=19).map(Compression::Level).chain([Compression::Auto]);
-        for compression in levels {
-            let mut out = Vec::new();
-            Encoder::new(compression).encode(&content, None, &mut out).expect("compresses");
-            assert_eq!(crate::frame::check_frame(&out, decoded), Ok(()), "{compression:?}");
+        let all = (1..=19).map(Compression::Level).chain([Compression::Auto, Compression::Store]);
+        for compression in all {
+            for len in
+                [1, 255, 256, 257, 65_791, 65_792, 128 << 10, (128 << 10) + 1, 256 << 10, content.len()]
+            {
+                let content = &content[..len];
+                let out = encoded(compression, content, None);
+                let (mut decoded, len) = (Vec::new(), u32::try_from(len).expect("small"));
+                let mut decoder = crate::frame::Decoder::new();
+                assert_eq!(decoder.decode(&out, len, &mut decoded), Ok(()), "{compression:?} {len}");
+                assert!(decoded == content, "{compression:?} {len}");
+            }
         }
+    }
+
+    #[test]
+    fn what_is_stored_grows_by_headers_only() {
+        let content = text(8 << 20);
+        assert_eq!(encoded(Compression::Store, &content, None).len(), content.len() + 9 + 64 * 3);
+    }
+
+    #[test]
+    fn a_frame_depends_on_its_content_alone() {
+        let (dense, text) = (dense(3 << 20), text(3 << 20));
+        let mixed = [&dense[..1 << 20], &text[..1 << 20]].concat();
+        let mut encoder = Encoder::new(Compression::Auto);
+        for content in [&dense, &text, &mixed] {
+            for len in [SHORT - 1, SHORT, GRAIN_HEAD - 1, GRAIN_HEAD, Grain::Fine.max()] {
+                let content = &content[..len];
+                let grain = encoder.grain(content).expect("compresses");
+                let mut used_before = Vec::new();
+                encoder.encode(content, Some(grain), &mut used_before).expect("compresses");
+                assert_eq!(used_before, encoded(Compression::Auto, content, None), "{len}");
+            }
+        }
+    }
+
+    #[test]
+    fn samples_tell_dense_content_from_other() {
+        let mut encoder = Encoder::new(Compression::Auto);
+        let (dense, text) = (dense(1 << 20), text(1 << 20));
+        assert_eq!(encoder.grain(&dense), Ok(Grain::Fine));
+        assert_eq!(encoder.grain(&text), Ok(Grain::Coarse));
+        let level = |content: &[u8], level| encoded(Compression::Level(level), content, None);
+        assert_eq!(encoded(Compression::Auto, &dense, None), level(&dense, 1));
+        assert_eq!(encoded(Compression::Auto, &text[..SHORT - 1], None), level(&text[..SHORT - 1], 3));
     }
 }

@@ -51,9 +51,10 @@ pub enum FrameFault {
     Undecodable,
 }
 
-const MAGIC: u32 = 0xFD2F_B528;
+/// Begins a data frame (RFC 8878, section 3.1.1).
+pub(crate) const MAGIC: u32 = 0xFD2F_B528;
 /// Largest block (RFC 8878, section 3.1.1.2.4).
-const BLOCK_MAX: u64 = 128 << 10;
+pub(crate) const BLOCK_MAX: u64 = 128 << 10;
 
 /// Checks that `frame` is exactly one zstd frame that keeps every rule of format 1 and tells the decoded size
 /// `decoded`. Nothing is decoded.

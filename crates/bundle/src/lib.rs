@@ -8,6 +8,7 @@ mod cutter;
 mod directory;
 mod encoder;
 mod frame;
+mod gear;
 mod hash;
 mod header;
 mod lanes;
@@ -21,6 +22,8 @@ pub mod publish;
 mod reuse;
 mod sha256;
 mod source;
+#[doc(hidden)]
+pub mod stages;
 mod tail;
 #[cfg(test)]
 mod tests;

@@ -263,12 +263,18 @@ impl Producer<'_, '_> {
     /// Cuts the content of a large file into frames.
     fn large_content(&mut self, index: usize, entry: &SourceEntry) -> Result<(), PackError> {
         let mut reader = ContentReader::open(self.source, entry)?;
-        let mut carried = vec![0; GRAIN_HEAD];
-        reader.fill(&mut carried)?;
-        let grain = self.encoder.grain(&carried)?;
+        let mut carried = Vec::new();
         loop {
-            let mut content = self.sink.buffer(grain.max() + STEP)?;
+            let mut content = self.sink.buffer(Grain::Fine.max() + STEP)?;
             content.extend_from_slice(&carried);
+            let missing = GRAIN_HEAD.saturating_sub(content.len());
+            reader.append(&mut content, missing)?;
+            let grain = self.encoder.grain(&content)?;
+            if grain == Grain::Coarse && reader.left > 0 {
+                let mut larger = self.sink.buffer(Grain::Coarse.max() + STEP)?;
+                larger.extend_from_slice(&content);
+                content = larger;
+            }
             let end = self.frame_end(&mut reader, &mut content, grain)?;
             carried.clear();
             carried.extend_from_slice(&content[end..]);

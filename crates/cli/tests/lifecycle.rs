@@ -126,7 +126,7 @@ fn an_archive_depends_on_its_input_and_on_nothing_else() {
 /// that the failure shows.
 const EXAMPLE_ID: &str = "sha256:495f695c27ec1e27d8f053b464df0201353cf8dbfef07d254cf01a88108ae04d";
 const EXAMPLE_ARCHIVE: &str = "2e7cd782061d1b90831e1c77900f70868040daf77d86c49d79a83da9eaea6496";
-const EXAMPLE_ENCODER: &str = "zstd-1.5.7/auto-1/gear-1/gather-1";
+const EXAMPLE_ENCODER: &str = "zstd-1.5.7/auto-2/gear-2/gather-1";
 
 #[test]
 fn the_example_gives_the_bytes_that_it_always_gave() {
@@ -138,6 +138,23 @@ fn the_example_gives_the_bytes_that_it_always_gave() {
         (bundle.id.as_str(), bundle.sha256.as_str(), encoder),
         (EXAMPLE_ID, EXAMPLE_ARCHIVE, EXAMPLE_ENCODER)
     );
+}
+
+#[test]
+fn what_is_stored_is_a_bundle_like_any_other() {
+    let desk = Desk::new();
+    let listing = difficult();
+    lay_out(&desk.path("data"), &listing);
+    fs::write(desk.path("data/consign.yaml"), descriptor("stored", "1.0.0")).unwrap();
+    let bundle = desk.pack(&desk.path("data"), "out", "key", &["--store"]);
+    let bytes: usize = listing.iter().filter_map(|(_, content)| content.as_ref()).map(Vec::len).sum();
+    assert!(fs::metadata(&bundle.archive).unwrap().len() > bytes as u64, "nothing became smaller");
+    let inspected = desk.json(["inspect", "out"]);
+    assert!(inspected.to_string().contains("/store/"), "{inspected:#}");
+    desk.succeed(["verify", "out", "--key", "key.pub"]);
+    desk.succeed(["unpack", "out", "unpacked", "--key", "key.pub"]);
+    assert_same_tree(&payload(&desk.path("data")), &tree(&desk.path("unpacked")));
+    assert_eq!(desk.verdict(&["pack", "data", "-o", "two", "--unsigned", "--store", "--level", "3"]).0, 2);
 }
 
 /// A directory as a sentence transformer is published: 90 MB of weights, tokenizer, vocabulary, card.

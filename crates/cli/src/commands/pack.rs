@@ -41,6 +41,9 @@ pub(crate) struct Pack {
     /// One zstd level for everything, 1 to 19 [default: chosen by the content]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=19))]
     level: Option<u8>,
+    /// Compress nothing, for content that is compressed already or when only time counts
+    #[arg(long, conflicts_with = "level")]
+    store: bool,
     /// Use the compressed frames of an earlier archive again where the content is the same; may be repeated
     ///
     /// The archive need not be trusted: every frame is decoded and compared with what is packed. The result is
@@ -235,7 +238,11 @@ impl Pack {
             return self.unchanged(context, &described, &names, key.as_ref(), report);
         }
 
-        let compression = self.level.map_or(Compression::Auto, Compression::Level);
+        let compression = match self.level {
+            _ if self.store => Compression::Store,
+            Some(level) => Compression::Level(level),
+            None => Compression::Auto,
+        };
         let bases = self.bases(compression, &mut report)?;
         let place = self.place(&names)?;
         let meter = context.meter("packing", summary.bytes);
