@@ -145,12 +145,13 @@ pub fn pack(
     pipeline::run(produce, compression, threads, progress, &mut writer, &mut digests)?;
 
     let manifest = description.manifest(source, &digests)?;
-    let tags = TagSection::new(&manifest, manifest.to_bytes());
+    drop(digests);
+    let manifest_bytes = manifest.to_bytes();
+    let tags = TagSection::new(&manifest, &manifest_bytes);
     let place = manifest_place(&tags, writer.frames());
     let produce = |sink: &mut FrameSink<'_>| tag_frames(&tags, sink);
     pipeline::run(produce, compression, threads, progress, &mut writer, &mut [])?;
 
-    let [_, manifest_bytes, _] = tags.into_segments();
     let id = Manifest::id_of(&manifest_bytes);
     let (frames, state, handle) = writer.into_parts();
     let count = frames.len() as u64;
@@ -160,18 +161,19 @@ pub fn pack(
     Ok(PackedArchive { manifest, manifest_bytes, id, facts, frames: count, file })
 }
 
-fn manifest_place(tags: &TagSection, first: usize) -> ManifestPlace {
-    let is_manifest = |&(segment, _): &(usize, &[u8])| segment == TagSection::MANIFEST;
-    let before = tags.pieces().take_while(|piece| !is_manifest(piece)).count();
-    let count = tags.pieces().filter(is_manifest).count();
-    let size = tags.segments()[TagSection::MANIFEST].len() as u64;
+fn manifest_place(tags: &TagSection<'_>, first: usize) -> ManifestPlace {
+    let is_manifest = |segment: &usize| *segment == TagSection::MANIFEST;
+    let segments = || tags.pieces().map(|(segment, _)| segment);
+    let before = segments().take_while(|segment| !is_manifest(segment)).count();
+    let count = segments().filter(is_manifest).count();
+    let size = tags.lens()[TagSection::MANIFEST] as u64;
     ManifestPlace { first: (first + before) as u64, count: count as u64, size }
 }
 
-fn tag_frames(tags: &TagSection, sink: &mut FrameSink<'_>) -> Result<(), PackError> {
-    for (_, piece) in tags.pieces() {
+fn tag_frames(tags: &TagSection<'_>, sink: &mut FrameSink<'_>) -> Result<(), PackError> {
+    for (segment, range) in tags.pieces() {
         let mut content = sink.buffer(TAG_PIECE)?;
-        content.extend_from_slice(piece);
+        tags.append(segment, range, &mut content);
         sink.push(RawFrame { content, kind: RawKind::Tag })?;
     }
     Ok(())

@@ -11,7 +11,7 @@ use consign_metadata::{BundleId, EntryPath, FileEntry, Manifest, ManifestEntry, 
 use crate::archive::{Anchor, Archive, ArchiveError, ArchiveFacts, Fault, ReadAt};
 use crate::frame::{Decoder, check_frame};
 use crate::header::{self, HeaderKind, padding};
-use crate::layout::{FrameContent, FramePlanner, Part, Shape, TagSection};
+use crate::layout::{FrameContent, FramePlanner, Gathered, Part, Shape, TagSection};
 use crate::limits::FAULTS_LISTED;
 use crate::progress::{Cancelled, Progress};
 use crate::sha256::Sha256State;
@@ -47,6 +47,11 @@ impl VerifiedArchive {
         &self.manifest
     }
 
+    /// The manifest alone.
+    pub fn into_manifest(self) -> Manifest {
+        self.manifest
+    }
+
     /// The manifest's bytes.
     pub fn manifest_bytes(&self) -> &[u8] {
         &self.manifest_bytes
@@ -77,9 +82,9 @@ impl VerifiedArchive {
 /// only once [`verify`] has come back without an error.
 pub(crate) trait ContentSink: Sync {
     /// The whole content of a small file, or nothing for an empty directory.
-    fn whole(&self, entry: usize, content: &[u8]) -> std::io::Result<()>;
+    fn whole(&self, entry: &ManifestEntry<'_>, content: &[u8]) -> std::io::Result<()>;
     /// A stretch of a large file.
-    fn stretch(&self, entry: usize, offset: u64, content: &[u8]) -> std::io::Result<()>;
+    fn stretch(&self, entry: &ManifestEntry<'_>, offset: u64, content: &[u8]) -> std::io::Result<()>;
 }
 
 /// Verifies an opened archive.
@@ -120,10 +125,10 @@ pub(crate) fn verify_into<R: ReadAt>(
     progress: &dyn Progress,
     sink: Option<&dyn ContentSink>,
 ) -> Result<VerifiedArchive, ArchiveError> {
-    let tags = TagSection::new(&manifest, manifest_bytes);
+    let tags = TagSection::new(&manifest, &manifest_bytes);
     let entries: Vec<_> = manifest.entries().collect();
     let bundle = manifest.core().name.as_str();
-    let plan = plan(archive, bundle, &entries, &tags)?;
+    let plan = plan(archive, bundle, &entries, tags.lens())?;
     let chosen = match &scope {
         Scope::Content | Scope::Bytes => None,
         Scope::Only(paths) => Some(chosen(paths, &entries)?),
@@ -164,8 +169,7 @@ pub(crate) fn verify_into<R: ReadAt>(
         })
     })?;
     faults.into_result()?;
-    let [_, manifest_bytes, _] = tags.into_segments();
-    drop(entries);
+    drop((entries, tags));
     Ok(VerifiedArchive {
         id: Manifest::id_of(&manifest_bytes),
         manifest,
@@ -182,9 +186,9 @@ pub(crate) fn check_layout<R: ReadAt>(
     manifest: &Manifest,
     manifest_bytes: &[u8],
 ) -> Result<(), ArchiveError> {
-    let tags = TagSection::new(manifest, manifest_bytes.to_vec());
+    let lens = TagSection::lens_of(manifest, manifest_bytes.len());
     let entries: Vec<_> = manifest.entries().collect();
-    plan(archive, manifest.core().name.as_str(), &entries, &tags).map(drop)
+    plan(archive, manifest.core().name.as_str(), &entries, lens).map(drop)
 }
 
 /// What each frame must hold, by the manifest.
@@ -192,10 +196,9 @@ fn plan<R: ReadAt>(
     archive: &Archive<'_, R>,
     bundle: &str,
     entries: &[ManifestEntry<'_>],
-    tags: &TagSection,
+    tag_lens: [usize; 3],
 ) -> Result<Vec<FrameContent>, ArchiveError> {
-    let lens = tags.segments().each_ref().map(Vec::len);
-    let mut planner = FramePlanner::new(bundle, entries, lens);
+    let mut planner = FramePlanner::new(bundle, entries, tag_lens);
     let mut plan = Vec::with_capacity(archive.frames());
     for (n, record) in archive.tail.frames.iter().enumerate() {
         let content = planner
@@ -242,8 +245,9 @@ impl FrameContent {
     /// Whether it holds any of these entries, given in order.
     fn concerns(&self, chosen: &[usize]) -> bool {
         match self {
-            Self::Gather(units) => {
-                units.iter().any(|(entry, part)| *part == Part::Whole && chosen.binary_search(entry).is_ok())
+            Self::Gather(gathered) => {
+                let first = chosen.partition_point(|entry| *entry < gathered.whole.start);
+                chosen.get(first).is_some_and(|entry| gathered.whole.contains(entry))
             }
             Self::Large { entry, .. } => chosen.binary_search(entry).is_ok(),
             Self::Tag { .. } => false,
@@ -293,7 +297,7 @@ struct Check<'a, R> {
     archive: &'a Archive<'a, R>,
     bundle: &'a str,
     entries: &'a [ManifestEntry<'a>],
-    tags: &'a TagSection,
+    tags: &'a TagSection<'a>,
     plan: &'a [FrameContent],
     sink: Option<&'a dyn ContentSink>,
     progress: &'a dyn Progress,
@@ -313,11 +317,12 @@ impl<R: ReadAt> Check<'_, R> {
         }
         decoder.decode(frame, record.decoded, content).map_err(malformed)?;
         match &self.plan[n] {
-            FrameContent::Gather(units) => self.gather(n, units, content, scratch)?,
+            FrameContent::Gather(gathered) => self.gather(n, gathered, content, scratch)?,
             FrameContent::Large { entry, offset } => self.large(n, *entry, *offset, content)?,
             FrameContent::Tag { segment, offset } => {
-                let expected = self.tags.segments()[*segment].get(*offset..*offset + content.len());
-                if expected != Some(content) {
+                scratch.clear();
+                self.tags.append(*segment, *offset..*offset + content.len(), scratch);
+                if scratch != content {
                     return Err(Fault::Stream { frame: n, what: "the tag files".into() }.into());
                 }
             }
@@ -333,13 +338,13 @@ impl<R: ReadAt> Check<'_, R> {
     fn gather(
         &self,
         n: usize,
-        units: &[(usize, Part)],
+        gathered: &Gathered,
         content: &[u8],
         scratch: &mut Vec<u8>,
     ) -> Result<(), ArchiveError> {
         let mut faults = Vec::new();
         let mut rest = content;
-        for &(index, part) in units {
+        for (index, part) in gathered.units() {
             let entry = &self.entries[index];
             let shape = Shape::of(entry);
             let differs = |what: &str| {
@@ -360,7 +365,7 @@ impl<R: ReadAt> Check<'_, R> {
                     Some(file) if Sha256Digest::of(bytes) != file.sha256 => faults.push(altered(file)),
                     _ => {
                         if let Some(sink) = self.sink {
-                            sink.whole(index, bytes)?;
+                            sink.whole(entry, bytes)?;
                         }
                     }
                 }
@@ -399,7 +404,7 @@ impl<R: ReadAt> Check<'_, R> {
             return Err(altered(file).into());
         }
         if let Some(sink) = self.sink {
-            sink.stretch(index, offset, content)?;
+            sink.stretch(&self.entries[index], offset, content)?;
         }
         Ok(())
     }
@@ -408,17 +413,13 @@ impl<R: ReadAt> Check<'_, R> {
     fn holds(&self, n: usize) -> String {
         let name = |index: usize| consign_metadata::printable(self.entries[index].path().as_str());
         match &self.plan[n] {
-            FrameContent::Gather(units) => {
-                let whole: Vec<usize> =
-                    units.iter().filter(|(_, part)| *part == Part::Whole).map(|(index, _)| *index).collect();
-                match whole[..] {
-                    [] => "a header".into(),
-                    [one] => format!("`{}`", name(one)),
-                    [first, .., last] => {
-                        format!("{} entries from `{}` to `{}`", whole.len(), name(first), name(last))
-                    }
+            FrameContent::Gather(Gathered { whole, .. }) => match whole.len() {
+                0 => "a header".into(),
+                1 => format!("`{}`", name(whole.start)),
+                count => {
+                    format!("{count} entries from `{}` to `{}`", name(whole.start), name(whole.end - 1))
                 }
-            }
+            },
             FrameContent::Large { entry, .. } => {
                 let Range { start, end } = self.bytes_of(n);
                 format!("bytes {start} to {end} of `{}`", name(*entry))
