@@ -17,7 +17,7 @@ use crate::bundle_set::{BundleSet, Names};
 use crate::checked::{archive_claim, archive_failure, bundle_claim, check, open_archive, sole_claim};
 use crate::context::{Context, threads, unwritable};
 use crate::keys::{PassphraseArgs, load_private};
-use crate::outcome::{Failure, Outcome, Report, json_by_serde};
+use crate::outcome::{Failure, Outcome, Report};
 use crate::sign_statement::sign_statement;
 use crate::source_args::{Described, OutputFolder, SourceArgs, check_output, pack_failure};
 use crate::style::{self, count, shell_word, size};
@@ -215,8 +215,6 @@ impl Report for Packed {
         }
         Ok(())
     }
-
-    json_by_serde!();
 }
 
 impl Pack {
