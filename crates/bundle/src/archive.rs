@@ -407,6 +407,23 @@ impl<'a, R: ReadAt> Archive<'a, R> {
 
     /// The manifest from where the tail says it stands, which may be anywhere: the caller checks the layout.
     pub(crate) fn unplaced_manifest(&self) -> Result<(Manifest, Vec<u8>), ArchiveError> {
+        let bytes = self.manifest_bytes()?;
+        let manifest = Manifest::parse(&bytes).map_err(Fault::from)?;
+        if let Anchor::Signed(expected) = self.anchor {
+            let faults = disagreements(expected, &manifest);
+            if !faults.is_empty() {
+                return Err(ArchiveError::Faults { listed: faults, more: 0 });
+            }
+        }
+        Ok((manifest, bytes))
+    }
+
+    /// The bytes of the manifest, from where the tail says it stands: checked against the tail and the anchor,
+    /// but not looked into. For comparing with a copy.
+    ///
+    /// # Errors
+    /// They cannot be read, or are not those that were signed.
+    pub fn manifest_bytes(&self) -> Result<Vec<u8>, ArchiveError> {
         let place = self.tail.manifest;
         let mut bytes = Vec::new();
         let mut decoder = Decoder::new();
@@ -429,14 +446,7 @@ impl<'a, R: ReadAt> Archive<'a, R> {
                 return Err(Fault::BundleId { expected: expected.id, found }.into());
             }
         }
-        let manifest = Manifest::parse(&bytes).map_err(Fault::from)?;
-        if let Anchor::Signed(expected) = self.anchor {
-            let faults = disagreements(expected, &manifest);
-            if !faults.is_empty() {
-                return Err(ArchiveError::Faults { listed: faults, more: 0 });
-            }
-        }
-        Ok((manifest, bytes))
+        Ok(bytes)
     }
 
     /// Reads the bytes of a frame.

@@ -9,7 +9,7 @@ use consign_metadata::{FileEntry, ManifestEntry};
 use crate::archive::{Archive, ArchiveError, Fault, ReadAt};
 use crate::frame::{Decoder, check_frame};
 use crate::header::{self, HeaderKind, padding};
-use crate::layout::{FrameContent, Part, Shape, TagSection};
+use crate::layout::{FrameContent, Gathered, Part, Shape, TagSection};
 use crate::progress::Progress;
 use crate::sha256::{Sha256State, digest_all, update_all};
 use crate::tail::FrameRecord;
@@ -25,9 +25,15 @@ const BATCHES_EACH: usize = 4;
 /// only once everything was verified without an error.
 pub(crate) trait ContentSink: Sync {
     /// The whole content of a small file, or nothing for an empty directory.
-    fn whole(&self, entry: usize, content: &[u8]) -> std::io::Result<()>;
-    /// A stretch of a large file.
-    fn stretch(&self, entry: usize, offset: u64, content: &[u8]) -> std::io::Result<()>;
+    fn whole(&self, entry: &ManifestEntry<'_>, content: &[u8]) -> std::io::Result<()>;
+    /// A stretch of the large file of that index.
+    fn stretch(
+        &self,
+        index: usize,
+        entry: &ManifestEntry<'_>,
+        offset: u64,
+        content: &[u8],
+    ) -> std::io::Result<()>;
 }
 
 /// How frames are shared out.
@@ -85,7 +91,7 @@ pub(crate) struct Check<'a, R> {
     pub(crate) archive: &'a Archive<'a, R>,
     pub(crate) bundle: &'a str,
     pub(crate) entries: &'a [ManifestEntry<'a>],
-    pub(crate) tags: &'a TagSection,
+    pub(crate) tags: &'a TagSection<'a>,
     pub(crate) plan: &'a [FrameContent],
     pub(crate) sink: Option<&'a dyn ContentSink>,
     pub(crate) progress: &'a dyn Progress,
@@ -178,8 +184,8 @@ impl<R: ReadAt> Check<'_, R> {
         for &at in sound {
             let (n, content) = (batch[at], &contents[at]);
             match &self.plan[n] {
-                FrameContent::Gather(units) => {
-                    let ranges = self.gather(n, units, content, scratch, &mut placed[at]);
+                FrameContent::Gather(gathered) => {
+                    let ranges = self.gather(n, gathered, content, scratch, &mut placed[at]);
                     smalls.extend(ranges.into_iter().map(|(unit, entry, range)| Small {
                         at,
                         unit,
@@ -192,8 +198,9 @@ impl<R: ReadAt> Check<'_, R> {
                     Err(fault) => placed[at].push(((0, 0), fault)),
                 },
                 FrameContent::Tag { segment, offset } => {
-                    let expected = self.tags.segments()[*segment].get(*offset..*offset + content.len());
-                    if expected != Some(content) {
+                    scratch.clear();
+                    self.tags.append(*segment, *offset..*offset + content.len(), scratch);
+                    if scratch != content {
                         placed[at].push(((0, 0), Fault::Stream { frame: n, what: "the tag files".into() }));
                     }
                 }
@@ -225,14 +232,14 @@ impl<R: ReadAt> Check<'_, R> {
     fn gather(
         &self,
         n: usize,
-        units: &[(usize, Part)],
+        gathered: &Gathered,
         content: &[u8],
         scratch: &mut Vec<u8>,
         faults: &mut PlacedFaults,
     ) -> Vec<(usize, usize, Range<usize>)> {
         let mut smalls = Vec::new();
         let mut rest = content;
-        for (unit, &(index, part)) in units.iter().enumerate() {
+        for (unit, (index, part)) in gathered.units().enumerate() {
             let entry = &self.entries[index];
             let shape = Shape::of(entry);
             let differs = |what: &str| {
@@ -299,10 +306,10 @@ impl<R: ReadAt> Check<'_, R> {
     ) -> Result<(), ArchiveError> {
         let Some(sink) = self.sink else { return Ok(()) };
         if let FrameContent::Large { entry, offset } = self.plan[n] {
-            sink.stretch(entry, offset, content)?;
+            sink.stretch(entry, &self.entries[entry], offset, content)?;
         }
         for small in smalls {
-            sink.whole(small.entry, &content[small.range.clone()])?;
+            sink.whole(&self.entries[small.entry], &content[small.range.clone()])?;
         }
         Ok(())
     }
@@ -311,17 +318,13 @@ impl<R: ReadAt> Check<'_, R> {
     fn holds(&self, n: usize) -> String {
         let name = |index: usize| consign_metadata::printable(self.entries[index].path().as_str());
         match &self.plan[n] {
-            FrameContent::Gather(units) => {
-                let whole: Vec<usize> =
-                    units.iter().filter(|(_, part)| *part == Part::Whole).map(|(index, _)| *index).collect();
-                match whole[..] {
-                    [] => "a header".into(),
-                    [one] => format!("`{}`", name(one)),
-                    [first, .., last] => {
-                        format!("{} entries from `{}` to `{}`", whole.len(), name(first), name(last))
-                    }
+            FrameContent::Gather(Gathered { whole, .. }) => match whole.len() {
+                0 => "a header".into(),
+                1 => format!("`{}`", name(whole.start)),
+                count => {
+                    format!("{count} entries from `{}` to `{}`", name(whole.start), name(whole.end - 1))
                 }
-            }
+            },
             FrameContent::Large { entry, .. } => {
                 let Range { start, end } = self.bytes_of(n);
                 format!("bytes {start} to {end} of `{}`", name(*entry))

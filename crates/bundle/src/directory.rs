@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use consign_metadata::{EntryPath, Manifest, ManifestEntry, NameProfile};
+use consign_metadata::{EntryPath, Manifest, ManifestEntry, NameProfile, Sha256Digest};
 
 use crate::bagit::{BAGIT, MANIFEST_PATH, TagFiles};
 use crate::hash::{hash_entry, read_buffer};
@@ -173,10 +173,7 @@ fn compare_contents(
             let digest = hash_entry(source, entry, &mut buffer, progress).map_err(|error| {
                 // Nobody needs to begin another file.
                 next.store(usize::MAX / 2, Ordering::Relaxed);
-                match error {
-                    PackError::Read(error) => TreeError::Read(error),
-                    _ => TreeError::Cancelled(crate::progress::Cancelled),
-                }
+                hash_error(error)
             })?;
             if digest != file.sha256
                 && let Ok(mut altered) = altered.lock()
@@ -197,16 +194,26 @@ fn compare_contents(
     Ok(altered.into_iter().map(TreeFault::Content).collect())
 }
 
+fn hash_error(error: PackError) -> TreeError {
+    match error {
+        PackError::Read(error) => TreeError::Read(error),
+        _ => TreeError::Cancelled(crate::progress::Cancelled),
+    }
+}
+
 /// The tag files of a bag are exactly those that follow from the manifest, and there is nothing beside them.
 fn compare_tags(bag: &Path, manifest: &Manifest, faults: &mut Vec<TreeFault>) -> Result<(), TreeError> {
     let bytes = manifest.to_bytes();
-    let tags = TagFiles::of(manifest, Manifest::id_of(&bytes));
+    let (manifest_len, id) = (bytes.len(), Manifest::id_of(&bytes));
+    drop(bytes);
+    let tags = TagFiles::of(manifest, id);
+    let text = |path, text: &str| (path, text.len(), Sha256Digest::of(text.as_bytes()));
     let expected = [
-        ("bag-info.txt", tags.bag_info.as_bytes()),
-        ("bagit.txt", BAGIT.as_bytes()),
-        (MANIFEST_PATH, &bytes),
-        ("manifest-sha256.txt", tags.manifest_sha256.as_bytes()),
-        ("tagmanifest-sha256.txt", tags.tagmanifest_sha256.as_bytes()),
+        text("bag-info.txt", &tags.bag_info),
+        text("bagit.txt", BAGIT),
+        (MANIFEST_PATH, manifest_len, id.0),
+        ("manifest-sha256.txt", tags.manifest_sha256.len(), tags.manifest_sha256.digest()),
+        text("tagmanifest-sha256.txt", &tags.tagmanifest_sha256),
     ];
     let exclude = "/data/".parse().map_err(|_| TreeError::Cancelled(crate::progress::Cancelled));
     let options = SourceOptions {
@@ -217,19 +224,20 @@ fn compare_tags(bag: &Path, manifest: &Manifest, faults: &mut Vec<TreeFault>) ->
     };
     let (source, foreign) = Source::scan_all(bag, options).map_err(TreeError::Source)?;
     faults.extend(foreign.iter().map(|fault| TreeFault::Foreign(fault.to_string())));
-    for (path, content) in expected {
+    let mut buffer = read_buffer();
+    for (path, len, digest) in expected {
         match source.entries.iter().find(|entry| entry.path.as_str() == path) {
             None => faults.push(TreeFault::Missing(path.into())),
             Some(entry) => {
-                let size = entry.shape().size();
-                let same = size == content.len() as u64 && source.read(entry)? == content;
+                let same = entry.shape().size() == len as u64
+                    && hash_entry(&source, entry, &mut buffer, &()).map_err(hash_error)? == digest;
                 if !same {
                     faults.push(TreeFault::Content(path.into()));
                 }
             }
         }
     }
-    let extra = |entry: &&SourceEntry| expected.iter().all(|(path, _)| *path != entry.path.as_str());
+    let extra = |entry: &&SourceEntry| expected.iter().all(|(path, ..)| *path != entry.path.as_str());
     faults.extend(
         source.entries.iter().filter(extra).map(|entry| TreeFault::Extra(entry.path.as_str().into())),
     );

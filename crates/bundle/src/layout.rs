@@ -6,9 +6,11 @@
 //! large file, and the tag files at the end have frames of their own. Everything here follows from paths,
 //! sizes and modes; no content is looked at.
 
-use consign_metadata::{BundleId, EntryPath, Manifest, ManifestEntry, Sha256Digest};
+use std::ops::Range;
 
-use crate::bagit::{BAGIT, MANIFEST_PATH, TagFiles};
+use consign_metadata::{EntryPath, Manifest, ManifestEntry, Sha256Digest};
+
+use crate::bagit::{BAGIT, MANIFEST_PATH, PayloadManifest, TagFiles};
 use crate::header::{self, HeaderKind, padding};
 use crate::limits::{LARGE_FILE, TAG_PIECE};
 
@@ -118,64 +120,110 @@ fn is_good_place(path: &EntryPath, unit_len: u64) -> bool {
 /// The tag files at the end of the stream, in three segments: what stands before the content of the manifest,
 /// that content, and what follows, with the end of the tar stream. Frames keep to segments, so that the
 /// manifest can be read alone.
-pub(crate) struct TagSection {
-    segments: [Vec<u8>; 3],
+pub(crate) struct TagSection<'m> {
+    before: Vec<u8>,
+    manifest: &'m [u8],
+    /// What follows is a header, lines that are written when they are needed, and an end.
+    lines_header: Vec<u8>,
+    lines: PayloadManifest<'m>,
+    end: Vec<u8>,
 }
 
-impl TagSection {
+impl<'m> TagSection<'m> {
     /// Which segment is the manifest's content.
     pub(crate) const MANIFEST: usize = 1;
 
     /// The tag files of a manifest, given with its bytes.
-    pub(crate) fn new(manifest: &Manifest, bytes: Vec<u8>) -> Self {
-        let tags = TagFiles::of(manifest, BundleId(Sha256Digest::of(&bytes)));
+    pub(crate) fn new(manifest: &'m Manifest, bytes: &'m [u8]) -> Self {
+        let TagFiles { bag_info, manifest_sha256: lines, tagmanifest_sha256 } =
+            TagFiles::of(manifest, Manifest::id_of(bytes));
         let bundle = manifest.core().name.as_str();
         let start = |path: &str, size: usize, out: &mut Vec<u8>| {
             let kind = HeaderKind::File { size: size as u64, mode: 0o644 };
             header::write_header(&format!("{bundle}/{path}"), kind, out);
         };
-        let pad =
-            |size: usize, out: &mut Vec<u8>| out.resize(out.len() + header::len(padding(size as u64)), 0);
+        let pad = |size: usize, out: &mut Vec<u8>| out.resize(out.len() + pad_len(size), 0);
         let whole = |path: &str, content: &str, out: &mut Vec<u8>| {
             start(path, content.len(), out);
             out.extend_from_slice(content.as_bytes());
             pad(content.len(), out);
         };
         let mut before = Vec::new();
-        whole("bag-info.txt", &tags.bag_info, &mut before);
+        whole("bag-info.txt", &bag_info, &mut before);
         whole("bagit.txt", BAGIT, &mut before);
         start(MANIFEST_PATH, bytes.len(), &mut before);
-        let mut after = Vec::new();
-        pad(bytes.len(), &mut after);
-        whole("manifest-sha256.txt", &tags.manifest_sha256, &mut after);
-        whole("tagmanifest-sha256.txt", &tags.tagmanifest_sha256, &mut after);
-        // Two blocks of zeros end a tar stream (POSIX.1-1988, section 10.1.1).
-        after.resize(after.len() + 1024, 0);
-        Self { segments: [before, bytes, after] }
+        let mut lines_header = Vec::new();
+        pad(bytes.len(), &mut lines_header);
+        start("manifest-sha256.txt", lines.len(), &mut lines_header);
+        let mut end = Vec::new();
+        pad(lines.len(), &mut end);
+        whole("tagmanifest-sha256.txt", &tagmanifest_sha256, &mut end);
+        end.resize(end.len() + STREAM_END, 0);
+        Self { before, manifest: bytes, lines_header, lines, end }
     }
 
-    pub(crate) fn into_segments(self) -> [Vec<u8>; 3] {
-        self.segments
+    /// The lengths of the segments.
+    pub(crate) fn lens(&self) -> [usize; 3] {
+        let after = self.lines_header.len() + self.lines.len() + self.end.len();
+        [self.before.len(), self.manifest.len(), after]
     }
 
-    pub(crate) fn segments(&self) -> &[Vec<u8>; 3] {
-        &self.segments
+    /// The same for a manifest of that many bytes, without making the tag files.
+    pub(crate) fn lens_of(manifest: &Manifest, bytes: usize) -> [usize; 3] {
+        let bundle = manifest.core().name.as_str().len();
+        let start = |path: &str| header::len(header::header_len(bundle + 1 + path.len()));
+        let whole = |path: &str, size: usize| start(path) + size + pad_len(size);
+        let [bag_info, lines, tag_manifest] = TagFiles::lens(manifest);
+        let before = whole("bag-info.txt", bag_info) + whole("bagit.txt", BAGIT.len()) + start(MANIFEST_PATH);
+        let after = pad_len(bytes)
+            + whole("manifest-sha256.txt", lines)
+            + whole("tagmanifest-sha256.txt", tag_manifest)
+            + STREAM_END;
+        [before, bytes, after]
     }
 
-    /// The pieces that get a frame each, with the segment of each.
-    pub(crate) fn pieces(&self) -> impl Iterator<Item = (usize, &[u8])> {
-        self.segments
-            .iter()
-            .enumerate()
-            .flat_map(|(segment, bytes)| bytes.chunks(TAG_PIECE).map(move |piece| (segment, piece)))
+    /// Appends the bytes of a range within a segment.
+    pub(crate) fn append(&self, segment: usize, range: Range<usize>, out: &mut Vec<u8>) {
+        let after = self.lines_header.len();
+        let end = after + self.lines.len();
+        match segment {
+            0 => append_at(0, &self.before, &range, out),
+            Self::MANIFEST => append_at(0, self.manifest, &range, out),
+            _ => {
+                append_at(0, &self.lines_header, &range, out);
+                let within = |at: usize| at.clamp(after, end) - after;
+                self.lines.append(within(range.start)..within(range.end), out);
+                append_at(end, &self.end, &range, out);
+            }
+        }
+    }
+
+    /// The pieces that get a frame each: segment and range within it.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = (usize, Range<usize>)> {
+        self.lens().into_iter().enumerate().flat_map(|(segment, len)| {
+            (0..len).step_by(TAG_PIECE).map(move |start| (segment, start..len.min(start + TAG_PIECE)))
+        })
     }
 }
 
+/// Two blocks of zeros end a tar stream (POSIX.1-1988, section 10.1.1).
+const STREAM_END: usize = 1024;
+
+/// Appends of `bytes`, which stand at `at`, those that lie in a range.
+fn append_at(at: usize, bytes: &[u8], range: &Range<usize>, out: &mut Vec<u8>) {
+    let within = |to: usize| to.saturating_sub(at).min(bytes.len());
+    out.extend_from_slice(&bytes[within(range.start)..within(range.end)]);
+}
+
+fn pad_len(size: usize) -> usize {
+    header::len(padding(size as u64))
+}
+
 /// What one frame holds.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum FrameContent {
-    /// Whole units of entries, by index.
-    Gather(Vec<(usize, Part)>),
+    /// Whole units other than the content of large files.
+    Gather(Gathered),
     /// A stretch of the content of a large file.
     Large {
         /// Index of the entry.
@@ -190,6 +238,27 @@ pub(crate) enum FrameContent {
         /// Where in the segment the stretch begins.
         offset: usize,
     },
+}
+
+/// The units of a gather frame. A padding stands before all others, a header behind them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Gathered {
+    /// Whether the padding of the large file before `whole` comes first.
+    padding: bool,
+    /// Small files and empty directories, by index.
+    pub(crate) whole: Range<usize>,
+    /// Whether the header of the large file after `whole` comes last.
+    header: bool,
+}
+
+impl Gathered {
+    /// The units, with the index of the entry of each.
+    pub(crate) fn units(&self) -> impl Iterator<Item = (usize, Part)> + use<> {
+        let Range { start, end } = self.whole;
+        let padding = self.padding.then(|| (start.saturating_sub(1), Part::Padding));
+        let whole = (start..end).map(|index| (index, Part::Whole));
+        padding.into_iter().chain(whole).chain(self.header.then_some((end, Part::Header)))
+    }
 }
 
 /// A frame that does not keep to units.
@@ -262,12 +331,17 @@ impl<'m> FramePlanner<'m> {
                 }
                 Ok(FrameContent::Large { entry, offset })
             }
-            Some(_) => {
-                let mut gathered = Vec::new();
+            Some((first, part, _)) => {
+                let start = if part == Part::Padding { first + 1 } else { first };
+                let mut gathered = Gathered { padding: false, whole: start..start, header: false };
                 while left > 0 {
                     match self.next_unit() {
                         Some((entry, part, size)) if part != Part::Content && size <= left => {
-                            gathered.push((entry, part));
+                            match part {
+                                Part::Padding => gathered.padding = true,
+                                Part::Header => gathered.header = true,
+                                Part::Whole | Part::Content => gathered.whole.end = entry + 1,
+                            }
                             left -= size;
                             self.units.pop_front();
                         }

@@ -38,6 +38,7 @@ pub use frame::FrameFault;
 pub use hash::hash_source;
 pub use pack::{Description, PackError, PackOptions, PackedArchive, Place, pack};
 pub use partial::Partial;
+pub use pipeline::Spared;
 pub use progress::{Cancelled, Progress};
 pub use reuse::Base;
 pub use sha256::Sha256State;

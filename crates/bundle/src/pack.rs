@@ -16,9 +16,10 @@ use crate::cutter::{Cutter, Grain};
 use crate::encoder::{Compression, EncodeError, Encoder, EncoderId, GRAIN_HEAD};
 use crate::header::{self, HeaderKind, padding};
 use crate::layout::{GatherCutter, Part, TagSection};
-use crate::limits::TAG_PIECE;
 use crate::partial::Partial;
-use crate::pipeline::{self, ArchiveWriter, Encoding, FilePlaces, FrameSink, Gathering, RawFrame, RawKind};
+use crate::pipeline::{
+    self, ArchiveWriter, Encoding, FilePlaces, FrameSink, Gathering, RawFrame, RawKind, Spared,
+};
 use crate::progress::{Cancelled, Progress};
 use crate::publish;
 use crate::reuse::Base;
@@ -74,8 +75,9 @@ pub struct PackOptions<'a> {
     pub compression: Compression,
     /// How many threads compress. The result does not depend on it.
     pub threads: NonZeroUsize,
-    /// Earlier archives, whose compressed frames are used again where the content is the same. The result is the
-    /// same as without them if they were made as their encoder id says, and the content is in any case.
+    /// Earlier archives, whose compressed frames are used again where the content is the same. Those of another
+    /// encoder are passed over. The result is the same as without them if they were made as their encoder id
+    /// says, and the content is in any case.
     pub bases: &'a [Base],
 }
 
@@ -134,6 +136,8 @@ pub struct PackedArchive {
     pub facts: ArchiveFacts,
     /// Number of frames.
     pub frames: u64,
+    /// What needed not be done again.
+    pub spared: Spared,
     /// The archive.
     pub file: NamedTempFile,
 }
@@ -165,8 +169,9 @@ pub fn pack<'a>(
     };
     let handle = file.as_file().try_clone().map_err(PackError::Write)?;
     let mut writer = ArchiveWriter::new(handle, journal);
+    let bases: Vec<_> = bases.iter().filter(|base| *base.encoder() == encoder).collect();
     let gather = |gathering: &mut Gathering| gather(source, bundle, gathering);
-    let encoding = Encoding { compression, threads, gather: &gather, kept: kept.as_ref(), bases };
+    let encoding = Encoding { compression, threads, gather: &gather, kept: kept.as_ref(), bases: &bases };
 
     let mut digests = vec![None; source.entries.len()];
     let mut sampler = Encoder::new(compression);
@@ -175,33 +180,39 @@ pub fn pack<'a>(
     pipeline::run(produce, &encoding, progress, &mut writer, &mut digests)?;
 
     let manifest = description.manifest(source, &digests)?;
-    let tags = TagSection::new(&manifest, manifest.to_bytes());
+    drop(digests);
+    let manifest_bytes = manifest.to_bytes();
+    let tags = TagSection::new(&manifest, &manifest_bytes);
     let place = manifest_place(&tags, writer.frames());
     let produce = |sink: &mut FrameSink<'_>| tag_frames(&tags, sink);
     pipeline::run(produce, &encoding, progress, &mut writer, &mut [])?;
 
-    let [_, manifest_bytes, _] = tags.into_segments();
     let id = Manifest::id_of(&manifest_bytes);
+    let spared = writer.spared();
     let (frames, state, handle) = writer.into_parts().map_err(PackError::Write)?;
     let count = frames.len() as u64;
     let tail = Tail { encoder, frames, manifest: place };
     let facts = ArchiveFacts::write_tail(&tail, state, &handle)?;
     file.as_file().sync_all().map_err(PackError::Write)?;
-    Ok(PackedArchive { manifest, manifest_bytes, id, facts, frames: count, file })
+    Ok(PackedArchive { manifest, manifest_bytes, id, facts, frames: count, spared, file })
 }
 
-fn manifest_place(tags: &TagSection, first: usize) -> ManifestPlace {
-    let is_manifest = |&(segment, _): &(usize, &[u8])| segment == TagSection::MANIFEST;
-    let before = tags.pieces().take_while(|piece| !is_manifest(piece)).count();
-    let count = tags.pieces().filter(is_manifest).count();
-    let size = tags.segments()[TagSection::MANIFEST].len() as u64;
+fn manifest_place(tags: &TagSection<'_>, first: usize) -> ManifestPlace {
+    let is_manifest = |segment: &usize| *segment == TagSection::MANIFEST;
+    let segments = || tags.pieces().map(|(segment, _)| segment);
+    let before = segments().take_while(|segment| !is_manifest(segment)).count();
+    let count = segments().filter(is_manifest).count();
+    let size = tags.lens()[TagSection::MANIFEST] as u64;
     ManifestPlace { first: (first + before) as u64, count: count as u64, size }
 }
 
-fn tag_frames(tags: &TagSection, sink: &mut FrameSink<'_>) -> Result<(), PackError> {
-    for (_, piece) in tags.pieces() {
-        let mut content = sink.buffer(TAG_PIECE)?;
-        content.extend_from_slice(piece);
+fn tag_frames(tags: &TagSection<'_>, sink: &mut FrameSink<'_>) -> Result<(), PackError> {
+    let mut piece = Vec::new();
+    for (segment, range) in tags.pieces() {
+        piece.clear();
+        tags.append(segment, range, &mut piece);
+        let mut content = sink.buffer(piece.len())?;
+        content.extend_from_slice(&piece);
         sink.push(RawFrame { content, kind: RawKind::Tag })?;
     }
     Ok(())

@@ -79,15 +79,18 @@ impl Partial {
             journal.write_all(head.as_bytes())?;
         }
         let mut places = HashMap::new();
+        let mut frames = Vec::new();
         let mut offset = 0u64;
         for record in found.get(head.len()..).unwrap_or_default().as_chunks::<RECORD>().0 {
             let [c0, c1, c2, c3, d0, d1, d2, d3, content_id @ ..] = *record;
             let compressed = u32::from_le_bytes([c0, c1, c2, c3]);
             let decoded = u32::from_le_bytes([d0, d1, d2, d3]);
-            places.insert(content_id, Place { offset, compressed, decoded });
+            let place = Place { offset, compressed, decoded };
+            places.insert(content_id, place);
+            frames.push((content_id, place));
             offset += u64::from(compressed);
         }
-        let kept = Kept { stock: Stock::new(archive.try_clone()?, places) };
+        let kept = Kept { stock: Stock::new(archive.try_clone()?, places), frames };
         let mut file = tempfile::NamedTempFile::from_parts(archive, tempfile::TempPath::try_from_path(path)?);
         file.disable_cleanup(true);
         Ok((file, kept, Journal { file: journal, head: head.len() as u64 }))
@@ -97,18 +100,24 @@ impl Partial {
 /// What an earlier run left of the archive.
 pub(crate) struct Kept {
     stock: Stock<File>,
+    /// In order; of equal frames the stock has but one.
+    frames: Vec<([u8; 32], Place)>,
 }
 
 impl Kept {
-    /// Reads the frame of that content, if it is there, and says where it begins.
+    /// Reads the frame of that content, if it is there, and says where it begins: where the frame of that number
+    /// stood, if that is the same.
     pub(crate) fn find(
         &self,
+        number: usize,
         content_id: &[u8; 32],
         content: &[u8],
         reader: &mut Reader,
         frame: &mut Vec<u8>,
     ) -> Option<u64> {
-        self.stock.find(content_id, content, reader, frame).map(|place| place.offset)
+        let there = self.frames.get(number).filter(|(id, _)| id == content_id);
+        let found = there.and_then(|(_, place)| self.stock.read(place, content, reader, frame));
+        found.or_else(|| self.stock.find(content_id, content, reader, frame)).map(|place| place.offset)
     }
 }
 

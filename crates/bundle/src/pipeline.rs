@@ -76,6 +76,8 @@ pub(crate) struct Encoded {
     files: Vec<(usize, Sha256Digest)>,
     /// Where in the partial archive of an earlier run it stands already.
     kept: Option<u64>,
+    /// Whether it comes from an earlier archive.
+    reused: bool,
     /// Pays for `bytes`.
     _share: Share,
 }
@@ -131,6 +133,16 @@ pub(crate) struct ArchiveWriter {
     journal: Option<Journal>,
     /// Whether everything so far stood in the file already.
     keeping: bool,
+    spared: Spared,
+}
+
+/// Work that was not done again, in bytes of content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spared {
+    /// What an earlier run had written to the partial archive.
+    pub kept: u64,
+    /// What earlier archives had compressed.
+    pub reused: u64,
 }
 
 impl ArchiveWriter {
@@ -145,7 +157,13 @@ impl ArchiveWriter {
             unsent: 0,
             journal,
             keeping,
+            spared: Spared::default(),
         }
+    }
+
+    /// What needed not be done again.
+    pub(crate) fn spared(&self) -> Spared {
+        self.spared
     }
 
     /// Number of frames written.
@@ -159,7 +177,12 @@ impl ArchiveWriter {
         let decoded = u32::try_from(frame.decoded).map_err(|_| too_long())?;
         let offset = self.state.length();
         let content_id = frame.content_id;
-        if !self.keeping || frame.kept != Some(offset) {
+        if frame.reused {
+            self.spared.reused += u64::from(decoded);
+        }
+        if self.keeping && frame.kept == Some(offset) {
+            self.spared.kept += u64::from(decoded);
+        } else {
             self.stop_keeping().map_err(PackError::Write)?;
             (&*self.file).write_all(&frame.bytes).map_err(PackError::Write)?;
             self.unsent += u64::from(compressed);
@@ -251,7 +274,8 @@ pub(crate) struct Encoding<'a> {
     pub(crate) threads: NonZeroUsize,
     pub(crate) gather: &'a Gather<'a>,
     pub(crate) kept: Option<&'a Kept>,
-    pub(crate) bases: &'a [Base],
+    /// All of the same encoder.
+    pub(crate) bases: &'a [&'a Base],
 }
 
 /// Runs the frames that `produce` makes into `writer`, and notes the digest of every file in `digests`, by
@@ -360,13 +384,13 @@ fn encode(
         let mut one = |content: &[u8], grain| {
             let content_id = *blake3::hash(content).as_bytes();
             let kept =
-                encoding.kept.and_then(|kept| kept.find(&content_id, content, &mut reader, &mut bytes));
-            let found = kept.is_some()
-                || encoding.bases.iter().any(|base| base.find(&content_id, content, &mut reader, &mut bytes));
-            if !found {
+                encoding.kept.and_then(|kept| kept.find(n, &content_id, content, &mut reader, &mut bytes));
+            let mut in_base = |base: &&Base| base.find(&content_id, content, &mut reader, &mut bytes);
+            let reused = kept.is_none() && encoding.bases.iter().any(|base| in_base(base));
+            if kept.is_none() && !reused {
                 encoder.encode(content, grain, &mut bytes)?;
             }
-            Ok::<_, PackError>((content_id, kept))
+            Ok::<_, PackError>((content_id, kept, reused))
         };
         let frame = match job {
             Job::Raw(raw) => {
@@ -374,12 +398,13 @@ fn encode(
                     RawKind::Content { grain, .. } => Some(grain),
                     RawKind::Tag => None,
                 };
-                let (content_id, kept) = one(&raw.content, grain)?;
+                let (content_id, kept, reused) = one(&raw.content, grain)?;
                 let share = raw.content.share(bytes.len());
                 Encoded {
                     decoded: raw.content.len(),
                     content_id,
                     kept,
+                    reused,
                     files: Vec::new(),
                     _share: share,
                     bytes,
@@ -391,10 +416,10 @@ fn encode(
                 let files: Vec<_> = places.iter().map(|(_, range)| &content[range.clone()]).collect();
                 let digests = digest_all(&files);
                 let files = places.iter().map(|(entry, _)| *entry).zip(digests).collect();
-                let (content_id, kept) = one(content, None)?;
+                let (content_id, kept, reused) = one(content, None)?;
                 let share = gathering.content.share(bytes.len());
                 let decoded = gathering.content.len();
-                Encoded { decoded, content_id, kept, files, _share: share, bytes }
+                Encoded { decoded, content_id, kept, reused, files, _share: share, bytes }
             }
         };
         if done.send((n, frame)).is_err() {

@@ -2,7 +2,6 @@
 //! used only if they decode to that very content.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::archive::{Anchor, Archive, ArchiveError, ReadAt};
 use crate::encoder::EncoderId;
@@ -27,8 +26,7 @@ impl<R: ReadAt> Stock<R> {
         Self { source, places }
     }
 
-    /// Reads a frame that decodes to exactly `content` into `frame`, and says where it stands. What the file
-    /// says of itself is not believed: the frame is decoded and compared.
+    /// Reads a frame that decodes to exactly `content` into `frame`, and says where it stands.
     pub(crate) fn find(
         &self,
         content_id: &[u8; 32],
@@ -36,7 +34,18 @@ impl<R: ReadAt> Stock<R> {
         decoder: &mut Reader,
         frame: &mut Vec<u8>,
     ) -> Option<Place> {
-        let place = self.places.get(content_id)?;
+        self.read(self.places.get(content_id)?, content, decoder, frame)
+    }
+
+    /// The same for a frame that should stand at this place. What the file says of itself is not believed: the
+    /// frame is decoded and compared.
+    pub(crate) fn read(
+        &self,
+        place: &Place,
+        content: &[u8],
+        decoder: &mut Reader,
+        frame: &mut Vec<u8>,
+    ) -> Option<Place> {
         let len = u32::try_from(content.len()).ok().filter(|len| *len == place.decoded)?;
         frame.resize(usize::try_from(place.compressed).ok()?, 0);
         self.source.read_exact_at(frame, place.offset).ok()?;
@@ -63,7 +72,6 @@ impl Reader {
 pub struct Base {
     stock: Stock<Box<dyn ReadAt + Send>>,
     encoder: EncoderId,
-    reused: AtomicU64,
 }
 
 impl Base {
@@ -79,11 +87,7 @@ impl Base {
             decoded: frame.decoded,
         };
         let places = tail.frames.iter().map(|frame| (frame.content_id, place(frame))).collect();
-        Ok(Self {
-            stock: Stock::new(Box::new(source), places),
-            encoder: tail.encoder,
-            reused: AtomicU64::new(0),
-        })
+        Ok(Self { stock: Stock::new(Box::new(source), places), encoder: tail.encoder })
     }
 
     /// How it was compressed. Only frames of the encoder that packs are used again: those of another may be
@@ -92,11 +96,7 @@ impl Base {
         &self.encoder
     }
 
-    /// Bytes of content, so far, that were not compressed again.
-    pub fn reused(&self) -> u64 {
-        self.reused.load(Ordering::Relaxed)
-    }
-
+    /// Reads the frame of that content, and says whether it is there.
     pub(crate) fn find(
         &self,
         content_id: &[u8; 32],
@@ -104,10 +104,6 @@ impl Base {
         reader: &mut Reader,
         frame: &mut Vec<u8>,
     ) -> bool {
-        let found = self.stock.find(content_id, content, reader, frame).is_some();
-        if found {
-            self.reused.fetch_add(content.len() as u64, Ordering::Relaxed);
-        }
-        found
+        self.stock.find(content_id, content, reader, frame).is_some()
     }
 }

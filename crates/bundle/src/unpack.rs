@@ -99,10 +99,8 @@ pub fn unpack<R: ReadAt>(
         }
         Selection::Payload | Selection::Bag => (Scope::Content, None),
     };
-    let copy = manifest.clone();
-    let entries: Vec<_> = copy.entries().collect();
-    let writer = TreeWriter { root: payload, entries: &entries, only, large: Mutex::default() };
-    writer.prepare().map_err(failed(destination))?;
+    let writer = TreeWriter { root: payload, only, large: Mutex::default() };
+    writer.prepare(&manifest).map_err(failed(destination))?;
     let verified = verify_into(archive, manifest, bytes, scope, threads, progress, Some(&writer))
         .map_err(|error| write_error(error, destination))?;
     writer.finish().and_then(|()| sync(temporary.path())).map_err(failed(destination))?;
@@ -136,9 +134,8 @@ struct SinkError {
     error: io::Error,
 }
 
-struct TreeWriter<'a> {
+struct TreeWriter {
     root: Dir,
-    entries: &'a [ManifestEntry<'a>],
     only: Option<BTreeSet<EntryPath>>,
     large: Mutex<LargeFiles>,
 }
@@ -157,34 +154,34 @@ struct LargeFiles {
     write_back: WriteBack,
 }
 
-impl TreeWriter<'_> {
+impl TreeWriter {
     fn wanted(&self, entry: &ManifestEntry<'_>) -> bool {
         self.only.as_ref().is_none_or(|only| only.contains(entry.path()))
     }
 
     /// Makes all directories, and the large files, which several threads then fill.
-    fn prepare(&self) -> io::Result<()> {
-        let mut made: BTreeSet<&str> = BTreeSet::new();
-        for entry in self.entries.iter().filter(|entry| self.wanted(entry)) {
+    fn prepare(&self, manifest: &Manifest) -> io::Result<()> {
+        // Entries come in order, so that those of a directory come together.
+        let mut last = "";
+        for entry in manifest.entries().filter(|entry| self.wanted(entry)) {
             let path = entry.path().as_str();
             let below = if entry.file().is_some() { path.rfind('/') } else { Some(path.len()) };
             if let Some(directory) = below.map(|end| &path[..end]) {
                 let ends = directory.match_indices('/').map(|(at, _)| at).chain([directory.len()]);
-                for prefix in ends.map(|end| &directory[..end]) {
-                    if made.insert(prefix) {
-                        self.root.create_dir(prefix)?;
-                    }
+                for prefix in ends.map(|end| &directory[..end]).filter(|prefix| !lies_in(last, prefix)) {
+                    self.root.create_dir(prefix)?;
                 }
+                last = directory;
             }
             if entry.file().is_some_and(|file| file.size >= LARGE_FILE) {
-                self.create(entry)?;
+                self.create(&entry)?;
             }
         }
         Ok(())
     }
 
     /// A large file, which was made before.
-    fn open_large(&self, index: usize) -> io::Result<Arc<File>> {
+    fn open_large(&self, index: usize, entry: &ManifestEntry<'_>) -> io::Result<Arc<File>> {
         let mut large = self.large.lock().unwrap_or_else(PoisonError::into_inner);
         let there = large.open.iter().position(|(entry, _)| *entry == index);
         let (index, file) = match there {
@@ -192,7 +189,7 @@ impl TreeWriter<'_> {
             None => {
                 let mut options = OpenOptions::new();
                 options.write(true);
-                let file = self.root.open_with(self.entries[index].path().as_str(), &options)?;
+                let file = self.root.open_with(entry.path().as_str(), &options)?;
                 if large.open.len() == OPEN_MAX {
                     large.open.remove(0);
                 }
@@ -221,9 +218,13 @@ impl TreeWriter<'_> {
     }
 }
 
-impl ContentSink for TreeWriter<'_> {
-    fn whole(&self, index: usize, content: &[u8]) -> io::Result<()> {
-        let entry = &self.entries[index];
+/// Whether one directory is the other or lies in it.
+fn lies_in(directory: &str, above: &str) -> bool {
+    directory.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+impl ContentSink for TreeWriter {
+    fn whole(&self, entry: &ManifestEntry<'_>, content: &[u8]) -> io::Result<()> {
         if entry.file().is_none() || !self.wanted(entry) {
             return Ok(());
         }
@@ -235,9 +236,15 @@ impl ContentSink for TreeWriter<'_> {
             .map_err(|error| sink_error(entry, error))
     }
 
-    fn stretch(&self, index: usize, offset: u64, content: &[u8]) -> io::Result<()> {
+    fn stretch(
+        &self,
+        index: usize,
+        entry: &ManifestEntry<'_>,
+        offset: u64,
+        content: &[u8],
+    ) -> io::Result<()> {
         let write = || {
-            let file = self.open_large(index)?;
+            let file = self.open_large(index, entry)?;
             write_all_at(&file, content, offset)?;
             sync_file(&file)?;
             let mut large = self.large.lock().unwrap_or_else(PoisonError::into_inner);
@@ -248,7 +255,7 @@ impl ContentSink for TreeWriter<'_> {
             }
             Ok(())
         };
-        write().map_err(|error| sink_error(&self.entries[index], error))
+        write().map_err(|error| sink_error(entry, error))
     }
 }
 
@@ -274,20 +281,24 @@ fn write_all_at(file: &File, mut content: &[u8], mut offset: u64) -> io::Result<
 fn write_tags(root: &Dir, manifest: &Manifest, bytes: &[u8]) -> io::Result<()> {
     let tags = TagFiles::of(manifest, Manifest::id_of(bytes));
     root.create_dir("consign")?;
+    let new_file = |path: &str| {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        root.open_with(path, &options).map(cap_std::fs::File::into_std)
+    };
     for (path, content) in [
         ("bag-info.txt", tags.bag_info.as_bytes()),
         ("bagit.txt", BAGIT.as_bytes()),
         (MANIFEST_PATH, bytes),
-        ("manifest-sha256.txt", tags.manifest_sha256.as_bytes()),
         ("tagmanifest-sha256.txt", tags.tagmanifest_sha256.as_bytes()),
     ] {
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        let mut file = root.open_with(path, &options)?.into_std();
+        let mut file = new_file(path)?;
         file.write_all(content)?;
         sync_file(&file)?;
     }
-    Ok(())
+    let mut file = new_file("manifest-sha256.txt")?;
+    tags.manifest_sha256.groups().try_for_each(|group| file.write_all(group.as_bytes()))?;
+    sync_file(&file)
 }
 
 fn temporary_directory(parent: &Path) -> io::Result<tempfile::TempDir> {

@@ -9,7 +9,7 @@ use consign_metadata::{BundleId, EntryPath, Manifest, ManifestEntry};
 
 use crate::archive::{Anchor, Archive, ArchiveError, ArchiveFacts, Fault, ReadAt};
 use crate::check::{Check, ContentSink, FrameFaults, Shares, Worker};
-use crate::layout::{FrameContent, FramePlanner, Part, TagSection};
+use crate::layout::{FrameContent, FramePlanner, TagSection};
 use crate::limits::FAULTS_LISTED;
 use crate::progress::{Cancelled, Progress};
 
@@ -42,6 +42,11 @@ impl VerifiedArchive {
     /// The manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// The manifest alone.
+    pub fn into_manifest(self) -> Manifest {
+        self.manifest
     }
 
     /// The manifest's bytes.
@@ -108,10 +113,10 @@ pub(crate) fn verify_into<R: ReadAt>(
     progress: &dyn Progress,
     sink: Option<&dyn ContentSink>,
 ) -> Result<VerifiedArchive, ArchiveError> {
-    let tags = TagSection::new(&manifest, manifest_bytes);
+    let tags = TagSection::new(&manifest, &manifest_bytes);
     let entries: Vec<_> = manifest.entries().collect();
     let bundle = manifest.core().name.as_str();
-    let plan = plan(archive, bundle, &entries, &tags)?;
+    let plan = plan(archive, bundle, &entries, tags.lens())?;
     let chosen = match &scope {
         Scope::Content | Scope::Bytes => None,
         Scope::Only(paths) => Some(chosen(paths, &entries)?),
@@ -152,8 +157,7 @@ pub(crate) fn verify_into<R: ReadAt>(
         })
     })?;
     faults.into_result()?;
-    let [_, manifest_bytes, _] = tags.into_segments();
-    drop(entries);
+    drop((entries, tags));
     Ok(VerifiedArchive {
         id: Manifest::id_of(&manifest_bytes),
         manifest,
@@ -170,9 +174,9 @@ pub(crate) fn check_layout<R: ReadAt>(
     manifest: &Manifest,
     manifest_bytes: &[u8],
 ) -> Result<(), ArchiveError> {
-    let tags = TagSection::new(manifest, manifest_bytes.to_vec());
+    let lens = TagSection::lens_of(manifest, manifest_bytes.len());
     let entries: Vec<_> = manifest.entries().collect();
-    plan(archive, manifest.core().name.as_str(), &entries, &tags).map(drop)
+    plan(archive, manifest.core().name.as_str(), &entries, lens).map(drop)
 }
 
 /// What each frame must hold, by the manifest.
@@ -180,10 +184,9 @@ fn plan<R: ReadAt>(
     archive: &Archive<'_, R>,
     bundle: &str,
     entries: &[ManifestEntry<'_>],
-    tags: &TagSection,
+    tag_lens: [usize; 3],
 ) -> Result<Vec<FrameContent>, ArchiveError> {
-    let lens = tags.segments().each_ref().map(Vec::len);
-    let mut planner = FramePlanner::new(bundle, entries, lens);
+    let mut planner = FramePlanner::new(bundle, entries, tag_lens);
     let mut plan = Vec::with_capacity(archive.frames());
     for (n, record) in archive.tail.frames.iter().enumerate() {
         let content = planner
@@ -230,8 +233,9 @@ impl FrameContent {
     /// Whether it holds any of these entries, given in order.
     fn concerns(&self, chosen: &[usize]) -> bool {
         match self {
-            Self::Gather(units) => {
-                units.iter().any(|(entry, part)| *part == Part::Whole && chosen.binary_search(entry).is_ok())
+            Self::Gather(gathered) => {
+                let first = chosen.partition_point(|entry| *entry < gathered.whole.start);
+                chosen.get(first).is_some_and(|entry| gathered.whole.contains(entry))
             }
             Self::Large { entry, .. } => chosen.binary_search(entry).is_ok(),
             Self::Tag { .. } => false,

@@ -1,7 +1,7 @@
 //! From the files of a bundle to a verified archive: the steps that verify, sign, unpack and receive share.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -153,8 +153,7 @@ pub(crate) fn check(
 
 /// A copy of the manifest may be missing; if it is there it must be the archive's own.
 pub(crate) fn check_copy(copy: &Path, manifest: &[u8]) -> Result<(), Failure> {
-    let bytes = std::fs::read(copy).map_err(|error| unreadable(copy, &error))?;
-    if bytes == manifest {
+    if File::open(copy).and_then(|file| holds(file, manifest)).map_err(|error| unreadable(copy, &error))? {
         return Ok(());
     }
     let problem = Problem::new("manifest-copy-differs", "is not the manifest of the archive beside it");
@@ -164,6 +163,22 @@ pub(crate) fn check_copy(copy: &Path, manifest: &[u8]) -> Result<(), Failure> {
             .at(copy.display().to_string())
             .hint("do not use the copy; `consign inspect` shows the archive's own manifest"),
     ))
+}
+
+/// Whether a file holds exactly these bytes. It is not held in memory: a manifest may have a gigabyte.
+fn holds(mut file: File, mut bytes: &[u8]) -> io::Result<bool> {
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(bytes.is_empty()),
+            Ok(read) => match bytes.strip_prefix(&buffer[..read]) {
+                Some(rest) => bytes = rest,
+                None => return Ok(false),
+            },
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// What verification found, as problems.

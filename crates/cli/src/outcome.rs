@@ -1,19 +1,16 @@
 //! What a command has to say: a report, problems, an exit code; printed for people or as one JSON document.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use consign_metadata::{Problem, printable};
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Serialize, Serializer};
 
 use crate::exit::Exit;
 
-/// A result that can be shown in both ways.
-pub(crate) trait Report {
+/// A result that can be shown in both ways: for programs by serialising.
+pub(crate) trait Report: erased_serde::Serialize {
     /// For people, on standard output.
     fn human(&self, out: &mut dyn Write) -> io::Result<()>;
-    /// For programs.
-    fn json(&self) -> Value;
 }
 
 /// What became of a command.
@@ -58,29 +55,38 @@ impl Outcome {
         Self { exit: Exit::Done, problems: Vec::new(), report: Some(Box::new(report)) }
     }
 
-    /// The one document of `--json`. Its schema is `schemas/output.schema.json`.
-    fn document(&self, command: &str) -> Value {
+    /// Writes the one document of `--json`. Its schema is `schemas/output.schema.json`.
+    fn write_json(&self, command: &str, out: &mut dyn Write) -> io::Result<()> {
         #[derive(Serialize)]
         struct Document<'a> {
             command: &'a str,
             exit: u8,
             problems: &'a [Problem],
-            result: Option<Value>,
+            #[serde(serialize_with = "erased")]
+            result: Option<&'a dyn Report>,
+        }
+        fn erased<S: Serializer>(report: &Option<&dyn Report>, serializer: S) -> Result<S::Ok, S::Error> {
+            match report {
+                Some(report) => erased_serde::serialize(*report, serializer),
+                None => serializer.serialize_none(),
+            }
         }
         let document = Document {
             command,
             exit: self.exit.code(),
             problems: &self.problems,
-            result: self.report.as_ref().map(|report| report.json()),
+            result: self.report.as_deref(),
         };
-        serde_json::to_value(document).unwrap_or(Value::Null)
+        // Written as it is made: a report may list a million files.
+        serde_json::to_writer_pretty(&mut *out, &document)?;
+        writeln!(out)?;
+        out.flush()
     }
 
     /// Prints everything, and gives the exit code. A reader that went away is no failure of the command.
     pub(crate) fn print(&self, command: &str, json: bool) -> Exit {
         let written = if json {
-            let text = serde_json::to_string_pretty(&self.document(command)).unwrap_or_default();
-            writeln!(io::stdout().lock(), "{text}")
+            self.write_json(command, &mut BufWriter::new(io::stdout().lock()))
         } else {
             self.print_for_people()
         };
@@ -92,7 +98,7 @@ impl Outcome {
 
     fn print_for_people(&self) -> io::Result<()> {
         if let Some(report) = &self.report {
-            let mut out = anstream::stdout().lock();
+            let mut out = BufWriter::new(anstream::stdout().lock());
             report.human(&mut out)?;
             out.flush()?;
         }
@@ -120,13 +126,3 @@ fn write_problem(problem: &Problem, err: &mut dyn Write) -> io::Result<()> {
         None => Ok(()),
     }
 }
-
-/// Implements the JSON half of [`Report`] by serialising.
-macro_rules! json_by_serde {
-    () => {
-        fn json(&self) -> serde_json::Value {
-            serde_json::to_value(self).unwrap_or(serde_json::Value::Null)
-        }
-    };
-}
-pub(crate) use json_by_serde;

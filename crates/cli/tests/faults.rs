@@ -87,6 +87,34 @@ fn an_interrupted_pack_leaves_nothing() {
 }
 
 #[test]
+fn a_resumable_pack_goes_on_where_it_was_cut_short() {
+    let desk = Desk::new();
+    let source = long_source(&desk);
+    let fresh = desk.pack(&source, "fresh", "key", &[]);
+    let pack = ["pack", "source", "-o", "out", "--key", "key", "--resume"];
+    let journal = desk.path("out/.long-1.0.0.tar.zst.journal");
+    for signal in [Signal::INT, Signal::KILL] {
+        let mut child = desk.start(&pack);
+        wait_until("some frames are finished", || {
+            assert_eq!(child.try_wait().unwrap(), None, "it ended before anything could happen to it");
+            fs::metadata(&journal).is_ok_and(|metadata| metadata.len() > 10 * 40)
+        });
+        send(signal)(&child);
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(signal == Signal::INT, said.contains("the same command goes on from there"), "{said}");
+        assert!(names(&desk.path("out")).iter().all(|name| name.starts_with('.')));
+        assert_eq!(desk.verdict(&["verify", "out", "--key", "key.pub"]), (1, vec!["no-bundle".into()]));
+    }
+    let packed = desk.json(pack);
+    assert!(packed["result"]["kept"].as_u64().unwrap() > 10 << 20, "{packed}");
+    assert_eq!(packed["result"]["archive"]["sha256"], format!("sha256:{}", fresh.sha256));
+    assert_eq!(names(&desk.path("out")).len(), 3);
+    desk.succeed(["verify", "out", "--key", "key.pub"]);
+    assert_eq!(desk.json(pack)["result"]["status"], "unchanged");
+}
+
+#[test]
 fn an_interrupted_unpack_leaves_nothing() {
     let desk = Desk::new();
     let source = long_source(&desk);

@@ -1,6 +1,6 @@
 //! What differs between two manifests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -76,26 +76,25 @@ pub struct Changed {
     pub mode: Option<FileMode>,
 }
 
-/// Compares two manifests.
+/// Compares two manifests, whose lists are in order.
 pub fn diff(old: &Manifest, new: &Manifest) -> ManifestDiff {
     let mut result = ManifestDiff { fields: fields(old, new), ..ManifestDiff::default() };
-    let old_files: BTreeMap<_, _> = old.files().iter().map(|file| (file.path.as_str(), file)).collect();
-    let new_files: BTreeMap<_, _> = new.files().iter().map(|file| (file.path.as_str(), file)).collect();
-    let mut gone: BTreeMap<Sha256Digest, Vec<&FileEntry>> = BTreeMap::new();
-    for (path, file) in &old_files {
-        match new_files.get(path) {
-            None => gone.entry(file.sha256).or_default().push(file),
+    let mut new_files = new.files().iter().peekable();
+    let mut gone: BTreeMap<Sha256Digest, VecDeque<&FileEntry>> = BTreeMap::new();
+    let mut come = Vec::new();
+    for file in old.files() {
+        come.extend(std::iter::from_fn(|| new_files.next_if(|other| other.path < file.path)));
+        match new_files.next_if(|other| other.path == file.path) {
+            None => gone.entry(file.sha256).or_default().push_back(file),
             Some(other) => result.changed.extend(changed(file, other)),
         }
     }
-    for (path, file) in new_files.iter().filter(|(path, _)| !old_files.contains_key(*path)) {
-        let before = gone.get_mut(&file.sha256).filter(|before| file.size > 0 && !before.is_empty());
+    for file in come.into_iter().chain(new_files) {
+        let before = gone.get_mut(&file.sha256).filter(|_| file.size > 0).and_then(VecDeque::pop_front);
+        let (path, size) = (file.path.to_string(), file.size);
         match before {
-            Some(before) => {
-                let old = before.remove(0).path.to_string();
-                result.renamed.push(Renamed { old, new: (*path).to_owned(), size: file.size });
-            }
-            None => result.added.push(FileChange { path: (*path).to_owned(), size: file.size }),
+            Some(before) => result.renamed.push(Renamed { old: before.path.to_string(), new: path, size }),
+            None => result.added.push(FileChange { path, size }),
         }
     }
     let mut removed: Vec<_> = gone.into_values().flatten().collect();

@@ -1,6 +1,7 @@
 //! Names of files inside a bundle: a type that cannot hold a bad one, and the rules between names.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -268,104 +269,141 @@ impl fmt::Debug for EntryPath {
     }
 }
 
-/// What a name stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EntryKind {
-    /// A regular file.
-    File,
-    /// An empty directory.
-    Directory,
-}
-
 /// The rules between names: each once, in bytewise order, no file where a directory must be, and under
 /// [`NameProfile::Portable`] no twins at any level of the tree.
 ///
 /// ```
-/// use consign_metadata::{EntryKind, NameProfile, NameSet};
+/// use consign_metadata::{NameProfile, NameSet};
 /// let mut names = NameSet::new(NameProfile::Portable);
-/// names.insert(&"README".parse()?, EntryKind::File)?;
-/// assert!(names.insert(&"readme".parse()?, EntryKind::File).is_err());
+/// names.insert(&"README".parse()?)?;
+/// assert!(names.insert(&"readme".parse()?).is_err());
 /// # Ok::<(), consign_metadata::NameFault>(())
 /// ```
+///
+/// Since names come in order, what stands in one directory comes together: only the directories that the last
+/// name lies in are remembered.
 #[derive(Debug)]
 pub struct NameSet {
     profile: NameProfile,
-    last: Option<(EntryPath, EntryKind)>,
-    /// First 128 bits of the SHA-256 of each folded prefix, and the prefix itself as it was spelled first.
-    /// A collision could only refuse a bundle, and needs 2^64 work.
-    seen: HashMap<[u8; 16], Box<str>>,
-    /// Files that some later name could need as a directory: `a` stays open while names such as `a.txt`, which
-    /// sort before `a/b`, pass by.
-    open_files: Vec<EntryPath>,
+    /// The name before; empty before the first.
+    last: String,
+    /// Lengths of the beginnings of `last`, it included, that are names themselves: `a` stays open while names
+    /// such as `a.txt`, which sort before `a/b`, pass by.
+    open: Vec<usize>,
+    /// What was met in each directory that `last` lies in, outermost first.
+    directories: Vec<Siblings>,
+}
+
+/// First 128 bits of the SHA-256 of a folded name. A collision could only refuse a bundle, and needs 2^64 work.
+type FoldedKey = [u8; 16];
+
+/// The names in one directory, folded. A twin of a twin's directory is never asked for: the directory is
+/// refused already.
+#[derive(Debug, Default)]
+struct Siblings {
+    /// Those that are spelled as they fold, which is most.
+    plain: HashSet<FoldedKey>,
+    /// The others, and how they are spelled.
+    spelled: HashMap<FoldedKey, Box<str>>,
+}
+
+impl Siblings {
+    /// The name in this directory that folds to the same, if there is one.
+    fn twin<'a>(&'a self, name: &'a FoldedName<'_>) -> Option<&'a str> {
+        let plain = || self.plain.contains(&name.key).then_some(&*name.folded);
+        self.spelled.get(&name.key).map(|twin| &**twin).or_else(plain)
+    }
+
+    fn insert(&mut self, name: &FoldedName<'_>) {
+        if name.folded == name.text {
+            self.plain.insert(name.key);
+        } else {
+            self.spelled.insert(name.key, name.text.into());
+        }
+    }
+}
+
+/// One part of a path, and what it folds to.
+struct FoldedName<'a> {
+    text: &'a str,
+    folded: Cow<'a, str>,
+    key: FoldedKey,
+}
+
+impl<'a> FoldedName<'a> {
+    fn new(text: &'a str) -> Self {
+        let folded = fold(text);
+        let digest = Sha256Digest::of(folded.as_bytes());
+        let mut key = FoldedKey::default();
+        key.copy_from_slice(&digest.as_bytes()[..16]);
+        Self { text, folded, key }
+    }
 }
 
 impl NameSet {
     /// An empty set.
     pub fn new(profile: NameProfile) -> Self {
-        Self { profile, last: None, seen: HashMap::new(), open_files: Vec::new() }
+        Self { profile, last: String::new(), open: Vec::new(), directories: vec![Siblings::default()] }
     }
 
     /// Adds the next name; names come in ascending bytewise order.
     ///
     /// # Errors
     /// The rule that the name breaks, by itself or against those before it. The set is then as before.
-    pub fn insert(&mut self, path: &EntryPath, kind: EntryKind) -> Result<(), NameFault> {
+    pub fn insert(&mut self, path: &EntryPath) -> Result<(), NameFault> {
         path.check(self.profile)?;
-        let text = path.as_str();
-        if let Some((last, _)) = &self.last {
-            if last == path {
-                return Err(NameFault::new(text, NameRule::Order, "stands twice"));
-            }
-            if last > path {
-                let reason = format!("stands after `{last}`, against the bytewise order of names");
-                return Err(NameFault::new(text, NameRule::Order, reason));
-            }
+        let (text, last) = (path.as_str(), self.last.as_str());
+        if text <= last {
+            let reason = match text == last {
+                true => "stands twice".into(),
+                false => format!("stands after `{last}`, against the bytewise order of names"),
+            };
+            return Err(NameFault::new(text, NameRule::Order, reason));
         }
-        // A file or an empty directory cannot have anything below it. Open names each begin the next one, so
-        // those that this name does not begin with are at the end, and an offender is found by its length.
-        while self.open_files.last().is_some_and(|open| !text.starts_with(open.as_str())) {
-            self.open_files.pop();
-        }
+        let same = last.bytes().zip(text.bytes()).take_while(|(a, b)| a == b).count();
+        // A file or an empty directory cannot have anything below it.
+        let open = self.open.partition_point(|&len| len <= same);
         for (slash, _) in text.match_indices('/') {
-            if let Ok(found) = self.open_files.binary_search_by_key(&slash, |open| open.as_str().len()) {
-                let reason = format!("needs a directory where the entry `{}` stands", self.open_files[found]);
+            if self.open[..open].binary_search(&slash).is_ok() {
+                let reason = format!("needs a directory where the entry `{}` stands", &text[..slash]);
                 return Err(NameFault::new(text, NameRule::FileAndDirectory, reason));
             }
         }
         if self.profile == NameProfile::Portable {
-            self.insert_prefixes(path)?;
+            self.insert_parts(text, same)?;
         }
-        self.open_files.push(path.clone());
-        self.last = Some((path.clone(), kind));
+        self.open.truncate(open);
+        self.open.push(text.len());
+        self.last.clear();
+        self.last.push_str(text);
         Ok(())
     }
 
-    /// Checks every prefix that the name before did not share. Those that share one are neighbours, since
-    /// names come in bytewise order.
-    fn insert_prefixes(&mut self, path: &EntryPath) -> Result<(), NameFault> {
-        let text = path.as_str();
-        let shared = self.last.as_ref().map_or(0, |(last, _)| {
-            let same = last.as_str().bytes().zip(text.bytes()).take_while(|(a, b)| a == b).count();
-            text.as_bytes()[..same].iter().rposition(|&b| b == b'/').map_or(0, |slash| slash + 1)
-        });
-        let ends = text.match_indices('/').map(|(at, _)| at).chain([text.len()]);
-        let mut added = Vec::new();
-        for end in ends.filter(|&end| end >= shared) {
-            let prefix = &text[..end];
-            let digest = Sha256Digest::of(fold(prefix).as_bytes());
-            let mut key = [0; 16];
-            key.copy_from_slice(&digest.as_bytes()[..16]);
-            if let Some(twin) = self.seen.get(&key) {
-                let reason = format!(
-                    "and `{}` are one name where case or Unicode normalisation does not count",
-                    printable(twin)
-                );
-                added.iter().for_each(|key| drop(self.seen.remove(key)));
-                return Err(NameFault::new(prefix, NameRule::Twin, reason));
-            }
-            self.seen.insert(key, prefix.into());
-            added.push(key);
+    /// Checks the first part of `text` that differs from the name before, with which it shares `same` bytes.
+    /// What comes after it stands in directories that are new.
+    fn insert_parts(&mut self, text: &str, same: usize) -> Result<(), NameFault> {
+        let shared = &text.as_bytes()[..same];
+        let start = shared.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+        let depth = shared[..start].iter().filter(|&&byte| byte == b'/').count();
+        let mut parts = text[start..].split('/').map(FoldedName::new);
+        let (Some(first), Some(siblings)) = (parts.next(), self.directories.get_mut(depth)) else {
+            return Ok(());
+        };
+        if let Some(twin) = siblings.twin(&first) {
+            let reason = format!(
+                "and `{}{}` are one name where case or Unicode normalisation does not count",
+                printable(&text[..start]),
+                printable(twin)
+            );
+            return Err(NameFault::new(&text[..start + first.text.len()], NameRule::Twin, reason));
         }
+        siblings.insert(&first);
+        self.directories.truncate(depth + 1);
+        self.directories.extend(parts.map(|part| {
+            let mut siblings = Siblings::default();
+            siblings.insert(&part);
+            siblings
+        }));
         Ok(())
     }
 }
@@ -447,11 +485,36 @@ mod tests {
 
     fn set_rule(profile: NameProfile, names: &[&str]) -> Option<NameRule> {
         let mut set = NameSet::new(profile);
-        names
-            .iter()
-            .try_for_each(|name| set.insert(&name.parse()?, EntryKind::File))
-            .err()
-            .map(|fault: NameFault| fault.rule)
+        names.iter().try_for_each(|name| set.insert(&name.parse()?)).err().map(|fault: NameFault| fault.rule)
+    }
+
+    /// Every name that breaks a rule is told, whatever came before it, and leaves no trace.
+    #[test]
+    fn a_refused_name_changes_nothing() {
+        let mut set = NameSet::new(NameProfile::Portable);
+        let mut refused = Vec::new();
+        for name in
+            ["A/x", "A/y/z", "B", "a/x", "a/y", "b", "b/c", "c/D/e", "c/d/e", "c/d/f", "c/e", "c/e/f", "d"]
+        {
+            let fault = set.insert(&name.parse().expect("a name")).err();
+            refused.extend(fault.map(|fault| (name, fault.path, fault.rule, fault.reason)));
+        }
+        let twin = |name, path: &str, twin: &str| {
+            let reason =
+                format!("and `{twin}` are one name where case or Unicode normalisation does not count");
+            (name, path.to_owned(), NameRule::Twin, reason)
+        };
+        let below = "needs a directory where the entry `c/e` stands".to_owned();
+        let expected = [
+            twin("a/x", "a", "A"),
+            twin("a/y", "a", "A"),
+            twin("b", "b", "B"),
+            twin("b/c", "b", "B"),
+            twin("c/d/e", "c/d", "c/D"),
+            twin("c/d/f", "c/d", "c/D"),
+            ("c/e/f", "c/e/f".to_owned(), NameRule::FileAndDirectory, below),
+        ];
+        assert_eq!(refused, expected);
     }
 
     #[test]
@@ -467,6 +530,9 @@ mod tests {
         assert_eq!(portable(&["straße", "strasse"]), Some(NameRule::Order));
         assert_eq!(portable(&["strasse", "straße"]), Some(NameRule::Twin));
         assert_eq!(portable(&["e\u{301}", "é"]), Some(NameRule::Twin));
+        assert_eq!(portable(&["d/K", "d/k/x", "d/\u{212a}"]), Some(NameRule::Twin));
+        assert_eq!(portable(&["d/k/x", "d/\u{212a}/x"]), Some(NameRule::Twin));
+        assert_eq!(portable(&["A", "b/a", "b/c/A", "b/d/a", "c/A/b"]), None);
         assert_eq!(set_rule(NameProfile::Posix, &["README", "readme"]), None);
         assert_eq!(set_rule(NameProfile::Posix, &["a", "a/b"]), Some(NameRule::FileAndDirectory));
     }

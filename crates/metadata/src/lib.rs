@@ -35,7 +35,7 @@ pub use descriptor::{
 pub use diff::{Changed, FieldChange, FileChange, ManifestDiff, Renamed, diff};
 pub use digest::{BundleId, DigestError, Sha256Digest, to_hex};
 pub use draft::{Draft, DraftContact, ProposedExclude};
-pub use entry_path::{EntryKind, EntryPath, NameFault, NameProfile, NameRule, NameSet};
+pub use entry_path::{EntryPath, NameFault, NameProfile, NameRule, NameSet};
 pub use format::{FileFormat, SNIFF_BYTES, sniff};
 pub use manifest::{
     DescriptorSection, FORMAT, FileEntry, FileMode, Manifest, ManifestEntry, ManifestError, ManifestParts,

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::canonical::{CanonicalError, check_canonical, to_canonical_vec};
 use crate::descriptor::{Contact, Core, Details, DetailsSchema};
 use crate::digest::{BundleId, Sha256Digest};
-use crate::entry_path::{EntryKind, EntryPath, NameFault, NameProfile, NameSet};
+use crate::entry_path::{EntryPath, NameFault, NameProfile, NameSet};
 use crate::limits::{DESCRIPTOR_BYTES_MAX, ENTRIES_MAX, JSON_DEPTH_MAX, LIST_MAX, MANIFEST_BYTES_MAX};
 use crate::text::{BundleName, BundleVersion, Classification, Line};
 
@@ -250,8 +250,7 @@ impl Manifest {
         let mut payload_bytes = 0u64;
         let mut names = NameSet::new(parts.names);
         for entry in merged(&parts.files, &parts.directories) {
-            let kind = if entry.file().is_some() { EntryKind::File } else { EntryKind::Directory };
-            names.insert(entry.path(), kind)?;
+            names.insert(entry.path())?;
             let size = entry.file().map_or(0, |file| file.size);
             payload_bytes = payload_bytes.saturating_add(size);
         }

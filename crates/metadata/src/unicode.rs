@@ -4,6 +4,8 @@
 //! change in later versions of Unicode (its stability policies), so only the table of assigned code points is
 //! pinned.
 
+use std::borrow::Cow;
+
 use caseless::Caseless as _;
 use unicode_general_category::{GeneralCategory, get_general_category};
 use unicode_normalization::UnicodeNormalization as _;
@@ -33,11 +35,16 @@ pub(crate) fn is_unassigned(c: char) -> bool {
 
 /// What two names share when a case-insensitive or normalising file system takes them for one:
 /// NFD, full default case folding, NFD (Unicode 16.0, section 3.13, D145).
-pub(crate) fn fold(text: &str) -> String {
-    if text.is_ascii() {
-        return text.to_ascii_lowercase();
+///
+/// It never brings a `/` in, and never reaches across one: paths fold part by part.
+pub(crate) fn fold(text: &str) -> Cow<'_, str> {
+    if !text.is_ascii() {
+        return text.nfd().default_case_fold().nfd().collect::<String>().into();
     }
-    text.nfd().default_case_fold().nfd().collect()
+    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return text.to_ascii_lowercase().into();
+    }
+    text.into()
 }
 
 /// `text` with everything that could deceive a reader or drive a terminal escaped as `\u{…}`.
@@ -76,6 +83,16 @@ mod tests {
     fn the_format_stands_on_unicode_16() {
         assert_eq!(unicode_general_category::UNICODE_VERSION, (16, 0, 0));
         assert_eq!(caseless::UNICODE_VERSION, (16, 0, 0));
+    }
+
+    #[test]
+    fn paths_fold_part_by_part() {
+        for c in ('\0'..=char::MAX).filter(|&c| c != '/') {
+            let c = c.to_string();
+            assert!(!fold(&c).contains('/'), "{c:?}");
+            assert_eq!(fold(&format!("a\u{301}/{c}")), format!("{}/{}", fold("a\u{301}"), fold(&c)), "{c:?}");
+            assert_eq!(fold(&format!("{c}/\u{301}")), format!("{}/{}", fold(&c), fold("\u{301}")), "{c:?}");
+        }
     }
 
     #[test]

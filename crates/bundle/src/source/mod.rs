@@ -8,14 +8,15 @@ mod walk;
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Component, Path, PathBuf};
+#[cfg(not(unix))]
 use std::time::SystemTime;
 
 use cap_fs_ext::{FollowSymlinks, MetadataExt as _, OpenOptionsFollowExt as _, OpenOptionsSyncExt as _};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, OpenOptions};
-use consign_metadata::{EntryKind, EntryPath, FileMode, Line, NameProfile, NameSet};
+use consign_metadata::{EntryPath, FileMode, Line, NameProfile, NameSet};
 
 pub use self::fault::{LinkTarget, ReadError, SourceError, SourceFault, count_by_rule};
 
@@ -104,7 +105,7 @@ pub(crate) struct SourceEntry {
     pub(crate) kind: HeaderKind,
     identity: Identity,
     /// Where it is read from, if not at its own path below the source: index of the root, path below it.
-    place: Option<(usize, PathBuf)>,
+    place: Option<Box<(usize, PathBuf)>>,
 }
 
 impl SourceEntry {
@@ -122,28 +123,31 @@ impl SourceEntry {
     }
 }
 
-/// What must be the same before and after a file is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What must be the same before and after a file is read, besides its kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Identity {
     device: u64,
     inode: u64,
-    size: u64,
-    modified: Option<SystemTime>,
-    changed: Option<(i64, i64)>,
-    mode: FileMode,
+    modified: Time,
+    changed: Time,
 }
+
+/// Nanoseconds since 1970, modulo 2^64: for telling whether two times are the same. There may be millions.
+type Time = i64;
 
 impl Identity {
     fn of(metadata: &Metadata) -> Self {
         Self {
             device: metadata.dev(),
             inode: metadata.ino(),
-            size: metadata.len(),
-            modified: metadata.modified().ok().map(cap_std::time::SystemTime::into_std),
+            modified: modified(metadata),
             changed: status_changed(metadata),
-            mode: mode_of(metadata),
         }
     }
+}
+
+fn kind_of(metadata: &Metadata) -> HeaderKind {
+    HeaderKind::File { size: metadata.len(), mode: mode_of(metadata).bits() }
 }
 
 #[cfg(unix)]
@@ -168,16 +172,33 @@ fn mode_of(_: &Metadata) -> FileMode {
     FileMode::Regular
 }
 
-/// When content or status was changed last: unlike the time of modification, nobody can set it back.
 #[cfg(unix)]
-fn status_changed(metadata: &Metadata) -> Option<(i64, i64)> {
+fn modified(metadata: &Metadata) -> Time {
     use cap_std::fs::MetadataExt as _;
-    Some((metadata.ctime(), metadata.ctime_nsec()))
+    time(metadata.mtime(), metadata.mtime_nsec())
 }
 
 #[cfg(not(unix))]
-fn status_changed(_: &Metadata) -> Option<(i64, i64)> {
-    None
+fn modified(metadata: &Metadata) -> Time {
+    let since = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).ok();
+    let modified = metadata.modified().ok().and_then(|time| since(time.into_std()));
+    modified.map_or(0, |since| time(since.as_secs().cast_signed(), since.subsec_nanos().into()))
+}
+
+/// When content or status was changed last: unlike the time of modification, nobody can set it back.
+#[cfg(unix)]
+fn status_changed(metadata: &Metadata) -> Time {
+    use cap_std::fs::MetadataExt as _;
+    time(metadata.ctime(), metadata.ctime_nsec())
+}
+
+#[cfg(not(unix))]
+fn status_changed(_: &Metadata) -> Time {
+    0
+}
+
+fn time(seconds: i64, nanoseconds: i64) -> Time {
+    seconds.wrapping_mul(1_000_000_000).wrapping_add(nanoseconds)
 }
 
 #[cfg(unix)]
@@ -241,9 +262,7 @@ impl Source {
         entries.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         let mut names = NameSet::new(options.names);
         for entry in &entries {
-            let kind =
-                if entry.kind == HeaderKind::Directory { EntryKind::Directory } else { EntryKind::File };
-            if let Err(fault) = names.insert(&entry.path, kind) {
+            if let Err(fault) = names.insert(&entry.path) {
                 faults.push(fault.into());
             }
         }
@@ -299,19 +318,11 @@ impl Source {
         self.open_entry(&self.entries[found])
     }
 
-    /// The whole content of a small file.
-    pub(crate) fn read(&self, entry: &SourceEntry) -> Result<Vec<u8>, ReadError> {
-        let mut content = Vec::new();
-        let size = entry.shape().size();
-        let mut file = self.open_entry(entry)?.take(size);
-        file.read_to_end(&mut content).map_err(|error| ReadError::Io { path: entry.path.clone(), error })?;
-        Ok(content)
-    }
-
     /// Opens a file and checks that it is the one that was found.
     pub(crate) fn open_entry(&self, entry: &SourceEntry) -> Result<File, ReadError> {
         let place = Path::new(entry.path.as_str());
-        let (root, place) = entry.place.as_ref().map_or((0, place), |(root, place)| (*root, place.as_path()));
+        let (root, place) =
+            entry.place.as_deref().map_or((0, place), |(root, place)| (*root, place.as_path()));
         // Not following the last link and not blocking on a pipe that took the file's place meanwhile.
         let mut options = OpenOptions::new();
         options.read(true).follow(FollowSymlinks::No).nonblock(true);
@@ -326,11 +337,8 @@ impl Source {
     pub(crate) fn check_unchanged(&self, entry: &SourceEntry, file: &File) -> Result<(), ReadError> {
         let metadata = Metadata::from_file(file);
         let metadata = metadata.map_err(|error| ReadError::Io { path: entry.path.clone(), error })?;
-        if metadata.is_file() && Identity::of(&metadata) == entry.identity {
-            Ok(())
-        } else {
-            Err(ReadError::Changed(entry.path.clone()))
-        }
+        let same = || kind_of(&metadata) == entry.kind && Identity::of(&metadata) == entry.identity;
+        if metadata.is_file() && same() { Ok(()) } else { Err(ReadError::Changed(entry.path.clone())) }
     }
 }
 

@@ -1,19 +1,20 @@
 //! Looking at every entry of a directory and below, once.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
 use cap_fs_ext::{DirExt as _, MetadataExt as _};
 use cap_std::fs::{Dir, Metadata};
 use consign_metadata::limits::PATH_DEPTH_MAX;
-use consign_metadata::{EntryPath, FileMode, NameFault, NameProfile};
+use consign_metadata::{EntryPath, NameFault, NameProfile};
 
 use super::exclude::Pattern;
 use super::fault::{LinkTarget, SourceFault};
 use super::{
     Excluded, Identity, LinkPolicy, Root, SourceEntry, SourceOptions, SourceSummary, allocated,
-    check_readable, mode_of,
+    check_readable, kind_of,
 };
 use crate::header::HeaderKind;
 
@@ -132,8 +133,7 @@ impl Walk<'_> {
             if let Err(error) = check_readable(dir, name) {
                 self.faults.push(SourceFault::Unreadable { path: path.into(), error });
             }
-            let kind = HeaderKind::File { size: metadata.len(), mode: mode_of(metadata).bits() };
-            self.add(path, kind, Some(metadata), place);
+            self.add(path, kind_of(metadata), Some(metadata), place);
         } else {
             self.faults.push(SourceFault::Special(path.into()));
         }
@@ -226,12 +226,9 @@ impl Walk<'_> {
             self.summary.allocated = self.summary.allocated.saturating_add(allocated(metadata));
             self.summary.hard_links += u64::from(metadata.nlink() > 1);
         }
-        let identity = metadata.map_or(
-            Identity { device: 0, inode: 0, size: 0, modified: None, changed: None, mode: FileMode::Regular },
-            Identity::of,
-        );
+        let identity = metadata.map_or_else(Identity::default, Identity::of);
         // Nearly every entry is read where it stands; only others keep their place.
-        let place = place.filter(|(root, place)| *root != 0 || place != path);
+        let place = place.filter(|(root, place)| *root != 0 || place != path).map(Box::new);
         self.entries.push(SourceEntry { path: entry_path, kind, identity, place });
     }
 }
@@ -241,9 +238,12 @@ fn open_below(root: &Dir, path: &Path) -> io::Result<Dir> {
 }
 
 /// The path with `/` between its parts, on every platform.
-fn path_text(path: &Path) -> Result<String, NameFault> {
-    let parts = path.components().map(|part| part.as_os_str().to_str()).collect::<Option<Vec<_>>>();
-    parts.map(|parts| parts.join("/")).ok_or_else(|| NameFault::not_utf8(&path.to_string_lossy()))
+fn path_text(path: &Path) -> Result<Cow<'_, str>, NameFault> {
+    let text = path.to_str().ok_or_else(|| NameFault::not_utf8(&path.to_string_lossy()))?;
+    if MAIN_SEPARATOR == '/' {
+        return Ok(text.into());
+    }
+    Ok(text.split(MAIN_SEPARATOR).collect::<Vec<_>>().join("/").into())
 }
 
 /// Number and size of the files at and below a name. What cannot be read counts as nothing: it is left out.

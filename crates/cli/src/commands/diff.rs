@@ -13,7 +13,7 @@ use crate::commands::inspect::claimed_manifest;
 use crate::context::{Context, threads};
 use crate::descriptor_file;
 use crate::exit::Exit;
-use crate::outcome::{Failure, Outcome, Report, json_by_serde};
+use crate::outcome::{Failure, Outcome, Report};
 use crate::source_args::{pack_failure, source_failure};
 use crate::style::{self, count, size};
 
@@ -218,8 +218,6 @@ impl Report for Differences {
             n(diff.changed.len(), "changed")
         )
     }
-
-    json_by_serde!();
 }
 
 fn shown(value: &Value) -> String {

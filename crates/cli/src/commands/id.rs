@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::keys::load_public;
-use crate::outcome::{Failure, Outcome, Report, json_by_serde};
+use crate::outcome::{Failure, Outcome, Report};
 
 /// Print the card of a public key, fit for reading aloud
 #[derive(clap::Args)]
@@ -71,8 +71,6 @@ impl Report for Card {
         )?;
         self.groups.lines().try_for_each(|line| writeln!(out, "    {line}"))
     }
-
-    json_by_serde!();
 }
 
 impl Id {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::bundle_set::{BundleSet, read_manifest};
 use crate::checked::{archive_failure, open_archive};
 use crate::context::Context;
-use crate::outcome::{Failure, Outcome, Report, json_by_serde};
+use crate::outcome::{Failure, Outcome, Report};
 use crate::style::{self, count, size};
 
 /// Show what a bundle says of itself: claims, not verdicts
@@ -106,12 +106,14 @@ impl Inspect {
             attestations.statements().iter().map(SignatureOut::of).collect()
         });
         let core = manifest.core();
+        let bundle_id = Manifest::id_of(&bytes).to_string();
+        drop(bytes);
         Ok(Outcome::done(Inspected {
             verified: false,
             name: core.name.to_string(),
             version: core.version.to_string(),
             classification: core.classification.to_string(),
-            bundle_id: Manifest::id_of(&bytes).to_string(),
+            bundle_id,
             archive,
             contact: serde_json::to_value(&core.contact).unwrap_or_default(),
             license: core.license.clone(),
@@ -253,8 +255,6 @@ impl Report for Inspected {
         }
         Ok(())
     }
-
-    json_by_serde!();
 }
 
 impl Inspected {

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::context::{Context, directory_for};
 use crate::keys::{PassphraseArgs, prompt_new};
-use crate::outcome::{Failure, Outcome, Report, json_by_serde};
+use crate::outcome::{Failure, Outcome, Report};
 use crate::style;
 
 /// Make a signing key: FILE (private) and FILE.pub (public)
@@ -51,8 +51,6 @@ impl Report for Made {
             "\nGive the public key to those who are to verify; let them compare the fingerprint with\nyou by another way: consign id --key {word}"
         )
     }
-
-    json_by_serde!();
 }
 
 impl Keygen {

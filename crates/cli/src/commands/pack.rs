@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use consign_bundle::publish::{prepare, publish};
 use consign_bundle::{
-    ArchiveFacts, Base, Compression, EncoderId, PackOptions, PackedArchive, Partial, Place, Scope,
+    ArchiveFacts, Base, Compression, EncoderId, PackError, PackOptions, PackedArchive, Partial, Place, Scope,
     SourceSummary, VerifiedArchive, hash_source, pack,
 };
 use consign_metadata::{BundleId, Classification, Manifest, Problem, Role};
@@ -17,7 +17,7 @@ use crate::bundle_set::{BundleSet, Names};
 use crate::checked::{archive_claim, archive_failure, bundle_claim, check, open_archive, sole_claim};
 use crate::context::{Context, threads, unwritable};
 use crate::keys::{PassphraseArgs, load_private};
-use crate::outcome::{Failure, Outcome, Report, json_by_serde};
+use crate::outcome::{Failure, Outcome, Report};
 use crate::sign_statement::sign_statement;
 use crate::source_args::{Described, OutputFolder, SourceArgs, check_output, pack_failure};
 use crate::style::{self, count, shell_word, size};
@@ -106,6 +106,9 @@ pub(crate) struct Packed {
     /// Bytes of content whose compressed frames came from `--base`.
     #[serde(skip_serializing_if = "Option::is_none")]
     reused: Option<u64>,
+    /// Bytes of content that an earlier run with `--resume` had finished.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bundle_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -171,8 +174,10 @@ impl Report for Packed {
                 excluded.pattern
             )?;
         }
-        if let Some(reused) = self.reused {
-            writeln!(out, "  used again    {} of {}", size(reused), size(self.bytes))?;
+        for (what, bytes) in [("used again", self.reused), ("kept", self.kept)] {
+            if let Some(bytes) = bytes.filter(|bytes| *bytes > 0) {
+                writeln!(out, "  {what:<13} {} of the archive's content", size(bytes))?;
+            }
         }
         if let Some(archive) = &self.archive {
             writeln!(out, "  archive       {} ({})", archive.path.display(), size(archive.size))?;
@@ -210,8 +215,6 @@ impl Report for Packed {
         }
         Ok(())
     }
-
-    json_by_serde!();
 }
 
 impl Pack {
@@ -244,16 +247,11 @@ impl Pack {
         let options = PackOptions { compression, threads: threads(self.threads), bases: &bases };
         let packed = pack(source, &described.description, options, place, &meter);
         drop(meter);
-        let packed = packed.map_err(|error| self.hint_of_resuming(pack_failure(error, &self.output)))?;
-        let reused = bases.iter().map(Base::reused).sum();
-        if !bases.is_empty() {
-            report.reused = Some(reused);
-        }
+        let packed = packed.map_err(|error| self.failure(error))?;
+        report.reused = (!self.base.is_empty()).then_some(packed.spared.reused);
+        report.kept = self.resume.then_some(packed.spared.kept);
         let outcome = self.publish(context, &described, &names, key.as_ref(), packed, report)?;
-        if self.resume {
-            Partial::remove(&self.output, &names.archive)
-                .map_err(|error| unwritable(&self.output, &error))?;
-        }
+        self.tidy(&names)?;
         Ok(outcome)
     }
 
@@ -290,14 +288,26 @@ impl Pack {
         Ok(Place::Resumable(partial))
     }
 
-    /// Says that what was done is not lost.
-    fn hint_of_resuming(&self, mut failure: Failure) -> Failure {
+    /// What kept the source from being packed; if what was done is not lost, it says so.
+    fn failure(&self, error: PackError) -> Failure {
+        const KEPT: &str = "what is finished was kept; the same command goes on from there";
+        if self.resume && matches!(error, PackError::Cancelled(_)) {
+            return Failure::failed(Problem::new("interrupted", "interrupted").hint(KEPT));
+        }
+        let mut failure = pack_failure(error, &self.output);
         if let (true, Some(problem)) = (self.resume, failure.problems.last_mut()) {
-            problem.hint.get_or_insert_with(|| {
-                "what is finished was kept; the same command goes on from there".into()
-            });
+            problem.hint.get_or_insert_with(|| KEPT.into());
         }
         failure
+    }
+
+    /// Removes what a run with `--resume` leaves beside an archive that has its name.
+    fn tidy(&self, names: &Names) -> Result<(), Failure> {
+        if self.resume {
+            Partial::remove(&self.output, &names.archive)
+                .map_err(|error| unwritable(&self.output, &error))?;
+        }
+        Ok(())
     }
 
     /// Signs what was packed, and gives all files their names: the archive last, so that whoever sees it sees
@@ -376,6 +386,7 @@ impl Pack {
         }
         report.made(id, there.facts(), out, names);
         report.status = "unchanged";
+        self.tidy(names)?;
         if !out.join(&names.manifest).exists() {
             report.manifest = None;
         }
@@ -510,6 +521,7 @@ impl Packed {
             directories: summary.directories,
             bytes: summary.bytes,
             reused: None,
+            kept: None,
             bundle_id: None,
             archive: None,
             manifest: None,

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::commands::Arguments;
 use crate::context::{Context, unwritable};
 use crate::exit::Exit;
-use crate::outcome::{Failure, Outcome, Report, json_by_serde};
+use crate::outcome::{Failure, Outcome, Report};
 use crate::style::{self, shell_word};
 
 /// Try everything on a directory: describe, pack, sign, verify, inspect, unpack, compare
@@ -66,8 +66,6 @@ impl Report for Ran {
         )?;
         writeln!(out, "(`consign init DIR`) that says what only you know.")
     }
-
-    json_by_serde!();
 }
 
 impl Quickstart {
@@ -168,7 +166,9 @@ impl Session<'_> {
             .map_err(|error| Failure::usage(Problem::new("quickstart", error.to_string())))?;
         let (name, outcome) = arguments.command.run(&self.context);
         let exit = if json { outcome.exit } else { outcome.print(name, false) };
-        let result = outcome.report.as_ref().map(|report| report.json());
+        let value =
+            |report| erased_serde::serialize(report, serde_json::value::Serializer).unwrap_or_default();
+        let result = outcome.report.as_deref().map(value);
         self.steps.push(Step { command: words.to_vec(), exit: exit.code(), result });
         if exit == Exit::Done {
             return Ok(());

@@ -14,7 +14,7 @@ use crate::bundle_set::{Names, read_attestations, read_manifest};
 use crate::checked::bundle_claim;
 use crate::commands::pack::{KeyArgs, SignerOut, excluded, taken};
 use crate::context::{Context, threads, unwritable};
-use crate::outcome::{Failure, Outcome, Report, json_by_serde};
+use crate::outcome::{Failure, Outcome, Report};
 use crate::sign_statement::sign_statement;
 use crate::source_args::{OutputFolder, SourceArgs, check_output, pack_failure};
 use crate::style::{self, count, shell_word, size};
@@ -81,8 +81,6 @@ impl Report for Sealed {
             word(&self.manifest)
         )
     }
-
-    json_by_serde!();
 }
 
 impl Seal {

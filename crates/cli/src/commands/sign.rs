@@ -15,7 +15,7 @@ use crate::checked::{archive_claim, bundle_claim, check, sole_claim};
 use crate::context::{Context, threads, unwritable};
 use crate::exit::Exit;
 use crate::keys::{PassphraseArgs, load_private};
-use crate::outcome::{Failure, Outcome, Report, json_by_serde};
+use crate::outcome::{Failure, Outcome, Report};
 use crate::sign_statement::sign_statement;
 use crate::style::{self, count, size};
 
@@ -86,8 +86,6 @@ impl Report for Added {
         let signatures = count(self.signatures as u64, "signature", "signatures");
         writeln!(out, "  attestations  {} ({signatures})", self.attestations.display())
     }
-
-    json_by_serde!();
 }
 
 /// What is to be signed, checked as far as `basis` says.
@@ -191,7 +189,7 @@ impl Sign {
                     return Err(Failure::new(Exit::NotIntact, problem.at(self.bundle.display().to_string())));
                 }
                 let claim = found;
-                Ok(Checked { claim, manifest: verified.manifest().clone(), basis: Basis::Verified })
+                Ok(Checked { claim, manifest: verified.into_manifest(), basis: Basis::Verified })
             }
             (Some(claim), _) => self.check_without_archive(context, set, claim),
             (None, _) => Err(Failure::failed(

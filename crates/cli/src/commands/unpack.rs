@@ -12,7 +12,7 @@ use crate::bundle_set::BundleSet;
 use crate::checked::{archive_failure, archive_path, check_copy, expected, open_archive, sole_claim};
 use crate::context::{Context, threads, unwritable};
 use crate::exit::Exit;
-use crate::outcome::{Failure, Outcome, Report, json_by_serde};
+use crate::outcome::{Failure, Outcome, Report};
 use crate::style::{self, count, size};
 use crate::vouching::{Vouched, VouchingArgs};
 
@@ -78,8 +78,6 @@ impl Report for Unpacked {
         }
         Ok(())
     }
-
-    json_by_serde!();
 }
 
 impl Unpack {
@@ -108,7 +106,7 @@ impl Unpack {
         let archive =
             Archive::open(open_archive(path)?, anchor).map_err(|error| archive_failure(error, path))?;
         if let Some(copy) = &set.manifest {
-            let (_, bytes) = archive.manifest().map_err(|error| archive_failure(error, path))?;
+            let bytes = archive.manifest_bytes().map_err(|error| archive_failure(error, path))?;
             check_copy(copy, &bytes)?;
         }
         let selection = match (self.bag, self.only.is_empty()) {

@@ -13,7 +13,7 @@ use crate::bundle_set::{BundleSet, read_attestations, read_manifest};
 use crate::checked::{check, interrupted, sole_claim};
 use crate::context::{Context, threads};
 use crate::exit::Exit;
-use crate::outcome::{Failure, Outcome, Report, json_by_serde};
+use crate::outcome::{Failure, Outcome, Report};
 use crate::style::{self, count, size};
 use crate::vouching::{Trusted, Vouched, Vouching, VouchingArgs};
 
@@ -130,8 +130,6 @@ impl Report for VerifyReport {
         }
         Ok(())
     }
-
-    json_by_serde!();
 }
 
 impl BundleReport {

@@ -9,7 +9,7 @@ use consign_metadata::{Problem, printable};
 use serde::Serialize;
 
 use super::propose::{Found, Proposal};
-use crate::outcome::{Report, json_by_serde};
+use crate::outcome::Report;
 use crate::style;
 use crate::survey::Survey;
 
@@ -162,8 +162,6 @@ impl Report for Written {
         let words: Vec<_> = self.next.iter().map(|word| style::shell_word(word)).collect();
         writeln!(out, "  {}", words.join(" "))
     }
-
-    json_by_serde!();
 }
 
 impl Written {

@@ -14,7 +14,7 @@ use super::id::Card;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::keys::load_public;
-use crate::outcome::{Failure, Outcome, Report, json_by_serde};
+use crate::outcome::{Failure, Outcome, Report};
 use crate::style;
 
 use file::TrustFile;
@@ -218,8 +218,6 @@ impl Report for Added {
         }
         Ok(())
     }
-
-    json_by_serde!();
 }
 
 #[derive(Serialize)]
@@ -235,8 +233,6 @@ impl Report for Removed {
         writeln!(out, "Removed {} from {}", key.name.as_deref().unwrap_or_default(), shown(&self.file))?;
         writeln!(out, "  fingerprint   {}", key.fingerprint)
     }
-
-    json_by_serde!();
 }
 
 #[derive(Serialize)]
@@ -261,8 +257,6 @@ impl Report for Listed {
         }
         Ok(())
     }
-
-    json_by_serde!();
 }
 
 /// The lines about one key, without its name.
