@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use consign_metadata::{EntryPath, Manifest, ManifestEntry, Sha256Digest};
+use consign_metadata::{BundleId, EntryPath, Manifest, ManifestEntry, Sha256Digest};
 
 use crate::bagit::{BAGIT, MANIFEST_PATH, PayloadManifest, TagFiles};
 use crate::header::{self, HeaderKind, padding};
@@ -133,10 +133,9 @@ impl<'m> TagSection<'m> {
     /// Which segment is the manifest's content.
     pub(crate) const MANIFEST: usize = 1;
 
-    /// The tag files of a manifest, given with its bytes.
-    pub(crate) fn new(manifest: &'m Manifest, bytes: &'m [u8]) -> Self {
-        let TagFiles { bag_info, manifest_sha256: lines, tagmanifest_sha256 } =
-            TagFiles::of(manifest, Manifest::id_of(bytes));
+    /// The tag files of a manifest, given with its bytes and their digest.
+    pub(crate) fn new(manifest: &'m Manifest, bytes: &'m [u8], id: BundleId) -> Self {
+        let TagFiles { bag_info, manifest_sha256: lines, tagmanifest_sha256 } = TagFiles::of(manifest, id);
         let bundle = manifest.core().name.as_str();
         let start = |path: &str, size: usize, out: &mut Vec<u8>| {
             let kind = HeaderKind::File { size: size as u64, mode: 0o644 };

@@ -147,12 +147,12 @@ pub fn pack(
     let manifest = description.manifest(source, &digests)?;
     drop(digests);
     let manifest_bytes = manifest.to_bytes();
-    let tags = TagSection::new(&manifest, &manifest_bytes);
+    let id = Manifest::id_of(&manifest_bytes);
+    let tags = TagSection::new(&manifest, &manifest_bytes, id);
     let place = manifest_place(&tags, writer.frames());
     let produce = |sink: &mut FrameSink<'_>| tag_frames(&tags, sink);
     pipeline::run(produce, compression, threads, progress, &mut writer, &mut [])?;
 
-    let id = Manifest::id_of(&manifest_bytes);
     let (frames, state, handle) = writer.into_parts();
     let count = frames.len() as u64;
     let tail = Tail { encoder: EncoderId::current(compression), frames, manifest: place };
