@@ -321,6 +321,13 @@ pub struct Archive<'a, R> {
     facts: ArchiveFacts,
 }
 
+/// A manifest that was read from where the tail says it stands; whether that is its place is not known yet.
+pub(crate) struct UnplacedManifest {
+    pub(crate) manifest: Manifest,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) id: BundleId,
+}
+
 /// The last bytes of the file, read at once: enough for the tail of most bundles.
 const LAST_READ: u64 = 64 << 10;
 
@@ -400,14 +407,14 @@ impl<'a, R: ReadAt> Archive<'a, R> {
     /// # Errors
     /// It cannot be read, or breaks a rule, or is not the one that was signed.
     pub fn manifest(&self) -> Result<(Manifest, Vec<u8>), ArchiveError> {
-        let (manifest, bytes) = self.unplaced_manifest()?;
+        let UnplacedManifest { manifest, bytes, .. } = self.unplaced_manifest()?;
         check_layout(self, &manifest, &bytes)?;
         Ok((manifest, bytes))
     }
 
     /// The manifest from where the tail says it stands, which may be anywhere: the caller checks the layout.
-    pub(crate) fn unplaced_manifest(&self) -> Result<(Manifest, Vec<u8>), ArchiveError> {
-        let bytes = self.manifest_bytes()?;
+    pub(crate) fn unplaced_manifest(&self) -> Result<UnplacedManifest, ArchiveError> {
+        let (bytes, id) = self.manifest_bytes()?;
         let manifest = Manifest::parse(&bytes).map_err(Fault::from)?;
         if let Anchor::Signed(expected) = self.anchor {
             let faults = disagreements(expected, &manifest);
@@ -415,15 +422,19 @@ impl<'a, R: ReadAt> Archive<'a, R> {
                 return Err(ArchiveError::Faults { listed: faults, more: 0 });
             }
         }
-        Ok((manifest, bytes))
+        Ok(UnplacedManifest { manifest, bytes, id })
     }
 
-    /// The bytes of the manifest, from where the tail says it stands: checked against the tail and the anchor,
-    /// but not looked into. For comparing with a copy.
+    /// The digest of the manifest that stands where the tail says, not looked into: for comparing with a copy.
     ///
     /// # Errors
-    /// They cannot be read, or are not those that were signed.
-    pub fn manifest_bytes(&self) -> Result<Vec<u8>, ArchiveError> {
+    /// It cannot be read, or is not the one that was signed.
+    pub fn manifest_id(&self) -> Result<BundleId, ArchiveError> {
+        self.manifest_bytes().map(|(_, id)| id)
+    }
+
+    /// The bytes of that manifest, checked against the tail and the anchor.
+    fn manifest_bytes(&self) -> Result<(Vec<u8>, BundleId), ArchiveError> {
         let place = self.tail.manifest;
         let mut bytes = Vec::new();
         let mut decoder = Decoder::new();
@@ -440,13 +451,13 @@ impl<'a, R: ReadAt> Archive<'a, R> {
                 .map_err(|fault| Fault::Frame { frame: n, fault })?;
             bytes.extend_from_slice(&content);
         }
-        if let Anchor::Signed(expected) = self.anchor {
-            let found = Manifest::id_of(&bytes);
-            if found != expected.id {
-                return Err(Fault::BundleId { expected: expected.id, found }.into());
-            }
+        let found = Manifest::id_of(&bytes);
+        if let Anchor::Signed(expected) = self.anchor
+            && found != expected.id
+        {
+            return Err(Fault::BundleId { expected: expected.id, found }.into());
         }
-        Ok(bytes)
+        Ok((bytes, found))
     }
 
     /// Reads the bytes of a frame.

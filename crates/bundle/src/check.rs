@@ -91,7 +91,8 @@ pub(crate) struct Check<'a, R> {
     pub(crate) archive: &'a Archive<'a, R>,
     pub(crate) bundle: &'a str,
     pub(crate) entries: &'a [ManifestEntry<'a>],
-    pub(crate) tags: &'a TagSection<'a>,
+    /// Where frames with tag files are decoded.
+    pub(crate) tags: Option<&'a TagSection<'a>>,
     pub(crate) plan: &'a [FrameContent],
     pub(crate) sink: Option<&'a dyn ContentSink>,
     pub(crate) progress: &'a dyn Progress,
@@ -199,7 +200,9 @@ impl<R: ReadAt> Check<'_, R> {
                 },
                 FrameContent::Tag { segment, offset } => {
                     scratch.clear();
-                    self.tags.append(*segment, *offset..*offset + content.len(), scratch);
+                    if let Some(tags) = self.tags {
+                        tags.append(*segment, *offset..*offset + content.len(), scratch);
+                    }
                     if scratch != content {
                         placed[at].push(((0, 0), Fault::Stream { frame: n, what: "the tag files".into() }));
                     }

@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use consign_metadata::{EntryPath, Manifest, ManifestEntry, Sha256Digest};
+use consign_metadata::{BundleId, EntryPath, Manifest, ManifestEntry, Sha256Digest};
 
 use crate::bagit::{BAGIT, MANIFEST_PATH, PayloadManifest, TagFiles};
 use crate::header::{self, HeaderKind, padding};
@@ -133,10 +133,9 @@ impl<'m> TagSection<'m> {
     /// Which segment is the manifest's content.
     pub(crate) const MANIFEST: usize = 1;
 
-    /// The tag files of a manifest, given with its bytes.
-    pub(crate) fn new(manifest: &'m Manifest, bytes: &'m [u8]) -> Self {
-        let TagFiles { bag_info, manifest_sha256: lines, tagmanifest_sha256 } =
-            TagFiles::of(manifest, Manifest::id_of(bytes));
+    /// The tag files of a manifest, given with its bytes and their digest.
+    pub(crate) fn new(manifest: &'m Manifest, bytes: &'m [u8], id: BundleId) -> Self {
+        let TagFiles { bag_info, manifest_sha256: lines, tagmanifest_sha256 } = TagFiles::of(manifest, id);
         let bundle = manifest.core().name.as_str();
         let start = |path: &str, size: usize, out: &mut Vec<u8>| {
             let kind = HeaderKind::File { size: size as u64, mode: 0o644 };
@@ -378,5 +377,66 @@ impl<'m> FramePlanner<'m> {
         } else {
             Err(LayoutFault::TooShort)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use consign_metadata::{
+        BundleId, Core, Details, FileEntry, FileMode, Manifest, ManifestParts, NameProfile, Sha256Digest,
+    };
+
+    use super::TagSection;
+    use crate::limits::TAG_PIECE;
+
+    /// Enough files that their lines are written in several stretches, with names that are encoded.
+    fn manifest() -> Manifest {
+        let core = r#"{"name":"n","version":"1.0.0","classification":"public",
+            "contact":{"name":"nobody","email":"nobody@invalid"}}"#;
+        let core: Core = serde_json::from_str(core).expect("a core");
+        let details: Details = serde_json::from_str(r#"{"schema":1,"kind":"mixed"}"#).expect("a section");
+        let file = |n: u32| FileEntry {
+            path: format!("{n:05}-100%{}", "x".repeat(n as usize % 7)).parse().expect("a name"),
+            size: n.into(),
+            mode: FileMode::Regular,
+            sha256: Sha256Digest::of(&n.to_le_bytes()),
+        };
+        let files = (0..3000).map(file).collect();
+        let parts = ManifestParts {
+            core,
+            names: NameProfile::Posix,
+            exclude: Vec::new(),
+            descriptor: details.into(),
+            directories: Vec::new(),
+            files,
+        };
+        Manifest::new(parts).expect("in order")
+    }
+
+    #[test]
+    fn a_stretch_of_the_tag_files_is_the_same_whatever_is_asked_for_beside_it() {
+        let manifest = manifest();
+        let bytes = manifest.to_bytes();
+        let tags = TagSection::new(&manifest, &bytes, BundleId(Sha256Digest::of(&bytes)));
+        assert_eq!(tags.lens(), TagSection::lens_of(&manifest, bytes.len()));
+        for (segment, len) in tags.lens().into_iter().enumerate() {
+            let mut whole = Vec::new();
+            tags.append(segment, 0..len, &mut whole);
+            assert_eq!(whole.len(), len);
+            for step in [1021, 64 << 10] {
+                let mut parts = Vec::new();
+                for start in (0..len).step_by(step) {
+                    tags.append(segment, start..len.min(start + step), &mut parts);
+                }
+                assert!(parts == whole, "segment {segment} in steps of {step}");
+            }
+            assert!(len < TAG_PIECE);
+        }
+        let mut after = Vec::new();
+        tags.append(2, 0..tags.lens()[2], &mut after);
+        let text = String::from_utf8_lossy(&after);
+        let lines: Vec<_> = text.lines().filter(|line| line.contains("  data/")).collect();
+        assert_eq!(lines.len(), 3000);
+        assert!(lines[2999].ends_with("  data/02999-100%25xxx"), "{}", lines[2999]);
     }
 }

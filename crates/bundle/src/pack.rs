@@ -182,12 +182,12 @@ pub fn pack<'a>(
     let manifest = description.manifest(source, &digests)?;
     drop(digests);
     let manifest_bytes = manifest.to_bytes();
-    let tags = TagSection::new(&manifest, &manifest_bytes);
+    let id = Manifest::id_of(&manifest_bytes);
+    let tags = TagSection::new(&manifest, &manifest_bytes, id);
     let place = manifest_place(&tags, writer.frames());
     let produce = |sink: &mut FrameSink<'_>| tag_frames(&tags, sink);
     pipeline::run(produce, &encoding, progress, &mut writer, &mut [])?;
 
-    let id = Manifest::id_of(&manifest_bytes);
     let spared = writer.spared();
     let (frames, state, handle) = writer.into_parts().map_err(PackError::Write)?;
     let count = frames.len() as u64;

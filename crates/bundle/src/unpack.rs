@@ -11,7 +11,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 use consign_metadata::{EntryPath, FileMode, Manifest, ManifestEntry, NameFault, NameProfile};
 
-use crate::archive::{Archive, ArchiveError, ReadAt};
+use crate::archive::{Archive, ArchiveError, ReadAt, UnplacedManifest};
 use crate::bagit::{BAGIT, MANIFEST_PATH, TagFiles};
 use crate::check::ContentSink;
 use crate::limits::LARGE_FILE;
@@ -77,7 +77,8 @@ pub fn unpack<R: ReadAt>(
         let path = path.to_path_buf();
         move |error| UnpackError::Write { path, error }
     };
-    let (manifest, bytes) = archive.unplaced_manifest()?;
+    let found = archive.unplaced_manifest()?;
+    let manifest = &found.manifest;
     if cfg!(windows) {
         manifest.entries().try_for_each(|entry| entry.path().check(NameProfile::Portable))?;
     }
@@ -87,7 +88,7 @@ pub fn unpack<R: ReadAt>(
         Dir::open_ambient_dir(temporary.path(), ambient_authority()).map_err(failed(temporary.path()))?;
     let payload = match selection {
         Selection::Bag => {
-            write_tags(&root, &manifest, &bytes).map_err(failed(destination))?;
+            write_tags(&root, &found).map_err(failed(destination))?;
             root.create_dir("data").and_then(|()| root.open_dir("data"))
         }
         _ => root.try_clone(),
@@ -100,8 +101,8 @@ pub fn unpack<R: ReadAt>(
         Selection::Payload | Selection::Bag => (Scope::Content, None),
     };
     let writer = TreeWriter { root: payload, only, large: Mutex::default() };
-    writer.prepare(&manifest).map_err(failed(destination))?;
-    let verified = verify_into(archive, manifest, bytes, scope, threads, progress, Some(&writer))
+    writer.prepare(manifest).map_err(failed(destination))?;
+    let verified = verify_into(archive, found, scope, threads, progress, Some(&writer))
         .map_err(|error| write_error(error, destination))?;
     writer.finish().and_then(|()| sync(temporary.path())).map_err(failed(destination))?;
     rename_new(temporary, destination).map_err(|error| match error.kind() {
@@ -278,8 +279,8 @@ fn write_all_at(file: &File, mut content: &[u8], mut offset: u64) -> io::Result<
     Ok(())
 }
 
-fn write_tags(root: &Dir, manifest: &Manifest, bytes: &[u8]) -> io::Result<()> {
-    let tags = TagFiles::of(manifest, Manifest::id_of(bytes));
+fn write_tags(root: &Dir, found: &UnplacedManifest) -> io::Result<()> {
+    let tags = TagFiles::of(&found.manifest, found.id);
     root.create_dir("consign")?;
     let new_file = |path: &str| {
         let mut options = OpenOptions::new();
@@ -289,7 +290,7 @@ fn write_tags(root: &Dir, manifest: &Manifest, bytes: &[u8]) -> io::Result<()> {
     for (path, content) in [
         ("bag-info.txt", tags.bag_info.as_bytes()),
         ("bagit.txt", BAGIT.as_bytes()),
-        (MANIFEST_PATH, bytes),
+        (MANIFEST_PATH, &found.bytes),
         ("tagmanifest-sha256.txt", tags.tagmanifest_sha256.as_bytes()),
     ] {
         let mut file = new_file(path)?;

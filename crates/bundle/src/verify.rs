@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use consign_metadata::{BundleId, EntryPath, Manifest, ManifestEntry};
 
-use crate::archive::{Anchor, Archive, ArchiveError, ArchiveFacts, Fault, ReadAt};
+use crate::archive::{Anchor, Archive, ArchiveError, ArchiveFacts, Fault, ReadAt, UnplacedManifest};
 use crate::check::{Check, ContentSink, FrameFaults, Shares, Worker};
 use crate::layout::{FrameContent, FramePlanner, TagSection};
 use crate::limits::FAULTS_LISTED;
@@ -31,7 +31,6 @@ pub enum Scope {
 #[derive(Clone, Debug)]
 pub struct VerifiedArchive {
     manifest: Manifest,
-    manifest_bytes: Vec<u8>,
     id: BundleId,
     facts: ArchiveFacts,
     scope: Scope,
@@ -47,11 +46,6 @@ impl VerifiedArchive {
     /// The manifest alone.
     pub fn into_manifest(self) -> Manifest {
         self.manifest
-    }
-
-    /// The manifest's bytes.
-    pub fn manifest_bytes(&self) -> &[u8] {
-        &self.manifest_bytes
     }
 
     /// The bundle id.
@@ -99,29 +93,30 @@ pub fn verify<R: ReadAt>(
     threads: NonZeroUsize,
     progress: &dyn Progress,
 ) -> Result<VerifiedArchive, ArchiveError> {
-    let (manifest, manifest_bytes) = archive.unplaced_manifest()?;
-    verify_into(archive, manifest, manifest_bytes, scope, threads, progress, None)
+    verify_into(archive, archive.unplaced_manifest()?, scope, threads, progress, None)
 }
 
 /// Verifies an opened archive whose manifest is at hand, and hands its content on.
 pub(crate) fn verify_into<R: ReadAt>(
     archive: &Archive<'_, R>,
-    manifest: Manifest,
-    manifest_bytes: Vec<u8>,
+    manifest: UnplacedManifest,
     scope: Scope,
     threads: NonZeroUsize,
     progress: &dyn Progress,
     sink: Option<&dyn ContentSink>,
 ) -> Result<VerifiedArchive, ArchiveError> {
-    let tags = TagSection::new(&manifest, &manifest_bytes);
+    let UnplacedManifest { manifest, bytes, id } = manifest;
+    // They are compared where they are decoded.
+    let tags = (scope == Scope::Content).then(|| TagSection::new(&manifest, &bytes, id));
     let entries: Vec<_> = manifest.entries().collect();
     let bundle = manifest.core().name.as_str();
-    let plan = plan(archive, bundle, &entries, tags.lens())?;
+    let plan = plan(archive, bundle, &entries, TagSection::lens_of(&manifest, bytes.len()))?;
     let chosen = match &scope {
         Scope::Content | Scope::Bytes => None,
         Scope::Only(paths) => Some(chosen(paths, &entries)?),
     };
-    let check = Check { archive, bundle, entries: &entries, tags: &tags, plan: &plan, sink, progress };
+    let check =
+        Check { archive, bundle, entries: &entries, tags: tags.as_ref(), plan: &plan, sink, progress };
     let frames: Vec<usize> = match &chosen {
         None => (0..plan.len()).collect(),
         Some(chosen) => (0..plan.len()).filter(|&n| plan[n].concerns(chosen)).collect(),
@@ -159,9 +154,8 @@ pub(crate) fn verify_into<R: ReadAt>(
     faults.into_result()?;
     drop((entries, tags));
     Ok(VerifiedArchive {
-        id: Manifest::id_of(&manifest_bytes),
+        id,
         manifest,
-        manifest_bytes,
         facts: archive.facts().clone(),
         scope,
         anchored: matches!(archive.anchor(), Anchor::Signed(_)),

@@ -6,9 +6,10 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use consign_bundle::{
-    Anchor, Archive, ArchiveError, ArchiveFacts, EncoderId, Expected, Scope, VerifiedArchive, verify,
+    Anchor, Archive, ArchiveError, ArchiveFacts, EncoderId, Expected, Scope, Sha256State, VerifiedArchive,
+    verify,
 };
-use consign_metadata::{BundleId, Manifest, Problem};
+use consign_metadata::{BundleId, Manifest, Problem, Sha256Digest};
 use consign_signing::{ArchiveClaim, BundleClaim, Claim, Content};
 
 use crate::bundle_set::BundleSet;
@@ -146,14 +147,15 @@ pub(crate) fn check(
     let meter = context.meter("verifying", archive.work(&scope).unwrap_or(total));
     let verified = verify(&archive, scope, threads, &meter).map_err(|error| archive_failure(error, path))?;
     if let Some(copy) = &set.manifest {
-        check_copy(copy, verified.manifest_bytes())?;
+        check_copy(copy, verified.id())?;
     }
     Ok(verified)
 }
 
 /// A copy of the manifest may be missing; if it is there it must be the archive's own.
-pub(crate) fn check_copy(copy: &Path, manifest: &[u8]) -> Result<(), Failure> {
-    if File::open(copy).and_then(|file| holds(file, manifest)).map_err(|error| unreadable(copy, &error))? {
+pub(crate) fn check_copy(copy: &Path, id: BundleId) -> Result<(), Failure> {
+    let found = File::open(copy).and_then(digest_of).map_err(|error| unreadable(copy, &error))?;
+    if found == id.0 {
         return Ok(());
     }
     let problem = Problem::new("manifest-copy-differs", "is not the manifest of the archive beside it");
@@ -165,16 +167,14 @@ pub(crate) fn check_copy(copy: &Path, manifest: &[u8]) -> Result<(), Failure> {
     ))
 }
 
-/// Whether a file holds exactly these bytes. It is not held in memory: a manifest may have a gigabyte.
-fn holds(mut file: File, mut bytes: &[u8]) -> io::Result<bool> {
+/// The digest of a file, which is not held in memory.
+fn digest_of(mut file: File) -> io::Result<Sha256Digest> {
+    let mut state = Sha256State::initial();
     let mut buffer = vec![0; 1 << 20];
     loop {
         match file.read(&mut buffer) {
-            Ok(0) => return Ok(bytes.is_empty()),
-            Ok(read) => match bytes.strip_prefix(&buffer[..read]) {
-                Some(rest) => bytes = rest,
-                None => return Ok(false),
-            },
+            Ok(0) => return Ok(state.finish()),
+            Ok(read) => state.update(&buffer[..read]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }

@@ -1,6 +1,6 @@
-//! Size: nine gibibytes in one file, memory that does not grow, and `inspect` that reads the tail only.
+//! Size: nine gibibytes in one file, memory that does not grow, `inspect` that reads the tail only, many files.
 //!
-//! The files are mostly holes, which take no room; to the packer they are as long as any.
+//! The large files are mostly holes, which take no room; to the packer they are as long as any.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail like one")]
 
@@ -109,6 +109,70 @@ fn packing_four_gibibytes_takes_less_than_256_mebibytes_of_memory() {
         let used = peak_memory(&desk, arguments);
         eprintln!("{what}: {} MiB", used >> 20);
         assert!(used < ENOUGH, "{what} took {} MiB", used >> 20);
+    }
+}
+
+/// A thousand files a folder, of about a kilobyte each.
+fn many_files(source: &Path, count: usize) {
+    let mut noise = Noise::new(6);
+    for folder in 0..count / 1000 {
+        let folder = source.join(format!("shard-{folder:04}"));
+        fs::create_dir_all(&folder).unwrap();
+        for n in 0..1000 {
+            let text = format!("{{\"n\": {n}, \"text\": \"{:0976x}\"}}\n", noise.next());
+            fs::write(folder.join(format!("sample-{n:04}.json")), text).unwrap();
+        }
+    }
+    fs::write(source.join("consign.yaml"), descriptor("many", "1.0.0")).unwrap();
+}
+
+/// Every command that goes over all files, in an order in which each finds what it needs.
+const OVER_ALL_FILES: [(&str, &[&str]); 10] = [
+    ("pack", &["pack", "source", "-o", "out", "--key", "key"]),
+    ("pack again", &["pack", "source", "-o", "out", "--key", "key"]),
+    ("seal", &["seal", "source", "-o", "sealed", "--key", "key"]),
+    ("verify", &["verify", "out", "--key", "key.pub"]),
+    ("inspect", &["inspect", "out", "--files", "--json"]),
+    ("unpack", &["unpack", "out", "unpacked", "--key", "key.pub"]),
+    ("unpack --only", &["unpack", "out", "one", "--key", "key.pub", "--only", "shard-0001/sample-0001.json"]),
+    (
+        "verify a directory",
+        &["verify", "unpacked", "--manifest", "out/many-1.0.0.manifest.json", "--key", "key.pub"],
+    ),
+    ("diff", &["diff", "out", "out/many-1.0.0.manifest.json"]),
+    ("sign", &["sign", "out", "--key", "other", "--yes"]),
+];
+
+fn peaks_over_many_files(count: usize) -> Vec<u64> {
+    let desk = Desk::new();
+    many_files(&desk.path("source"), count);
+    desk.key("key");
+    desk.key("other");
+    OVER_ALL_FILES.iter().map(|(_, arguments)| peak_memory(&desk, arguments)).collect()
+}
+
+/// What a million files may take at most is 600 MiB. Told by the difference, and for the commands whose buffers
+/// do not depend on how fast their threads happen to be.
+#[test]
+fn memory_for_each_file_is_bounded() {
+    const FEW: usize = 5_000;
+    const MANY: usize = 25_000;
+    const STEADY: [&str; 5] = ["seal", "inspect", "unpack --only", "verify a directory", "diff"];
+    let (few, many) = (peaks_over_many_files(FEW), peaks_over_many_files(MANY));
+    for (((what, _), few), many) in OVER_ALL_FILES.iter().zip(few).zip(many) {
+        let each = many.saturating_sub(few) / (MANY - FEW) as u64;
+        eprintln!("{what}: {} MiB, {each} bytes for each file more", many >> 20);
+        assert!(!STEADY.contains(what) || each < (600 << 20) / 1_000_000, "{what} takes {each} bytes a file");
+    }
+}
+
+/// Five gigabytes on disk, and minutes: for whoever asks for it.
+#[test]
+#[ignore = "a million files"]
+fn a_million_files_take_less_than_600_mebibytes_of_memory() {
+    for ((what, _), used) in OVER_ALL_FILES.iter().zip(peaks_over_many_files(1_000_000)) {
+        eprintln!("{what}: {} MiB", used >> 20);
+        assert!(used < 600 << 20, "{what} took {} MiB", used >> 20);
     }
 }
 

@@ -71,9 +71,13 @@ struct Comparer<'a> {
 impl Write for Comparer<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let rest = &self.expected[self.at..];
+        if rest.starts_with(bytes) {
+            self.at += bytes.len();
+            return Ok(bytes.len());
+        }
         let same = rest.iter().zip(bytes).take_while(|(a, b)| a == b).count();
         self.at += same;
-        if same == bytes.len() { Ok(same) } else { Err(io::ErrorKind::InvalidData.into()) }
+        Err(io::ErrorKind::InvalidData.into())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -106,8 +106,11 @@ impl Unpack {
         let archive =
             Archive::open(open_archive(path)?, anchor).map_err(|error| archive_failure(error, path))?;
         if let Some(copy) = &set.manifest {
-            let bytes = archive.manifest_bytes().map_err(|error| archive_failure(error, path))?;
-            check_copy(copy, &bytes)?;
+            let id = match &expected {
+                Some(expected) => expected.id,
+                None => archive.manifest_id().map_err(|error| archive_failure(error, path))?,
+            };
+            check_copy(copy, id)?;
         }
         let selection = match (self.bag, self.only.is_empty()) {
             (true, _) => Selection::Bag,

@@ -257,6 +257,7 @@ impl Verify {
     ) -> Result<Checked, Failure> {
         let (manifest, bytes) = read_manifest(manifest_path)?;
         let id = Manifest::id_of(&bytes);
+        drop(bytes);
         let set = self.statements_of(manifest_path, id)?;
         let layout = if self.bag { TreeLayout::Bag } else { TreeLayout::Payload };
         let meter = context.meter("verifying", manifest.payload_bytes());
