@@ -17,6 +17,8 @@ mod progress;
 pub mod publish;
 mod sha256;
 mod source;
+#[doc(hidden)]
+pub mod stages;
 mod tail;
 #[cfg(test)]
 mod tests;
