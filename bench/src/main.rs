@@ -1,6 +1,8 @@
-//! Makes data to measure with: the same bytes for the same arguments, on every machine. `bench/compare` calls it.
+//! What `bench/compare` calls: makes data to measure with, the same bytes for the same arguments on every machine,
+//! and measures what the hardware allows.
 
 mod language;
+mod speeds;
 mod table;
 mod text;
 mod tree;
@@ -10,11 +12,11 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-/// Makes data to measure consign and its peers with
+/// What bench/compare needs: data, and the speed of one core
 #[derive(Parser)]
 struct Arguments {
-    /// The folder to make it in; made if it is not there
-    folder: PathBuf,
+    /// The folder to make data in, which is made if it is not there; the file to measure speeds with
+    path: PathBuf,
     #[command(subcommand)]
     what: What,
 }
@@ -51,6 +53,8 @@ enum What {
         #[arg(long)]
         files: u32,
     },
+    /// SHA-256 and zstd on one core, in bytes a second, as JSON
+    Speeds,
     /// Records of 1 kB, a file each
     Records {
         /// Number of files
@@ -60,13 +64,16 @@ enum What {
 }
 
 fn main() -> anyhow::Result<()> {
-    let Arguments { folder, what } = Arguments::parse();
-    std::fs::create_dir_all(&folder)?;
+    let Arguments { path, what } = Arguments::parse();
+    if !matches!(what, What::Speeds) {
+        std::fs::create_dir_all(&path)?;
+    }
     match what {
-        What::Weights { float, bytes, shards } => weights::write(&folder, float, bytes, shards),
-        What::Text { bytes } => text::write(&folder, bytes),
-        What::Table { bytes } => table::write(&folder, bytes),
-        What::Tree { files } => tree::write_tree(&folder, files),
-        What::Records { files } => tree::write_records(&folder, files),
+        What::Speeds => speeds::print(&path),
+        What::Weights { float, bytes, shards } => weights::write(&path, float, bytes, shards),
+        What::Text { bytes } => text::write(&path, bytes),
+        What::Table { bytes } => table::write(&path, bytes),
+        What::Tree { files } => tree::write_tree(&path, files),
+        What::Records { files } => tree::write_records(&path, files),
     }
 }
