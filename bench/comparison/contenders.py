@@ -157,8 +157,9 @@ class Overlapped(Pipeline):
     def pack(self, case):
         return HASH_FILES + r"""
             cd "$SRC"
-            tar -cf - . | zstd -q -T"$CORES" -3 | tee "$OUT/archive.tar.zst" \
-                | openssl dgst -sha256 -r -out "$OUT/archive.sha256" &
+            # In brackets, so that the failure of any of them is seen.
+            (tar -cf - . | zstd -q -T"$CORES" -3 | tee "$OUT/archive.tar.zst" \
+                | openssl dgst -sha256 -r -out "$OUT/archive.sha256") &
             archive=$!
             hash_files "$OUT/sums"
             wait "$archive"

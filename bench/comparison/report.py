@@ -19,6 +19,8 @@ def seconds(value):
 
 
 def megabytes(value):
+    if value < 100e3:
+        return f"{value / 1e3:.1f} kB"
     return f"{value / 1e6:,.1f} MB" if value < 100e6 else f"{value / 1e6:,.0f} MB"
 
 
