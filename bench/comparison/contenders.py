@@ -48,9 +48,10 @@ class Tool:
     def prepare(self, task, case, environment):
         """What comes before a timed run, and is not timed."""
 
-    def archive_bytes(self, kept):
-        """Size of what pack made."""
-        return sum(file.stat().st_size for file in Path(kept).rglob("*") if file.is_file())
+    def sizes(self, folder):
+        """Bytes of the archive, None if there is no such file, and of everything that pack made."""
+        archive = self.archive(folder).stat().st_size if hasattr(self, "archive") else None
+        return archive, sum(file.stat().st_size for file in files(folder))
 
     pack = verify = quick = unpack = inspect = only = None
 

@@ -1,12 +1,13 @@
 """Runs one command and tells what it took."""
 
 import os
-import resource
 import signal
 import subprocess
-import tempfile
-import time
+import sys
 from dataclasses import dataclass
+from pathlib import Path
+
+LAUNCH = Path(__file__).with_name("launch.py")
 
 
 class Failure(Exception):
@@ -19,37 +20,28 @@ class Run:
     user: float
     system: float
     # Of the largest process, not of all together: that is what the kernel keeps for a process and those it waited for.
-    peak: int
-
-
-def floor_of_peak():
-    """A child's peak is never below the memory that this process had when it started the child."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak: float
+    # What is not below this says nothing.
+    least: float
 
 
 def run(command, environment):
     """Runs a list of arguments, or a script for bash, which stops at the first command that fails."""
     if isinstance(command, str):
         command = ["bash", "-euo", "pipefail", "-c", command]
-    with tempfile.TemporaryFile() as errors:
-        start = time.perf_counter()
-        process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
-            start_new_session=True,
-        )
-        try:
-            _, status, usage = os.wait4(process.pid, 0)
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            raise
-        wall = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
-            errors.seek(0)
-            said = errors.read()[-3000:].decode(errors="replace")
-            raise Failure(f"exit {process.returncode}: {command}\n{said}")
-    return Run(wall, usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024)
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", LAUNCH, *command], env=environment, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True,
+    )
+    try:
+        figures, said = process.communicate()
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
+    if process.returncode != 0:
+        raise Failure(f"exit {process.returncode}: {command}\n{said[-3000:]}")
+    return Run(*map(float, figures.split()))
 
 
 def output(*command, **options):

@@ -7,7 +7,7 @@ import re
 import statistics
 from pathlib import Path
 
-from .measure import Failure, floor_of_peak
+from .measure import Failure
 
 
 def median(runs, what):
@@ -35,42 +35,43 @@ def ratios(results):
 def table(measured):
     """One task on one kind of data. Times as many as consign's: by medians, and by rounds."""
     lines = [
-        "| | wall | user | system | peak memory | output | times consign's wall | the same, by rounds |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|",
+        "| | wall | user | system | peak memory | archive | all outputs | times consign's wall | the same, by rounds |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
-    least = floor_of_peak()
     for name, by_medians, by_rounds in ratios(measured.results):
         result = measured.results[name]
-        peak = median(result.runs, "peak")
+        peak, least = median(result.runs, "peak"), median(result.runs, "least")
         peak = megabytes(peak) if peak > 1.05 * least else f"< {megabytes(1.05 * least)}"
+        archive = megabytes(result.archive) if result.archive else ""
         size = megabytes(result.output) if result.output else ""
         lines.append(
             f"| {name} | {seconds(median(result.runs, 'wall'))} | {seconds(median(result.runs, 'user'))} "
-            f"| {seconds(median(result.runs, 'system'))} | {peak} | {size} | {by_medians:.2f} | {by_rounds:.2f} |"
+            f"| {seconds(median(result.runs, 'system'))} | {peak} | {archive} | {size} | {by_medians:.2f} | {by_rounds:.2f} |"
         )
     if measured.floor:
         own = median(measured.results["consign"].runs, "wall")
-        lines.append(f"| *floor* | {seconds(measured.floor)} | | | | | {measured.floor / own:.2f} | |")
+        lines.append(f"| *floor* | {seconds(measured.floor)} | | | | | | {measured.floor / own:.2f} | |")
     return lines
 
 
 def at_a_glance(all_measured):
     lines = [
-        "| data | task | consign | fastest peer | its wall, times consign's | consign's output, times its | consign's wall, times the floor |",
-        "|---|---|--:|---|--:|--:|--:|",
+        "| data | task | consign | fastest peer | its wall, times consign's | consign's archive, times its | all outputs | consign's wall, times the floor |",
+        "|---|---|--:|---|--:|--:|--:|--:|",
     ]
     for measured in all_measured:
         own = measured.results["consign"]
         peers = [(ratio, name) for name, ratio, _ in ratios(measured.results) if name != "consign" and
                  not measured.results[name].partial]
         ratio, name = min(peers, default=(None, ""))
-        size = ""
-        if name and own.output and measured.results[name].output:
-            size = f"{own.output / measured.results[name].output:.3f}"
+        archive, outputs = "", ""
+        if name and own.output:
+            outputs = f"{own.output / measured.results[name].output:.3f}"
+            archive = f"{own.archive / measured.results[name].archive:.3f}" if measured.results[name].archive else ""
         wall = median(own.runs, "wall")
         lines.append(
             f"| {measured.data.title}{measured.where} | {measured.task} | {seconds(wall)} | {name} "
-            f"| {f'{ratio:.2f}' if ratio else ''} | {size} "
+            f"| {f'{ratio:.2f}' if ratio else ''} | {archive} | {outputs} "
             f"| {f'{wall / measured.floor:.2f}' if measured.floor else ''} |"
         )
     return lines
