@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::ops::Range;
 
 use consign_metadata::{
     BundleId, BundleName, BundleVersion, Classification, Manifest, ManifestError, Sha256Digest,
@@ -11,7 +12,7 @@ use crate::encoder::EncoderId;
 use crate::frame::{Decoder, FrameFault};
 use crate::pack::PackError;
 use crate::sha256::{Sha256State, update_all};
-use crate::tail::{FrameRecord, SEEK_FOOTER, Tail, TailFault};
+use crate::tail::{SEEK_FOOTER, Tail, TailFault};
 use crate::verify::{Scope, check_layout};
 
 /// Bytes that can be read at any place, from several threads.
@@ -441,8 +442,10 @@ impl<'a, R: ReadAt> Archive<'a, R> {
         let (mut frame, mut content) = (Vec::new(), Vec::new());
         let first = usize::try_from(place.first).unwrap_or(usize::MAX);
         for (n, record) in (first..).zip(self.tail.manifest_frames()) {
-            self.read_frame(record, &mut frame)?;
-            if self.altered(&[n], std::slice::from_ref(&frame)) != [false] {
+            // The file is no longer than the sum of all frames, so that memory is bounded by what is there.
+            frame.resize(len(record.compressed), 0);
+            self.source.read_exact_at(&mut frame, record.offset)?;
+            if self.altered(&[n], &[&frame]) != [false] {
                 let (start, end, holds) = (record.offset, record.end(), "the manifest".into());
                 return Err(Fault::FrameAltered { frame: n, start, end, holds }.into());
             }
@@ -460,26 +463,50 @@ impl<'a, R: ReadAt> Archive<'a, R> {
         Ok((bytes, found))
     }
 
-    /// Reads the bytes of a frame.
-    pub(crate) fn read_frame(&self, record: &FrameRecord, frame: &mut Vec<u8>) -> Result<(), ArchiveError> {
-        // Frames that were made by the rules are at most a little over 8 MiB; the file is no longer than the
-        // sum of all, so that memory is bounded by what is there.
-        frame.resize(usize::try_from(record.compressed).unwrap_or(usize::MAX), 0);
-        Ok(self.source.read_exact_at(frame, record.offset)?)
+    /// Reads the bytes of these frames into the beginning of `memory`, one after the other, and says where each
+    /// stands.
+    pub(crate) fn read_frames(
+        &self,
+        numbers: &[usize],
+        memory: &mut [u8],
+    ) -> Result<Vec<Range<usize>>, ArchiveError> {
+        let too_small = || io::Error::other("there is no room for the frames");
+        let mut ranges = Vec::with_capacity(numbers.len());
+        let mut end = 0;
+        for &n in numbers {
+            let start = end;
+            end = start + len(self.tail.frames[n].compressed);
+            ranges.push(start..end);
+        }
+        // Frames that are neighbours in the archive are read at once.
+        let mut from = 0;
+        while from < numbers.len() {
+            let run = 1 + numbers[from..].windows(2).take_while(|pair| pair[1] == pair[0] + 1).count();
+            let target = memory.get_mut(ranges[from].start..ranges[from + run - 1].end);
+            self.source
+                .read_exact_at(target.ok_or_else(too_small)?, self.tail.frames[numbers[from]].offset)?;
+            from += run;
+        }
+        Ok(ranges)
     }
 
     /// Which of these frames, given with their bytes, do not lead from the state before them to their own.
-    pub(crate) fn altered(&self, numbers: &[usize], frames: &[Vec<u8>]) -> Vec<bool> {
+    pub(crate) fn altered(&self, numbers: &[usize], frames: &[&[u8]]) -> Vec<bool> {
         let before = |n: usize| n.checked_sub(1).and_then(|before| self.tail.frames.get(before));
         let mut states: Vec<_> = numbers
             .iter()
             .map(|&n| before(n).map_or_else(Sha256State::initial, |record| record.archive.clone()))
             .collect();
-        let mut pieces: Vec<_> = states.iter_mut().zip(frames.iter().map(Vec::as_slice)).collect();
+        let mut pieces: Vec<_> = states.iter_mut().zip(frames.iter().copied()).collect();
         update_all(&mut pieces);
         let expected = numbers.iter().map(|&n| self.tail.frames.get(n).map(|record| &record.archive));
         states.iter().zip(expected).map(|(state, expected)| Some(state) != expected).collect()
     }
+}
+
+/// A frame is at most a little over 8 MiB, which fits every `usize` of 32 bits or more.
+pub(crate) fn len(of_frame: u32) -> usize {
+    usize::try_from(of_frame).unwrap_or(usize::MAX)
 }
 
 /// Where a signed statement and the manifest name the same thing, they must agree.

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use consign_metadata::{FileEntry, ManifestEntry};
 
-use crate::archive::{Archive, ArchiveError, Fault, ReadAt};
+use crate::archive::{Archive, ArchiveError, Fault, ReadAt, len};
 use crate::frame::{Decoder, check_frame};
 use crate::header::{self, HeaderKind, padding};
 use crate::layout::{FrameContent, Gathered, Part, Shape, TagSection};
@@ -15,7 +15,7 @@ use crate::sha256::{Sha256State, digest_all, update_all};
 use crate::tail::FrameRecord;
 
 /// Memory for the frames that all threads have in hand.
-const MEMORY: u64 = 112 << 20;
+const MEMORY: usize = 96 << 20;
 /// Most frames that are checked at a time: as many digests as are computed side by side.
 const BATCH: usize = consign_sha256::LANES;
 /// A thread has at least so many batches, as long as there are frames, so that none waits long for the last.
@@ -42,47 +42,83 @@ pub(crate) struct Shares {
     pub(crate) workers: usize,
     /// What each takes at a time: a part of the list of frames.
     pub(crate) batches: Vec<Range<usize>>,
+    /// Most bytes that the frames of a batch have, and decode to.
+    largest: Cost,
+}
+
+/// Memory for frames.
+#[derive(Clone, Copy, Default)]
+struct Cost {
+    bytes: usize,
+    content: usize,
+}
+
+impl Cost {
+    fn of(frame: &FrameRecord, decode: bool) -> Self {
+        Self { bytes: len(frame.compressed), content: if decode { len(frame.decoded) } else { 0 } }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self { bytes: self.bytes + other.bytes, content: self.content + other.content }
+    }
+
+    fn or(self, other: Self) -> Self {
+        Self { bytes: self.bytes.max(other.bytes), content: self.content.max(other.content) }
+    }
+
+    fn sum(self) -> usize {
+        self.bytes + self.content
+    }
 }
 
 impl Shares {
     /// Shares out these frames so that what all threads hold keeps to the limit, whatever their number.
     pub(crate) fn new(frames: &[usize], records: &[FrameRecord], decode: bool, threads: usize) -> Self {
-        let cost = |n: usize| {
-            let decoded = if decode { u64::from(records[n].decoded) } else { 0 };
-            u64::from(records[n].compressed) + decoded
-        };
-        let largest = frames.iter().map(|&n| cost(n)).max().unwrap_or(1).max(1);
-        let at_once = usize::try_from(MEMORY / largest).unwrap_or(usize::MAX);
-        let workers = threads.min(at_once).min(frames.len()).max(1);
-        let share = MEMORY / workers as u64;
+        let cost = |n: usize| Cost::of(&records[n], decode);
+        let one = frames.iter().map(|&n| cost(n)).fold(Cost::default(), Cost::or).sum().max(1);
+        let workers = threads.min(MEMORY / one).min(frames.len()).max(1);
+        let share = MEMORY / workers;
         let most = (frames.len() / (workers * BATCHES_EACH)).clamp(2, BATCH);
         let mut batches = Vec::new();
-        let (mut start, mut held) = (0, 0);
+        let mut largest = Cost::default();
+        let (mut start, mut held) = (0, Cost::default());
         for (at, &n) in frames.iter().enumerate() {
-            if at > start && (at - start == most || held + cost(n) > share) {
+            let more = held.and(cost(n));
+            if at > start && (at - start == most || largest.or(more).sum() > share) {
                 batches.push(start..at);
-                (start, held) = (at, 0);
+                (start, held) = (at, cost(n));
+            } else {
+                held = more;
             }
-            held += cost(n);
+            largest = largest.or(held);
         }
         if start < frames.len() {
             batches.push(start..frames.len());
         }
-        Self { workers, batches }
+        Self { workers, batches, largest }
     }
 }
 
 /// The memory of one thread.
 pub(crate) struct Worker {
     decoder: Decoder,
-    frames: Vec<Vec<u8>>,
-    contents: Vec<Vec<u8>>,
+    /// Frames, one after the other.
+    bytes: Vec<u8>,
+    /// What they decode to, one after the other.
+    content: Vec<u8>,
     scratch: Vec<u8>,
 }
 
 impl Worker {
-    pub(crate) fn new() -> Self {
-        Self { decoder: Decoder::new(), frames: Vec::new(), contents: Vec::new(), scratch: Vec::new() }
+    /// With memory for every batch.
+    pub(crate) fn new(shares: &Shares) -> Self {
+        let Cost { bytes, content } = shares.largest;
+        Self {
+            decoder: Decoder::new(),
+            bytes: vec![0; bytes],
+            content: vec![0; content],
+            scratch: Vec::new(),
+        }
     }
 }
 
@@ -123,47 +159,54 @@ impl<R: ReadAt> Check<'_, R> {
         decode: bool,
         worker: &mut Worker,
     ) -> Result<FrameFaults, ArchiveError> {
-        let Worker { decoder, frames, contents, scratch } = worker;
+        let Worker { decoder, bytes, content, scratch } = worker;
         let records = &self.archive.tail.frames;
-        frames.resize_with(batch.len().max(frames.len()), Vec::new);
-        contents.resize_with(batch.len().max(contents.len()), Vec::new);
-        for (&n, frame) in batch.iter().zip(&mut *frames) {
-            self.archive.read_frame(&records[n], frame)?;
-        }
+        let ranges = self.archive.read_frames(batch, bytes)?;
+        let frames: Vec<&[u8]> = ranges.into_iter().map(|range| &bytes[range]).collect();
         let mut faults = Vec::new();
-        let altered = self.archive.altered(batch, frames);
+        let altered = self.archive.altered(batch, &frames);
+        // What each frame decodes to; nothing, if it cannot be had.
+        let mut contents: Vec<&[u8]> = Vec::with_capacity(batch.len());
+        let mut room = content.as_mut_slice();
         // Places in the batch.
         let mut sound = Vec::with_capacity(batch.len());
         for (at, &n) in batch.iter().enumerate() {
             let record = &records[n];
+            contents.push(&[]);
             if altered[at] {
                 let (start, end, holds) = (record.offset, record.end(), self.holds(n));
                 faults.push((n, Fault::FrameAltered { frame: n, start, end, holds }));
-                continue;
-            }
-            let formed = if decode {
-                decoder.decode(&frames[at], record.decoded, &mut contents[at])
+            } else if decode {
+                let split = std::mem::take(&mut room).split_at_mut_checked(len(record.decoded));
+                let (own, rest) =
+                    split.ok_or_else(|| std::io::Error::other("there is no room for a frame"))?;
+                room = rest;
+                match decoder.decode_into(frames[at], own) {
+                    Err(fault) => faults.push((n, Fault::Frame { frame: n, fault })),
+                    Ok(()) => {
+                        contents[at] = own;
+                        sound.push(at);
+                    }
+                }
             } else {
-                check_frame(&frames[at], record.decoded)
-            };
-            match formed {
-                Err(fault) => faults.push((n, Fault::Frame { frame: n, fault })),
-                Ok(()) if decode => sound.push(at),
-                Ok(()) => self.progress.advance(u64::from(record.compressed)),
+                match check_frame(frames[at], record.decoded) {
+                    Err(fault) => faults.push((n, Fault::Frame { frame: n, fault })),
+                    Ok(()) => self.progress.advance(u64::from(record.compressed)),
+                }
             }
         }
-        let smalls = self.contents(batch, &sound, contents, scratch, &mut faults);
+        let smalls = self.contents(batch, &sound, &contents, scratch, &mut faults);
         for at in sound {
             let n = batch[at];
             if faults.iter().any(|(frame, _)| *frame == n) {
                 continue;
             }
-            if blake3::hash(&contents[at]).as_bytes() != &records[n].content_id {
+            if blake3::hash(contents[at]).as_bytes() != &records[n].content_id {
                 let what = "its content id is that of other content";
                 faults.push((n, Fault::Record { frame: n, what }));
                 continue;
             }
-            self.hand_on(n, &contents[at], smalls.iter().filter(|small| small.at == at))?;
+            self.hand_on(n, contents[at], smalls.iter().filter(|small| small.at == at))?;
             self.progress.advance(contents[at].len() as u64);
         }
         Ok(faults)
@@ -174,7 +217,7 @@ impl<R: ReadAt> Check<'_, R> {
         &self,
         batch: &[usize],
         sound: &[usize],
-        contents: &[Vec<u8>],
+        contents: &[&[u8]],
         scratch: &mut Vec<u8>,
         faults: &mut FrameFaults,
     ) -> Vec<Small> {
@@ -183,7 +226,7 @@ impl<R: ReadAt> Check<'_, R> {
         let mut smalls = Vec::new();
         let mut large: Vec<(usize, Sha256State)> = Vec::new();
         for &at in sound {
-            let (n, content) = (batch[at], &contents[at]);
+            let (n, content) = (batch[at], contents[at]);
             match &self.plan[n] {
                 FrameContent::Gather(gathered) => {
                     let ranges = self.gather(n, gathered, content, scratch, &mut placed[at]);
@@ -210,7 +253,7 @@ impl<R: ReadAt> Check<'_, R> {
             }
         }
         let mut pieces: Vec<(&mut Sha256State, &[u8])> =
-            large.iter_mut().map(|(at, state)| (state, contents[*at].as_slice())).collect();
+            large.iter_mut().map(|(at, state)| (state, contents[*at])).collect();
         update_all(&mut pieces);
         for (at, state) in large {
             if let Err(fault) = self.file_state_after(batch[at], state) {

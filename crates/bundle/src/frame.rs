@@ -158,6 +158,16 @@ impl Decoder {
             _ => Err(FrameFault::Undecodable),
         }
     }
+
+    /// The same into memory of exactly as many bytes as the frame must decode to.
+    pub(crate) fn decode_into(&mut self, frame: &[u8], out: &mut [u8]) -> Result<(), FrameFault> {
+        let len = out.len();
+        check_frame(frame, u32::try_from(len).map_err(|_| FrameFault::Undecodable)?)?;
+        match self.0.decompress(out, frame) {
+            Ok(decoded) if decoded == len => Ok(()),
+            _ => Err(FrameFault::Undecodable),
+        }
+    }
 }
 
 /// A frame's decoded length is at most 8 MiB, which fits every `usize` of 32 bits or more.

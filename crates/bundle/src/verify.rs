@@ -126,7 +126,7 @@ pub(crate) fn verify_into<R: ReadAt>(
     let faults = FaultList::default();
     let next = AtomicUsize::new(0);
     let work = || -> Result<(), ArchiveError> {
-        let mut worker = Worker::new();
+        let mut worker = Worker::new(&shares);
         while let Some(batch) = shares.batches.get(next.fetch_add(1, Ordering::Relaxed)) {
             if progress.cancelled() {
                 return Err(Cancelled.into());

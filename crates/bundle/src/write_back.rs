@@ -14,18 +14,24 @@ pub(crate) const WORTH: u64 = 32 << 20;
 /// A thread that waits for the disk, so that nobody else has to.
 #[derive(Default)]
 pub(crate) struct WriteBack {
-    thread: Option<(Sender<Arc<File>>, JoinHandle<io::Result<()>>)>,
+    thread: Option<Waiting>,
+}
+
+struct Waiting {
+    files: Sender<Arc<File>>,
+    thread: JoinHandle<io::Result<()>>,
 }
 
 impl WriteBack {
     /// Begins to bring to the disk what was written to the file. If the disk is behind already, nothing
     /// happens: whoever needs the file durable makes it so at the end anyway.
     pub(crate) fn begin(&mut self, file: &Arc<File>) {
-        let (files, _) = self.thread.get_or_insert_with(|| {
+        let waiting = self.thread.get_or_insert_with(|| {
             let (files, requests) = bounded::<Arc<File>>(1);
-            (files, std::thread::spawn(move || requests.iter().try_for_each(|file| file.sync_data())))
+            let thread = std::thread::spawn(move || requests.iter().try_for_each(|file| file.sync_data()));
+            Waiting { files, thread }
         });
-        let _ = files.try_send(Arc::clone(file));
+        let _ = waiting.files.try_send(Arc::clone(file));
     }
 
     /// Waits for what was begun.
@@ -33,7 +39,7 @@ impl WriteBack {
     /// # Errors
     /// What the system said of any of the files: it says so only once.
     pub(crate) fn finish(self) -> io::Result<()> {
-        let Some((files, thread)) = self.thread else { return Ok(()) };
+        let Some(Waiting { files, thread }) = self.thread else { return Ok(()) };
         drop(files);
         thread.join().unwrap_or_else(|_| Err(io::Error::other("a thread panicked")))
     }
