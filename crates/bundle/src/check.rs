@@ -16,8 +16,12 @@ use crate::tail::FrameRecord;
 
 /// Memory for the frames that all threads have in hand.
 const MEMORY: usize = 96 << 20;
-/// Most frames that are checked at a time: as many digests as are computed side by side.
-const BATCH: usize = consign_sha256::LANES;
+/// Frames that are checked at a time: as many digests as are computed side by side,
+const MANY: usize = consign_sha256::LANES;
+/// if a thread need not hold more than this for them; what was decoded long ago has left the caches.
+const MANY_MEMORY: usize = 48 << 20;
+/// Otherwise two: more gain nothing until there are very many.
+const FEW: usize = 2;
 /// A thread has at least so many batches, as long as there are frames, so that none waits long for the last.
 const BATCHES_EACH: usize = 4;
 
@@ -78,7 +82,8 @@ impl Shares {
         let one = frames.iter().map(|&n| cost(n)).fold(Cost::default(), Cost::or).sum().max(1);
         let workers = threads.min(MEMORY / one).min(frames.len()).max(1);
         let share = MEMORY / workers;
-        let most = (frames.len() / (workers * BATCHES_EACH)).clamp(2, BATCH);
+        let enough = frames.len() / (workers * BATCHES_EACH) >= MANY;
+        let most = if enough && MANY * one <= share.min(MANY_MEMORY) { MANY } else { FEW };
         let mut batches = Vec::new();
         let mut largest = Cost::default();
         let (mut start, mut held) = (0, Cost::default());

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use consign_metadata::Sha256Digest;
-use crossbeam_channel::{Receiver, Sender, TryRecvError, select};
+use crossbeam_channel::{Receiver, Sender, select};
 
 use crate::pack::PackError;
 use crate::pipeline::{Encoded, RawFrame};
@@ -72,6 +72,22 @@ struct Queues {
     found: FileHashes,
 }
 
+impl Queues {
+    /// Takes a stretch, if there was one; says so.
+    fn stretch(&mut self, stretch: Option<Stretch>) -> bool {
+        let came = stretch.is_some();
+        self.files.extend(stretch.map(|item| Begun { item, done: 0 }));
+        came
+    }
+
+    /// Takes a frame, if there was one; says so.
+    fn frame(&mut self, frame: Option<(usize, Encoded)>) -> bool {
+        let came = frame.is_some();
+        self.early.extend(frame);
+        came
+    }
+}
+
 impl Lanes {
     /// Hashes until both lanes are closed and empty, or the others have stopped.
     pub(crate) fn run(mut self, stopped: impl Fn() -> bool) -> Result<FileHashes, PackError> {
@@ -81,19 +97,11 @@ impl Lanes {
             if stopped() {
                 return Err(PackError::Stopped);
             }
-            while files_open {
-                match self.files.try_recv() {
-                    Ok(stretch) => queues.files.push_back(Begun { item: stretch, done: 0 }),
-                    Err(TryRecvError::Disconnected) => files_open = false,
-                    Err(TryRecvError::Empty) => break,
-                }
+            while files_open && !self.files.is_empty() {
+                files_open = queues.stretch(self.files.recv().ok());
             }
-            while archive_open {
-                match self.encoded.try_recv() {
-                    Ok((n, frame)) => _ = queues.early.insert(n, frame),
-                    Err(TryRecvError::Disconnected) => archive_open = false,
-                    Err(TryRecvError::Empty) => break,
-                }
+            while archive_open && !self.encoded.is_empty() {
+                archive_open = queues.frame(self.encoded.recv().ok());
             }
             if queues.archive.is_none()
                 && let Some(frame) = queues.early.remove(&self.next)
@@ -104,22 +112,14 @@ impl Lanes {
                 queues.files.iter().map(|begun| begun.item.raw.content.len() - begun.done).sum::<usize>();
             match (waiting, &queues.archive) {
                 (0, None) if !files_open && !archive_open => return Ok(queues.found),
-                // What comes first; both may.
-                (0, None) => select! {
-                    recv(self.files) -> stretch => match stretch {
-                        Ok(stretch) => queues.files.push_back(Begun { item: stretch, done: 0 }),
-                        Err(_) => files_open = false,
-                    },
-                    recv(self.encoded) -> frame => match frame {
-                        Ok((n, frame)) => _ = queues.early.insert(n, frame),
-                        Err(_) => archive_open = false,
-                    },
+                // A closed lane would come at once, again and again.
+                (0, None) if files_open && archive_open => select! {
+                    recv(self.files) -> stretch => files_open = queues.stretch(stretch.ok()),
+                    recv(self.encoded) -> frame => archive_open = queues.frame(frame.ok()),
                 },
+                (0, None) if files_open => files_open = queues.stretch(self.files.recv().ok()),
                 // Every frame of a file comes back as one of the archive soon.
-                (..PATIENCE, None) if archive_open => match self.encoded.recv() {
-                    Ok((n, frame)) => _ = queues.early.insert(n, frame),
-                    Err(_) => archive_open = false,
-                },
+                (..PATIENCE, None) if archive_open => archive_open = queues.frame(self.encoded.recv().ok()),
                 _ => self.step(&mut queues)?,
             }
         }

@@ -385,8 +385,8 @@ fn encode(
             let content_id = *blake3::hash(content).as_bytes();
             let kept =
                 encoding.kept.and_then(|kept| kept.find(n, &content_id, content, &mut reader, &mut bytes));
-            let mut in_base = |base: &&Base| base.find(&content_id, content, &mut reader, &mut bytes);
-            let reused = kept.is_none() && encoding.bases.iter().any(|base| in_base(base));
+            let in_base = |base: &&Base| base.find(&content_id, content, &mut reader, &mut bytes);
+            let reused = kept.is_none() && encoding.bases.iter().any(in_base);
             if kept.is_none() && !reused {
                 encoder.encode(content, grain, &mut bytes)?;
             }
