@@ -6,9 +6,10 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use consign_metadata::Sha256Digest;
-use crossbeam_channel::{Receiver, Sender, select};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select};
 
 use crate::pack::PackError;
 use crate::pipeline::{Encoded, RawFrame};
@@ -16,6 +17,8 @@ use crate::sha256::{Sha256State, update_all};
 
 /// So much of the files may wait for the archive to be hashed beside them.
 const PATIENCE: usize = 8 << 20;
+/// And so long.
+const SOON: Duration = Duration::from_millis(20);
 /// How much of each is hashed before looking at what else has come.
 const STEP: usize = 256 << 10;
 /// Most files that are hashed side by side.
@@ -118,8 +121,12 @@ impl Lanes {
                     recv(self.encoded) -> frame => archive_open = queues.frame(frame.ok()),
                 },
                 (0, None) if files_open => files_open = queues.stretch(self.files.recv().ok()),
-                // Every frame of a file comes back as one of the archive soon.
-                (..PATIENCE, None) if archive_open => archive_open = queues.frame(self.encoded.recv().ok()),
+                // Every frame of a file comes back as one of the archive soon, unless whoever makes it waits for
+                // the memory of those that lie here.
+                (..PATIENCE, None) if archive_open => match self.encoded.recv_timeout(SOON) {
+                    Err(RecvTimeoutError::Timeout) => self.step(&mut queues)?,
+                    frame => archive_open = queues.frame(frame.ok()),
+                },
                 _ => self.step(&mut queues)?,
             }
         }

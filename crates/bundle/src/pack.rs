@@ -269,13 +269,13 @@ impl Producer<'_, '_> {
         let mut reader = ContentReader::open(self.source, entry)?;
         let mut carried = Vec::new();
         loop {
-            let mut content = self.sink.buffer(Grain::Fine.max() + STEP)?;
+            let mut content = self.sink.buffer(room(Grain::Fine, carried.len(), &reader))?;
             content.extend_from_slice(&carried);
             let missing = GRAIN_HEAD.saturating_sub(content.len());
             reader.append(&mut content, missing)?;
             let grain = self.encoder.grain(&content)?;
             if grain == Grain::Coarse && reader.left > 0 {
-                let mut larger = self.sink.buffer(Grain::Coarse.max() + STEP)?;
+                let mut larger = self.sink.buffer(room(Grain::Coarse, content.len(), &reader))?;
                 larger.extend_from_slice(&content);
                 content = larger;
             }
@@ -312,6 +312,12 @@ impl Producer<'_, '_> {
             reader.append(content, missing.max(STEP))?;
         }
     }
+}
+
+/// How much a frame may take, of which so many bytes are read: no more than the file has. A share of memory that is
+/// far larger than what it pays for would keep others waiting.
+fn room(grain: Grain, read: usize, reader: &ContentReader<'_>) -> usize {
+    header::len(reader.left.saturating_add(read as u64)).min(grain.max() + STEP)
 }
 
 /// Reads a gather frame: headers, the content of small files, padding. Says where each file's content stands.

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use crate::archive::{Anchor, Archive, ArchiveError, ReadAt};
 use crate::encoder::EncoderId;
 use crate::frame::Decoder;
+use crate::tail::longest;
 
 /// Where a compressed frame stands.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +48,9 @@ impl<R: ReadAt> Stock<R> {
         frame: &mut Vec<u8>,
     ) -> Option<Place> {
         let len = u32::try_from(content.len()).ok().filter(|len| *len == place.decoded)?;
+        if u64::from(place.compressed) > longest(len) {
+            return None;
+        }
         frame.resize(usize::try_from(place.compressed).ok()?, 0);
         self.source.read_exact_at(frame, place.offset).ok()?;
         decoder.decoder.decode(frame, len, &mut decoder.decoded).ok()?;

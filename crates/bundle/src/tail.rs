@@ -185,9 +185,8 @@ impl Tail {
             if decoded > FRAME_MAX {
                 return Err(TailFault::SeekTable("lists a frame of more than 8 MiB"));
             }
-            // The bound of zstd's own encoder for content that does not shrink. What a reader must hold in
-            // memory follows from it.
-            if compressed > decoded + decoded / 256 + 128 {
+            // What a reader must hold in memory follows from it.
+            if u64::from(compressed) > longest(decoded) {
                 return Err(TailFault::SeekTable("lists a frame longer than its content allows"));
             }
             let end = offset + u64::from(compressed);
@@ -280,6 +279,12 @@ impl Tail {
         write_skippable(SEEK_TABLE_MAGIC, &table, &mut tail)?;
         Ok(tail)
     }
+}
+
+/// Most bytes of a frame that decodes to so many: the bound of zstd's own encoder for content that does not shrink.
+pub(crate) fn longest(decoded: u32) -> u64 {
+    let decoded = u64::from(decoded);
+    decoded + decoded / 256 + 128
 }
 
 /// The payload of `frame` if it is exactly one skippable frame of that magic number.

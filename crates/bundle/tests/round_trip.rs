@@ -4,6 +4,7 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 
 use consign_bundle::{
@@ -242,4 +243,19 @@ proptest! {
         unpack(&archive, &out, Selection::Payload, threads(n), &()).unwrap();
         prop_assert_eq!(contents(&out), contents(&tree));
     }
+}
+
+/// Large files that shrink to nothing wait for the archive to be hashed beside them, and must not wait for each
+/// other's memory.
+#[test]
+fn many_large_files_that_compress_well_do_not_hold_each_other_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = dir.path().join("tree");
+    fs::create_dir(&tree).unwrap();
+    for n in 0..60u64 {
+        let file = fs::File::create(tree.join(format!("{n}.bin"))).unwrap();
+        file.set_len((1 << 20) + n * 4999).unwrap();
+    }
+    let facts: Vec<_> = [1, 2, 3, 5].map(|n| pack_tree(&tree, dir.path(), n).facts).into();
+    assert!(facts.windows(2).all(|pair| pair[0] == pair[1]));
 }
