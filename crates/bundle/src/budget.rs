@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// Bytes that all frames in flight may hold together.
-pub(crate) const BUDGET: usize = 96 << 20;
+pub(crate) const BUDGET: usize = 88 << 20;
 /// Bytes that may lie in buffers that wait to be used again.
-const POOL: usize = 16 << 20;
+const POOL: usize = 8 << 20;
 
 struct State {
     free: usize,

@@ -265,7 +265,7 @@ const AHEAD: usize = 2;
 /// Each has memory of its own; more than these would wait for the hash of the archive.
 const ENCODERS_MAX: usize = 32;
 /// Buffers of compressed frames that wait to be used again; they are outside the budget.
-const SPENT_MAX: usize = 8;
+const SPENT_MAX: usize = 4;
 
 /// How frames are compressed.
 pub(crate) struct Encoding<'a> {
@@ -399,7 +399,7 @@ fn encode(
                     RawKind::Tag => None,
                 };
                 let (content_id, kept, reused) = one(&raw.content, grain)?;
-                let share = raw.content.share(bytes.len());
+                let share = raw.content.share(bytes.capacity());
                 Encoded {
                     decoded: raw.content.len(),
                     content_id,
@@ -417,7 +417,7 @@ fn encode(
                 let digests = digest_all(&files);
                 let files = places.iter().map(|(entry, _)| *entry).zip(digests).collect();
                 let (content_id, kept, reused) = one(content, None)?;
-                let share = gathering.content.share(bytes.len());
+                let share = gathering.content.share(bytes.capacity());
                 let decoded = gathering.content.len();
                 Encoded { decoded, content_id, kept, reused, files, _share: share, bytes }
             }
