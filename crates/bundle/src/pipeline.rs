@@ -381,7 +381,7 @@ fn encode(
             return Ok(());
         }
         let mut bytes = spent.try_recv().unwrap_or_default();
-        let mut one = |content: &[u8], grain| {
+        let mut one = |content: &Buffer, grain, files| {
             let content_id = *blake3::hash(content).as_bytes();
             let kept =
                 encoding.kept.and_then(|kept| kept.find(n, &content_id, content, &mut reader, &mut bytes));
@@ -390,7 +390,10 @@ fn encode(
             if kept.is_none() && !reused {
                 encoder.encode(content, grain, &mut bytes)?;
             }
-            Ok::<_, PackError>((content_id, kept, reused))
+            let share = content.share(bytes.capacity());
+            let bytes = std::mem::take(&mut bytes);
+            let decoded = content.len();
+            Ok::<_, PackError>(Encoded { bytes, decoded, content_id, files, kept, reused, _share: share })
         };
         let frame = match job {
             Job::Raw(raw) => {
@@ -398,17 +401,7 @@ fn encode(
                     RawKind::Content { grain, .. } => Some(grain),
                     RawKind::Tag => None,
                 };
-                let (content_id, kept, reused) = one(&raw.content, grain)?;
-                let share = raw.content.share(bytes.capacity());
-                Encoded {
-                    decoded: raw.content.len(),
-                    content_id,
-                    kept,
-                    reused,
-                    files: Vec::new(),
-                    _share: share,
-                    bytes,
-                }
+                one(&raw.content, grain, Vec::new())?
             }
             Job::Gather(mut gathering) => {
                 let places = (encoding.gather)(&mut gathering)?;
@@ -416,10 +409,7 @@ fn encode(
                 let files: Vec<_> = places.iter().map(|(_, range)| &content[range.clone()]).collect();
                 let digests = digest_all(&files);
                 let files = places.iter().map(|(entry, _)| *entry).zip(digests).collect();
-                let (content_id, kept, reused) = one(content, None)?;
-                let share = gathering.content.share(bytes.capacity());
-                let decoded = gathering.content.len();
-                Encoded { decoded, content_id, kept, reused, files, _share: share, bytes }
+                one(content, None, files)?
             }
         };
         if done.send((n, frame)).is_err() {
