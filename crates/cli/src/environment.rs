@@ -20,6 +20,7 @@ fn capture_from(lookup: Lookup<'_>) -> Environment {
     let tool = concat!("consign ", env!("CARGO_PKG_VERSION"));
     Environment {
         tool: line(tool).unwrap_or_else(|| unreachable!("`{tool}` is a line of text")),
+        policy: None,
         platform: line(&format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH)),
         ci: Run::detect(lookup).map(|run| run.ci),
     }

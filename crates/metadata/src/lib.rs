@@ -13,6 +13,7 @@ mod diff;
 mod digest;
 mod draft;
 mod entry_path;
+mod findings;
 mod format;
 pub mod limits;
 mod manifest;
@@ -36,6 +37,10 @@ pub use diff::{Changed, FieldChange, FileChange, ManifestDiff, Renamed, diff};
 pub use digest::{BundleId, DigestError, Sha256Digest, to_hex};
 pub use draft::{Draft, DraftContact, ProposedExclude};
 pub use entry_path::{EntryPath, NameFault, NameProfile, NameRule, NameSet};
+pub use findings::{
+    AllowedFinding, EXAMPLES_MAX, Finding, FindingPlace, Findings, FindingsBuilder, FormatCount, Found,
+    ModelFacts, RuleId,
+};
 pub use format::{FileFormat, SNIFF_BYTES, sniff};
 pub use manifest::{
     DescriptorSection, FORMAT, FileEntry, FileMode, Manifest, ManifestEntry, ManifestError, ManifestParts,

@@ -51,6 +51,7 @@ mod private_key;
 mod public_key;
 mod signer;
 mod statement;
+mod terms;
 #[cfg(test)]
 mod testing;
 mod time;
@@ -78,6 +79,7 @@ pub use statement::{
     ArchiveClaim, Basis, BundleClaim, Ci, Claim, Content, Environment, ExcludedCount, PREDICATE_TYPE,
     STATEMENT_TYPE, SignerClaim, Statement, StatementError, Tail,
 };
+pub use terms::{Downgrade, Override};
 pub use time::{Timestamp, TimestampError};
 pub use trust::{Decision, Reason, SignatureVerdict, SignerInfo, Trust, TrustedClaim, Verdict, evaluate};
 pub use trust_file::{TRUST_BYTES_MAX, TrustError, TrustPolicy, TrustedKey};

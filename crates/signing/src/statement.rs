@@ -10,12 +10,14 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use consign_metadata::{
-    BundleId, BundleName, BundleVersion, Classification, Line, Problem, Role, Sha256Digest, printable,
+    BundleId, BundleName, BundleVersion, Classification, Findings, Line, Problem, Role, Sha256Digest,
+    printable,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::public_key::PublicKey;
+use crate::terms::{Downgrade, Override};
 use crate::time::Timestamp;
 use crate::wire::{self, WireError};
 
@@ -70,6 +72,30 @@ pub struct Claim {
     pub content: Content,
     /// What the patterns of the descriptor left out, if that was counted; an empty list means that nothing was.
     pub excluded: Option<Vec<ExcludedCount>>,
+    /// Whom it is meant for, by the names that sender and recipients use; sorted, none twice. Empty: nobody is
+    /// named.
+    pub addressees: Vec<Line>,
+    /// What a scan of the content found; absent if it was not scanned.
+    pub findings: Option<Findings>,
+    /// Rules of the sender's handling policy that were set aside; sorted, no rule twice.
+    pub overrides: Vec<Override>,
+    /// Bundles that it derives from and that are classified higher; sorted, none twice.
+    pub downgrades: Vec<Downgrade>,
+}
+
+impl Claim {
+    /// A claim that says no more than which bundle it is and what holds it.
+    pub fn new(bundle: BundleClaim, content: Content) -> Self {
+        Self {
+            bundle,
+            content,
+            excluded: None,
+            addressees: Vec::new(),
+            findings: None,
+            overrides: Vec::new(),
+            downgrades: Vec::new(),
+        }
+    }
 }
 
 /// Which bundle, and how it is classified. All of this stands in the manifest too, which `id` fixes.
@@ -177,6 +203,9 @@ pub struct Environment {
     /// Operating system and processor, such as `linux-x86_64`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Line>,
+    /// SHA-256 of the handling policy that was asked, if one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Sha256Digest>,
     /// The pipeline that ran the tool, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ci: Option<Ci>,
@@ -315,7 +344,17 @@ impl Statement {
 
     fn from_document(document: Document) -> Result<Self, StatementError> {
         let Document { subject: Exactly([subject]), predicate, .. } = document;
-        let Predicate { signer, bundle, archive, excluded, environment } = predicate;
+        let Predicate {
+            signer,
+            bundle,
+            archive,
+            excluded,
+            addressees,
+            findings,
+            overrides,
+            downgrades,
+            environment,
+        } = predicate;
         if signer.algorithm != ALGORITHM {
             return Err(StatementError::Malformed(format!(
                 "the signer's algorithm is `{}`, not `{ALGORITHM}`",
@@ -330,7 +369,7 @@ impl Statement {
                 Content::Archive(ArchiveClaim { sha256: digest, size, tail, encoder })
             }
         };
-        let claim = Claim { bundle, content, excluded };
+        let claim = Claim { bundle, content, excluded, addressees, findings, overrides, downgrades };
         let expected = (claim.subject_name(), claim.subject_digest());
         if (subject.name.as_str(), digest) != (expected.0.as_str(), expected.1) {
             return Err(StatementError::SubjectMismatch {
@@ -357,16 +396,26 @@ impl Statement {
         if let Some(contradiction) = contradiction {
             return Err(StatementError::Contradiction(contradiction));
         }
+        let Claim { bundle, excluded, addressees, overrides, downgrades, .. } = &self.claim;
         let mut patterns = BTreeSet::new();
-        if self.claim.excluded.iter().flatten().all(|excluded| patterns.insert(&excluded.pattern)) {
-            Ok(())
+        let contradiction = if !excluded.iter().flatten().all(|excluded| patterns.insert(&excluded.pattern)) {
+            "one exclude pattern is counted twice"
+        } else if !addressees.is_sorted_by(|a, b| a < b) {
+            "the addressees are not in order, or one is named twice"
+        } else if !overrides.is_sorted_by(|a, b| a.rule < b.rule) {
+            "the overrides are not in order, or one rule is set aside twice"
+        } else if !downgrades.is_sorted_by(|a, b| a.parent < b.parent) {
+            "the downgrades are not in order, or one parent is named twice"
+        } else if downgrades.iter().any(|downgrade| downgrade.from == bundle.classification) {
+            "a downgrade from the bundle's own classification is none"
         } else {
-            Err(StatementError::Contradiction("one exclude pattern is counted twice"))
-        }
+            return Ok(());
+        };
+        Err(StatementError::Contradiction(contradiction))
     }
 
     fn to_document(&self) -> Document {
-        let Claim { bundle, content, excluded } = &self.claim;
+        let Claim { bundle, content, excluded, addressees, findings, overrides, downgrades } = &self.claim;
         let archive = match content {
             Content::Sealed => None,
             Content::Archive(ArchiveClaim { size, tail, encoder, .. }) => {
@@ -391,6 +440,10 @@ impl Statement {
                 bundle: bundle.clone(),
                 archive,
                 excluded: excluded.clone(),
+                addressees: addressees.clone(),
+                findings: findings.clone(),
+                overrides: overrides.clone(),
+                downgrades: downgrades.clone(),
                 environment: self.environment.clone(),
             },
         }
@@ -469,6 +522,18 @@ struct Predicate {
     /// What the patterns left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     excluded: Option<Vec<ExcludedCount>>,
+    /// Whom it is meant for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    addressees: Vec<Line>,
+    /// What a scan of the content found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    findings: Option<Findings>,
+    /// Rules of the sender's handling policy that were set aside.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    overrides: Vec<Override>,
+    /// Bundles that it derives from and that are classified higher.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    downgrades: Vec<Downgrade>,
     /// Where the statement was made.
     environment: Environment,
 }
@@ -536,7 +601,8 @@ mod tests {
         small.claim.content = Content::Sealed;
         small.claim.excluded = Some(Vec::new());
         small.signer.basis = Basis::Sealed;
-        small.environment = Environment { tool: "x".parse().unwrap(), platform: None, ci: None };
+        small.environment =
+            Environment { tool: "x".parse().unwrap(), platform: None, policy: None, ci: None };
         assert_eq!(Statement::parse(&small.to_payload()), Ok(small));
     }
 

@@ -428,9 +428,8 @@ fn claim(
     described: &Described,
 ) -> Result<Claim, Failure> {
     Ok(Claim {
-        bundle: bundle_claim(manifest, id),
-        content: Content::Archive(archive_claim(facts)?),
         excluded: Some(excluded(described)),
+        ..Claim::new(bundle_claim(manifest, id), Content::Archive(archive_claim(facts)?))
     })
 }
 

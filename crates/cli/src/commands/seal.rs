@@ -127,7 +127,7 @@ impl Seal {
             status = "sealed";
             files.push((names.manifest.clone(), prepare(&self.output, &bytes).map_err(failed)?));
         }
-        let claim = Claim { bundle: bundle_claim(&manifest, id), content: Content::Sealed, excluded: None };
+        let claim = Claim::new(bundle_claim(&manifest, id), Content::Sealed);
         let mut signer = None;
         let mut role = self.key.role.clone();
         if let Some(key) = &key {

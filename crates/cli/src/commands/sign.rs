@@ -177,10 +177,12 @@ impl Sign {
         match (claim, &set.archive) {
             (claim, Some(_)) if !self.unseen => {
                 let verified = check(context, set, Scope::Content, threads(self.threads))?;
-                let found = Claim {
-                    bundle: bundle_claim(verified.manifest(), verified.id()),
-                    content: Content::Archive(archive_claim(verified.facts())?),
-                    excluded: claim.and_then(|claim| claim.excluded.clone()),
+                let bundle = bundle_claim(verified.manifest(), verified.id());
+                let content = Content::Archive(archive_claim(verified.facts())?);
+                // What cannot be read off the archive is the word of those who signed before.
+                let found = match claim {
+                    Some(claim) => Claim { bundle, content, ..claim.clone() },
+                    None => Claim::new(bundle, content),
                 };
                 // Statements that were merged in were not what the archive was held against.
                 if claim.is_some_and(|claim| *claim != found) {

@@ -1,0 +1,40 @@
+//! What looks into one kind of content.
+
+use consign_metadata::{EntryPath, Finding, FindingPlace, Line, ModelFacts, RuleId};
+
+/// Looks into one stream of bytes: a file, or a member of one. Whatever the bytes are, it neither panics nor
+/// needs more than a bounded amount of memory.
+pub trait Inspect {
+    /// The next bytes, in order.
+    fn update(&mut self, bytes: &[u8], report: &mut Report);
+
+    /// There are no more bytes.
+    fn finish(&mut self, report: &mut Report);
+}
+
+/// What is being looked into, for the places of findings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// The file; absent for the descriptor.
+    pub path: Option<EntryPath>,
+    /// The member of an archive, if it is one; escaped.
+    pub member: Option<Line>,
+}
+
+/// What was found in one file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// What was found, in the order of the content.
+    pub findings: Vec<Finding>,
+    /// What the header of a model says.
+    pub facts: Option<ModelFacts>,
+}
+
+impl Report {
+    /// Adds a finding. `rule` is one of the crate's own names.
+    pub fn add(&mut self, rule: &RuleId, subject: &Subject, line: Option<u64>, excerpt: Option<Line>) {
+        let place =
+            FindingPlace { path: subject.path.clone(), member: subject.member.clone(), line, excerpt };
+        self.findings.push(Finding { rule: rule.clone(), place });
+    }
+}
