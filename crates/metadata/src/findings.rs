@@ -56,6 +56,22 @@ text_type! {
 }
 
 impl RuleId {
+    /// The rule that finds a marking: `CUI//` gives `marking/cui`. `None` if the words hold no ASCII letter or
+    /// digit.
+    pub fn of_marking(words: &str) -> Option<Self> {
+        let mut slug = String::new();
+        for c in words.chars().map(|c| c.to_ascii_lowercase()) {
+            match c {
+                'a'..='z' | '0'..='9' => slug.push(c),
+                _ if !slug.is_empty() && !slug.ends_with('-') => slug.push('-'),
+                _ => {}
+            }
+        }
+        let slug = slug.trim_end_matches('-');
+        let letter = if slug.starts_with(|c: char| c.is_ascii_digit()) { "m" } else { "" };
+        format!("marking/{letter}{slug}").parse().ok()
+    }
+
     /// What kind of finding the rule makes: the word before the slash.
     pub fn kind(&self) -> &str {
         self.as_str().split_once('/').map_or("", |(kind, _)| kind)
