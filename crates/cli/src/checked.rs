@@ -168,7 +168,7 @@ pub(crate) fn check_copy(copy: &Path, id: BundleId) -> Result<(), Failure> {
 }
 
 /// The digest of a file, which is not held in memory.
-fn digest_of(mut file: File) -> io::Result<Sha256Digest> {
+pub(crate) fn digest_of(mut file: File) -> io::Result<Sha256Digest> {
     let mut state = Sha256State::initial();
     let mut buffer = vec![0; 1 << 20];
     loop {

@@ -1,11 +1,13 @@
 //! What every command is given: how to speak, whether to stop, where consign's own files are, what time it is.
 
+use std::io::Read as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use consign_metadata::{Problem, Scheme};
+use consign_metadata::Problem;
+use consign_policy::{POLICY_BYTES_MAX, Policy};
 use consign_signing::{Timestamp, TrustPolicy};
 
 use crate::exit::Exit;
@@ -41,9 +43,29 @@ impl Context {
         Meter::new(self.progress, &self.cancel, doing, total)
     }
 
-    /// The classification scheme in force.
-    pub(crate) fn scheme(&self) -> Scheme {
-        Scheme::builtin()
+    /// Where `policy.toml` is, or would be.
+    pub(crate) fn policy_file(&self) -> Option<PathBuf> {
+        self.home.as_ref().map(|home| home.join("policy.toml"))
+    }
+
+    /// The handling policy: of the file that is named, which must be there, else of the configuration, else the
+    /// built-in one.
+    pub(crate) fn policy(&self, named: Option<&Path>) -> Result<Policy, Failure> {
+        let Some(path) = named.map(Path::to_path_buf).or_else(|| self.policy_file()) else {
+            return Ok(Policy::builtin());
+        };
+        let mut bytes = Vec::new();
+        let limit = POLICY_BYTES_MAX as u64 + 1;
+        match std::fs::File::open(&path).and_then(|file| file.take(limit).read_to_end(&mut bytes)) {
+            Ok(_) => {}
+            Err(error) if named.is_none() && is_absent(&error) => return Ok(Policy::builtin()),
+            Err(error) => return Err(unreadable(&path, &error)),
+        }
+        let at = |problem: Problem| problem.at(path.display().to_string());
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Failure::usage(at(Problem::new("policy-malformed", "is not UTF-8"))))?;
+        Policy::parse(&text)
+            .map_err(|error| Failure { exit: Exit::Usage, problems: error.0.into_iter().map(at).collect() })
     }
 
     /// The time by this machine's clock, to the second.
@@ -78,7 +100,7 @@ impl Context {
         };
         let text = match std::fs::read(&path) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => return Ok(None),
+            Err(error) if named.is_none() && is_absent(&error) => return Ok(None),
             Err(error) => return Err(unreadable(&path, &error)),
         };
         let text = String::from_utf8(text).map_err(|_| {
@@ -92,6 +114,11 @@ impl Context {
             Failure { exit: Exit::Usage, problems: problems.into_iter().map(at).collect() }
         })
     }
+}
+
+/// Whether there is no such file, nor could be: a home that is no directory holds nothing.
+fn is_absent(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
 }
 
 /// The number of threads: as many as were asked for, else as many as this process may use by affinity and

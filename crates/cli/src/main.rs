@@ -8,6 +8,7 @@ mod descriptor_file;
 mod environment;
 mod exit;
 mod git;
+mod handling;
 mod keys;
 mod meter;
 mod outcome;

@@ -4,7 +4,10 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
-use crate::commands::{diff, id, init, inspect, keygen, pack, quickstart, seal, sign, trust, unpack, verify};
+use crate::commands::{
+    diff, id, init, inspect, keygen, pack, policy, preflight, quickstart, seal, sign, submit, trust, unpack,
+    verify,
+};
 
 /// The one document that `--json` prints, by command.
 fn output_schema() -> Value {
@@ -21,6 +24,9 @@ fn output_schema() -> Value {
         ("verify", vec![subschema::<verify::VerifyReport>(&mut generator)]),
         ("inspect", vec![subschema::<inspect::Inspected>(&mut generator)]),
         ("unpack", vec![subschema::<unpack::Unpacked>(&mut generator)]),
+        ("policy", vec![subschema::<policy::Shown>(&mut generator)]),
+        ("preflight", vec![subschema::<preflight::Foreseen>(&mut generator)]),
+        ("submit", vec![subschema::<submit::Submitted>(&mut generator)]),
         ("diff", vec![subschema::<diff::Differences>(&mut generator)]),
         (
             "trust",

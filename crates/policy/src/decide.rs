@@ -6,7 +6,7 @@ use crate::decision::{Decision, Reason, RuleName};
 use crate::document::{Action, Demand};
 use crate::level::Level;
 use crate::policy::{Accept, Policy};
-use crate::request::{Encryption, Request, Stage};
+use crate::request::{Encryption, Request, Scan, Stage};
 use crate::{fields, lineage, parties, people, retention};
 
 /// Asks whether a policy allows a step.
@@ -42,6 +42,9 @@ pub fn decide(policy: &Policy, request: &Request<'_>) -> Decision {
     judge.decision
 }
 
+/// What to do where nobody has looked into the content.
+const RESCAN: &str = "pack it again with this version of consign, which scans it";
+
 /// What is being decided, and what has come of it so far.
 pub(crate) struct Judge<'a> {
     pub(crate) policy: &'a Policy,
@@ -49,7 +52,7 @@ pub(crate) struct Judge<'a> {
     decision: Decision,
 }
 
-impl Judge<'_> {
+impl<'a> Judge<'a> {
     fn judge(&mut self, level: &Level) {
         self.check_overrides(level);
         self.descriptor(level);
@@ -227,7 +230,8 @@ impl Judge<'_> {
                 self.floor(level, RuleName::Source, &rule.level, &format!("the source `{uri}`"));
             }
         }
-        for found in request.findings.iter().flat_map(|findings| &findings.found) {
+        let findings = if let Scan::Done(findings) = request.findings { Some(findings) } else { None };
+        for found in findings.iter().flat_map(|findings| &findings.found) {
             if let Some(marking) = policy.markings().iter().find(|marking| marking.rule == found.rule) {
                 let what = format!("the marking `{}`{}", marking.word, place(found));
                 self.floor(level, RuleName::Marking, &marking.level, &what);
@@ -235,18 +239,22 @@ impl Judge<'_> {
         }
     }
 
+    /// What a scan found; without one, what the level says to that.
+    fn scanned(&mut self, level: &Level) -> Option<&'a Findings> {
+        match self.request.findings {
+            Scan::Done(findings) => return Some(findings),
+            Scan::NotYet => {}
+            Scan::Missing => {
+                let action = if level.scan == Demand::Required { Action::Deny } else { Action::Warn };
+                let message = "nobody has looked for secrets and code in the content".to_owned();
+                self.act(action, RuleName::Scan, message, RESCAN);
+            }
+        }
+        None
+    }
+
     fn findings(&mut self, level: &Level) {
-        let Some(findings) = self.request.findings else {
-            let message = "nobody has looked for secrets and code in the content".to_owned();
-            let action = if level.scan == Demand::Required { Action::Deny } else { Action::Warn };
-            self.act(
-                action,
-                RuleName::Scan,
-                message,
-                "pack it again with this version of consign, which scans it",
-            );
-            return;
-        };
+        let Some(findings) = self.scanned(level) else { return };
         let fix = |rule: &RuleId| match rule.kind() {
             "secret" => {
                 "take it out and revoke it; if it is no secret, say why in an allow-list: `--findings-allow FILE`"
@@ -340,31 +348,16 @@ impl Judge<'_> {
             }
         }
         self.sizes(accept, who.as_str());
-        for forbidden in &accept.forbidden_formats {
-            match request.findings {
-                None => {
-                    self.refuse(
-                        RuleName::Format,
-                        format!("`{who}` takes no `{forbidden}`, and nobody has looked whether there is any"),
-                        "pack it again with this version of consign, which scans it",
-                    );
-                    break;
-                }
-                Some(Findings { formats, .. }) => {
-                    if let Some(count) = formats.iter().find(|count| count.format == *forbidden) {
-                        let files = if count.files == 1 {
-                            "1 file is".into()
-                        } else {
-                            format!("{} files are", count.files)
-                        };
-                        self.refuse(
-                            RuleName::Format,
-                            format!("`{who}` takes no `{forbidden}`, and {files} of that format"),
-                            "convert or leave them out",
-                        );
-                    }
+        match request.findings {
+            Scan::NotYet => {}
+            Scan::Missing => {
+                if let Some(forbidden) = accept.forbidden_formats.first() {
+                    let message =
+                        format!("`{who}` takes no `{forbidden}`, and nobody has looked whether there is any");
+                    self.refuse(RuleName::Format, message, RESCAN);
                 }
             }
+            Scan::Done(findings) => self.formats(accept, findings, who.as_str()),
         }
         if let Some(details) = request.details {
             let missing = fields::missing(core, details, accept.fields.of_kind(details.kind));
@@ -375,6 +368,21 @@ impl Judge<'_> {
                     "fill them in consign.yaml",
                 );
             }
+        }
+    }
+
+    fn formats(&mut self, accept: &Accept, findings: &Findings, who: &str) {
+        for count in findings.formats.iter().filter(|count| accept.forbidden_formats.contains(&count.format))
+        {
+            let files = match count.files {
+                1 => "1 file is".to_owned(),
+                n => format!("{n} files are"),
+            };
+            self.refuse(
+                RuleName::Format,
+                format!("`{who}` takes no `{}`, and {files} of that format", count.format),
+                "convert or leave them out",
+            );
         }
     }
 

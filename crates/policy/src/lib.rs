@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use consign_metadata::{Descriptor, DescriptorSyntax};
-//! use consign_policy::{Policy, Request, Stage, decide};
+//! use consign_policy::{Policy, Request, Scan, Stage, decide};
 //!
 //! let policy = Policy::builtin();
 //! let descriptor = Descriptor::parse(
@@ -48,4 +48,4 @@ pub use parse::PolicyError;
 pub use policy::{
     Accept, Category, Destination, Marking, POLICY_BYTES_MAX, Policy, Recipient, Signer, SourceRule,
 };
-pub use request::{CountedSigner, Encryption, Parent, Request, Stage, Surveyed, Target};
+pub use request::{CountedSigner, Encryption, Parent, Request, Scan, Stage, Surveyed, Target};

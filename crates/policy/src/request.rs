@@ -83,6 +83,23 @@ pub enum Target<'a> {
     Unlisted(&'a str),
 }
 
+/// What is known of a scan of the content.
+#[derive(Clone, Copy, Debug)]
+pub enum Scan<'a> {
+    /// The content is still to be read; what findings would do is not asked yet.
+    NotYet,
+    /// Nobody has looked.
+    Missing,
+    /// What was found.
+    Done(&'a Findings),
+}
+
+impl<'a> From<Option<&'a Findings>> for Scan<'a> {
+    fn from(findings: Option<&'a Findings>) -> Self {
+        findings.map_or(Self::Missing, Self::Done)
+    }
+}
+
 /// A signature that counts, as trust has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CountedSigner {
@@ -128,7 +145,7 @@ pub struct Request<'a> {
     /// Names and sizes of the files.
     pub content: &'a Surveyed,
     /// What a scan of the content found.
-    pub findings: Option<&'a Findings>,
+    pub findings: Scan<'a>,
     /// The signatures that count; absent where nobody has asked trust.
     pub signers: Option<&'a [CountedSigner]>,
     /// Whom it is addressed to.
@@ -153,7 +170,7 @@ impl<'a> Request<'a> {
             core,
             details,
             content,
-            findings: None,
+            findings: Scan::Missing,
             signers: None,
             addressees: &[],
             encryption: match stage {

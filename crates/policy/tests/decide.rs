@@ -1,4 +1,5 @@
 //! The one decision: a restricted bundle that lacks nothing is allowed; every single lack is refused by its rule.
+#![allow(clippy::unwrap_used, reason = "a helper of a test may fail like one")]
 
 use consign_metadata::{
     BundleId, Descriptor, DescriptorSyntax, Finding, FindingPlace, Findings, FindingsBuilder, Line,
@@ -153,7 +154,7 @@ impl Case {
             None => Target::Unlisted(name),
         });
         let request = Request {
-            findings: self.findings.as_ref(),
+            findings: self.findings.as_ref().into(),
             signers: Some(&self.signers),
             addressees: &self.addressees,
             encryption: self.encryption.clone(),

@@ -1,4 +1,5 @@
 //! Policies with one fault each, and what is said about it.
+#![allow(clippy::unwrap_used, reason = "a helper of a test may fail like one")]
 
 use consign_policy::Policy;
 

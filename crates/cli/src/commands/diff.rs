@@ -83,7 +83,7 @@ impl Diff {
         if !path.is_dir() || holds_bundle(path) {
             return claimed_manifest(path).map(|manifest| Side::Described(Box::new(manifest)));
         }
-        let found = match descriptor_file::read(context, path, None, &[]) {
+        let found = match descriptor_file::read(context.policy(None)?.scheme(), path, None, &[]) {
             Ok(found) => found,
             Err(failure) if failure.problems.iter().any(|problem| problem.code == "no-descriptor") => {
                 return Ok(Side::Bare(path.into()));

@@ -6,9 +6,12 @@ pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod keygen;
 pub(crate) mod pack;
+pub(crate) mod policy;
+pub(crate) mod preflight;
 pub(crate) mod quickstart;
 pub(crate) mod seal;
 pub(crate) mod sign;
+pub(crate) mod submit;
 pub(crate) mod trust;
 pub(crate) mod unpack;
 pub(crate) mod verify;
@@ -46,6 +49,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     Quickstart(quickstart::Quickstart),
     Init(init::Init),
+    Preflight(preflight::Preflight),
     Keygen(keygen::Keygen),
     Id(id::Id),
     Pack(pack::Pack),
@@ -55,7 +59,9 @@ pub(crate) enum Command {
     Inspect(inspect::Inspect),
     Unpack(unpack::Unpack),
     Diff(diff::Diff),
+    Submit(submit::Submit),
     Trust(trust::Trust),
+    Policy(policy::Policy),
 }
 
 impl Command {
@@ -74,6 +80,9 @@ impl Command {
             Self::Unpack(command) => ("unpack", command.run(context)),
             Self::Diff(command) => ("diff", command.run(context)),
             Self::Trust(command) => ("trust", command.run(context)),
+            Self::Policy(command) => ("policy", command.run(context)),
+            Self::Preflight(command) => ("preflight", command.run(context)),
+            Self::Submit(command) => ("submit", command.run(context)),
         };
         (name, result.unwrap_or_else(Outcome::from))
     }

@@ -10,12 +10,14 @@ use consign_bundle::{
     SourceSummary, VerifiedArchive, hash_source, pack,
 };
 use consign_metadata::{BundleId, Classification, Manifest, Problem, Role};
+use consign_policy::{Decision, Encryption, Permit, Scan, Stage};
 use consign_signing::{Attestations, Basis, Claim, Content, ExcludedCount, PrivateKey, Signer as _};
 use serde::Serialize;
 
 use crate::bundle_set::{BundleSet, Names};
 use crate::checked::{archive_claim, archive_failure, bundle_claim, check, open_archive, sole_claim};
 use crate::context::{Context, threads, unwritable};
+use crate::handling::{Handling, Terms, TermsArgs, permit};
 use crate::keys::{PassphraseArgs, load_private};
 use crate::outcome::{Failure, Outcome, Report};
 use crate::sign_statement::sign_statement;
@@ -35,6 +37,8 @@ pub(crate) struct Pack {
     output: PathBuf,
     #[command(flatten)]
     key: KeyArgs,
+    #[command(flatten)]
+    terms: TermsArgs,
     /// How many threads compress [default: as many as there are processors]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -120,6 +124,8 @@ pub(crate) struct Packed {
     #[serde(skip_serializing_if = "Option::is_none")]
     signer: Option<SignerOut>,
     excluded: Vec<ExcludedOut>,
+    /// What the handling policy says.
+    handling: Option<Handling>,
     notes: Vec<String>,
 }
 
@@ -205,6 +211,9 @@ impl Report for Packed {
         for note in &self.notes {
             writeln!(out, "  note          {note}")?;
         }
+        if let Some(handling) = &self.handling {
+            handling.human(out, 13)?;
+        }
         if let Some(archive) = &self.archive {
             let path = shell_word(&archive.path.file_name().unwrap_or_default().to_string_lossy());
             let digest = archive.sha256.trim_start_matches("sha256:");
@@ -219,11 +228,17 @@ impl Report for Packed {
 
 impl Pack {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
-        let described = self.source.load(context, false)?;
+        let policy = self.terms.policy(context)?;
+        let described = self.source.load(context, policy.scheme(), false)?;
+        let terms = self.terms.load(policy, &described.description.core)?;
         let key = self.key.load()?;
         let (source, summary) = (&described.source, described.source.summary());
         let mut report = Packed::new(&described, &self.output);
         check_output(source, &self.output)?;
+        // Everything but what only the content can say is decided before any of it is read.
+        let decision = self.decide(&terms, &described, Scan::NotYet);
+        report.handling = Some(Handling::of(&terms.policy, Stage::Pack, &decision));
+        permit(&decision, &terms.policy, &self.source.directory)?;
         if self.dry_run {
             report.status = "dry-run";
             return Ok(Outcome::done(report));
@@ -233,7 +248,7 @@ impl Pack {
         let names = Names::of(&described.description.core.name, &described.description.core.version);
         report.echo(&described);
         if self.output.join(&names.archive).exists() {
-            return self.unchanged(context, &described, &names, key.as_ref(), report);
+            return self.unchanged(context, &described, &terms, &names, key.as_ref(), report);
         }
 
         let compression = match self.level {
@@ -250,7 +265,7 @@ impl Pack {
         let packed = packed.map_err(|error| self.failure(error))?;
         report.reused = (!self.base.is_empty()).then_some(packed.spared.reused);
         report.kept = self.resume.then_some(packed.spared.kept);
-        let outcome = self.publish(context, &described, &names, key.as_ref(), packed, report)?;
+        let outcome = self.publish(context, &described, &terms, &names, key.as_ref(), packed, report)?;
         self.tidy(&names)?;
         Ok(outcome)
     }
@@ -310,12 +325,40 @@ impl Pack {
         Ok(())
     }
 
+    /// Asks the policy: with the findings of the content, or, before it was read, about all else.
+    fn decide(&self, terms: &Terms, described: &Described, findings: Scan<'_>) -> Decision {
+        let Described { source, description } = described;
+        let content = terms.policy.survey(source.files().map(|(path, size, _)| (path.as_str(), size)));
+        terms.decide(
+            &terms.policy,
+            Stage::Pack,
+            (&description.core, description.descriptor.details()),
+            &content,
+            findings,
+            Encryption::Plain,
+        )
+    }
+
+    /// Asks the policy about the claim that is to be signed.
+    fn permit(
+        &self,
+        claim: &Claim,
+        described: &Described,
+        terms: &Terms,
+        report: &mut Packed,
+    ) -> Result<Permit, Failure> {
+        let decision = self.decide(terms, described, claim.findings.as_ref().into());
+        report.handling = Some(Handling::of(&terms.policy, Stage::Pack, &decision));
+        permit(&decision, &terms.policy, &self.source.directory)
+    }
+
     /// Signs what was packed, and gives all files their names: the archive last, so that whoever sees it sees
     /// everything that belongs to it.
     fn publish(
         &self,
         context: &Context,
         described: &Described,
+        terms: &Terms,
         names: &Names,
         key: Option<&PrivateKey>,
         packed: PackedArchive,
@@ -323,7 +366,8 @@ impl Pack {
     ) -> Result<Outcome, Failure> {
         let out = &self.output;
         let failed = |error: io::Error| unwritable(out, &error);
-        let claim = claim(&packed.manifest, packed.id, &packed.facts, described)?;
+        let claim = claim(&packed.manifest, packed.id, &packed.facts, described, terms)?;
+        let permit = self.permit(&claim, described, terms, &mut report)?;
         report.made(packed.id, &packed.facts, out, names);
         let mut files = Vec::new();
         match existing(&out.join(&names.manifest))? {
@@ -346,7 +390,7 @@ impl Pack {
                     return Err(taken(&attestations));
                 }
             } else {
-                let signed = sign_statement(context, key, claim, &self.key.role, Basis::Packed)?;
+                let signed = sign_statement(context, key, claim, &self.key.role, Basis::Packed, &permit)?;
                 let bytes = Attestations::new(signed).to_bytes();
                 files.push((names.attestations.clone(), prepare(out, &bytes).map_err(failed)?));
             }
@@ -368,6 +412,7 @@ impl Pack {
         &self,
         context: &Context,
         described: &Described,
+        terms: &Terms,
         names: &Names,
         key: Option<&PrivateKey>,
         mut report: Packed,
@@ -393,8 +438,9 @@ impl Pack {
         match (key, &set.attestations) {
             // What was packed unsigned before, or lost its attestations, is signed now.
             (Some(key), None) => {
-                let claim = claim(there.manifest(), id, there.facts(), described)?;
-                let signed = sign_statement(context, key, claim, &self.key.role, Basis::Packed)?;
+                let claim = claim(there.manifest(), id, there.facts(), described, terms)?;
+                let permit = self.permit(&claim, described, terms, &mut report)?;
+                let signed = sign_statement(context, key, claim, &self.key.role, Basis::Packed, &permit)?;
                 let bytes = Attestations::new(signed).to_bytes();
                 let file = prepare(out, &bytes).map_err(|error| unwritable(out, &error))?;
                 publish(out, vec![(names.attestations.clone(), file)])
@@ -426,11 +472,12 @@ fn claim(
     id: BundleId,
     facts: &ArchiveFacts,
     described: &Described,
+    terms: &Terms,
 ) -> Result<Claim, Failure> {
-    Ok(Claim {
-        excluded: Some(excluded(described)),
-        ..Claim::new(bundle_claim(manifest, id), Content::Archive(archive_claim(facts)?))
-    })
+    let mut claim = Claim::new(bundle_claim(manifest, id), Content::Archive(archive_claim(facts)?));
+    claim.excluded = Some(excluded(described));
+    terms.apply(&mut claim);
+    Ok(claim)
 }
 
 /// How many files each pattern left out.
@@ -526,6 +573,7 @@ impl Packed {
             manifest: None,
             attestations: None,
             signer: None,
+            handling: None,
             excluded: excluded(described)
                 .into_iter()
                 .map(|e| ExcludedOut { pattern: e.pattern.to_string(), files: e.count })

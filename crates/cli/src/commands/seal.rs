@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use consign_bundle::hash_source;
 use consign_bundle::publish::{prepare, publish};
 use consign_metadata::{Manifest, Problem};
+use consign_policy::Stage;
 use consign_signing::{Attestations, Basis, Claim, Content, Signer as _};
 use serde::Serialize;
 
@@ -14,6 +15,7 @@ use crate::bundle_set::{Names, read_attestations, read_manifest};
 use crate::checked::bundle_claim;
 use crate::commands::pack::{KeyArgs, SignerOut, excluded, taken};
 use crate::context::{Context, threads, unwritable};
+use crate::handling::{Handling, TermsArgs, permit};
 use crate::outcome::{Failure, Outcome, Report};
 use crate::sign_statement::sign_statement;
 use crate::source_args::{OutputFolder, SourceArgs, check_output, pack_failure};
@@ -32,6 +34,8 @@ pub(crate) struct Seal {
     output: PathBuf,
     #[command(flatten)]
     key: KeyArgs,
+    #[command(flatten)]
+    terms: TermsArgs,
     /// How many threads hash [default: as many as there are processors]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -53,6 +57,8 @@ pub(crate) struct Sealed {
     attestations: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     signer: Option<SignerOut>,
+    /// What the handling policy says.
+    handling: Handling,
     #[serde(skip)]
     directory: PathBuf,
 }
@@ -72,6 +78,7 @@ impl Report for Sealed {
             }
             _ => writeln!(out, "  {warn}NOT SIGNED: nobody can tell where it comes from{warn:#}")?,
         }
+        self.handling.human(out, 13)?;
         let word = |path: &PathBuf| shell_word(&path.display().to_string());
         writeln!(out, "\nA recipient checks the directory with:")?;
         writeln!(
@@ -85,7 +92,9 @@ impl Report for Sealed {
 
 impl Seal {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
-        let described = self.source.load(context, true)?;
+        let policy = self.terms.policy(context)?;
+        let described = self.source.load(context, policy.scheme(), true)?;
+        let terms = self.terms.load(policy, &described.description.core)?;
         let source = &described.source;
         let left_out: Vec<_> = excluded(&described).into_iter().filter(|count| count.count > 0).collect();
         if !left_out.is_empty() {
@@ -127,7 +136,11 @@ impl Seal {
             status = "sealed";
             files.push((names.manifest.clone(), prepare(&self.output, &bytes).map_err(failed)?));
         }
-        let claim = Claim::new(bundle_claim(&manifest, id), Content::Sealed);
+        let mut claim = Claim::new(bundle_claim(&manifest, id), Content::Sealed);
+        terms.apply(&mut claim);
+        let decision = terms.decide_manifest(Stage::Pack, &manifest, &claim);
+        let handling = Handling::of(&terms.policy, Stage::Pack, &decision);
+        let permit = permit(&decision, &terms.policy, &self.source.directory)?;
         let mut signer = None;
         let mut role = self.key.role.clone();
         if let Some(key) = &key {
@@ -140,7 +153,7 @@ impl Seal {
                 role = mine.ok_or_else(|| taken(&attestations_path))?.statement().signer.role.clone();
             } else {
                 status = "sealed";
-                let signed = sign_statement(context, key, claim, &role, Basis::Sealed)?;
+                let signed = sign_statement(context, key, claim, &role, Basis::Sealed, &permit)?;
                 let bytes = Attestations::new(signed).to_bytes();
                 files.push((names.attestations.clone(), prepare(&self.output, &bytes).map_err(failed)?));
             }
@@ -162,6 +175,7 @@ impl Seal {
             manifest: manifest_path,
             attestations: signer.is_some().then_some(attestations_path),
             signer,
+            handling,
             directory: self.source.directory.clone(),
         }))
     }

@@ -7,13 +7,17 @@ use std::path::{Path, PathBuf};
 use consign_bundle::publish::{prepare, publish, replace};
 use consign_bundle::{Scope, TreeLayout, compare_directory};
 use consign_metadata::{Manifest, Problem, Role};
-use consign_signing::{Attestations, Basis, Claim, Content, PrivateKey, SignedStatement, Signer as _};
+use consign_policy::{CountedSigner, Stage};
+use consign_signing::{
+    Attestations, Basis, Claim, Content, PrivateKey, PublicKey, SignedStatement, Signer as _,
+};
 use serde::Serialize;
 
 use crate::bundle_set::{BundleSet, join, read_attestations, read_manifest, too_many};
 use crate::checked::{archive_claim, bundle_claim, check, sole_claim};
 use crate::context::{Context, threads, unwritable};
 use crate::exit::Exit;
+use crate::handling::{Handling, PolicyArgs, Standing, decide_bundle, permit};
 use crate::keys::{PassphraseArgs, load_private};
 use crate::outcome::{Failure, Outcome, Report};
 use crate::sign_statement::sign_statement;
@@ -41,6 +45,8 @@ pub(crate) struct Sign {
     role: Role,
     #[command(flatten)]
     passphrase: PassphraseArgs,
+    #[command(flatten)]
+    policy: PolicyArgs,
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
@@ -120,8 +126,18 @@ impl Sign {
         if merged.as_ref().is_some_and(|there| there.statements().iter().any(same)) {
             return self.finish(&path, before.as_ref(), merged, Some((&key, checked.basis)));
         }
-        self.confirm(&checked, merged.as_ref(), &key)?;
-        let signed = sign_statement(context, &key, checked.claim, &self.role, checked.basis)?;
+        let policy = self.policy.load(context)?;
+        let signers = self.signers(context, &checked.claim, merged.as_ref(), &key)?;
+        let decision = decide_bundle(
+            &policy,
+            Stage::Sign,
+            &checked.manifest,
+            Standing::new(Some(&checked.claim), &signers),
+        );
+        let handling = Handling::of(&policy, Stage::Sign, &decision);
+        let permit = permit(&decision, &policy, &self.bundle)?;
+        self.confirm(&checked, merged.as_ref(), &key, &handling)?;
+        let signed = sign_statement(context, &key, checked.claim, &self.role, checked.basis, &permit)?;
         let all = match merged {
             None => Attestations::new(signed),
             // At the end, so that the file tells the order in which people signed.
@@ -131,6 +147,32 @@ impl Sign {
             }
         };
         self.finish(&path, before.as_ref(), Some(all), Some((&key, checked.basis)))
+    }
+
+    /// Who will have signed: those who have, as far as the trust policy knows them, and the one who signs now. A
+    /// forecast of what is still missing, for the one who signs; what counts is asked where it is handed over.
+    fn signers(
+        &self,
+        context: &Context,
+        claim: &Claim,
+        there: Option<&Attestations>,
+        key: &PrivateKey,
+    ) -> Result<Vec<CountedSigner>, Failure> {
+        let trust = context.trust_policy(None)?;
+        let mut signers = Vec::new();
+        let mut add = |key: PublicKey, role: &Role| {
+            let owner =
+                trust.as_ref().and_then(|trust| trust.find(&key)).and_then(|known| known.owner.clone());
+            let owner = owner.or_else(|| key.fingerprint().to_string().parse().ok());
+            signers.push(CountedSigner { public_key: key, role: role.clone(), owner });
+        };
+        for signed in
+            there.iter().flat_map(|there| there.statements()).filter(|s| s.statement().claim == *claim)
+        {
+            add(*signed.key(), &signed.statement().signer.role);
+        }
+        add(*key.public_key(), &self.role);
+        Ok(signers)
     }
 
     /// Where the attestations of a bundle go that has none.
@@ -269,9 +311,10 @@ impl Sign {
         checked: &Checked,
         there: Option<&Attestations>,
         key: &PrivateKey,
+        handling: &Handling,
     ) -> Result<(), Failure> {
         let mut err = anstream::stderr();
-        let shown = self.show(checked, there, key, &mut err);
+        let shown = self.show(checked, there, key, &mut err).and_then(|()| handling.human(&mut err, 13));
         let failed = |error: io::Error| Failure::failed(Problem::new("terminal", error.to_string()));
         shown.map_err(failed)?;
         if self.yes {

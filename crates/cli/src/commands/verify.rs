@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use consign_bundle::{Scope, SourceError, TreeError, TreeLayout, VerifiedArchive, compare_directory};
 use consign_metadata::{BundleId, EntryPath, Manifest, Problem};
+use consign_policy::{Policy, Stage};
 use consign_signing::{Claim, Decision, Verdict};
 use serde::Serialize;
 
@@ -13,6 +14,7 @@ use crate::bundle_set::{BundleSet, read_attestations, read_manifest};
 use crate::checked::{check, interrupted, sole_claim};
 use crate::context::{Context, threads};
 use crate::exit::Exit;
+use crate::handling::{Handling, PolicyArgs, Standing, counted, decide_bundle, refusals};
 use crate::outcome::{Failure, Outcome, Report};
 use crate::style::{self, count, size};
 use crate::vouching::{Trusted, Vouched, Vouching, VouchingArgs};
@@ -28,6 +30,8 @@ pub(crate) struct Verify {
     bundles: Vec<PathBuf>,
     #[command(flatten)]
     vouching: VouchingArgs,
+    #[command(flatten)]
+    policy: PolicyArgs,
     /// Check every byte of the archive against its signature, but do not decode the content
     #[arg(long, conflicts_with_all = ["only", "manifest"])]
     quick: bool,
@@ -70,6 +74,9 @@ struct BundleReport {
     /// How many distinct keys counted, and had to.
     counted: u64,
     required: u64,
+    /// What the handling policy says; absent if it was not asked, since the bundle is not intact or not trusted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handling: Option<Handling>,
     #[serde(skip)]
     verdict: String,
 }
@@ -166,6 +173,9 @@ impl BundleReport {
                 signature.role, signature.time
             )?;
         }
+        if let Some(handling) = &self.handling {
+            handling.human(out, 11)?;
+        }
         Ok(())
     }
 }
@@ -173,14 +183,18 @@ impl BundleReport {
 impl Verify {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         let trusted = self.vouching.load(context)?;
+        let policy = self.policy.load(context)?;
         let mut bundles = Vec::new();
         let mut problems = Vec::new();
         let mut exit = Exit::Done;
         for named in &self.bundles {
             let checked = match &self.manifest {
-                Some(manifest) => vec![self.directory(context, named, manifest, &trusted)],
+                Some(manifest) => vec![self.directory(context, named, manifest, (&trusted, &policy))],
                 None => match self.sets(named) {
-                    Ok(sets) => sets.iter().map(|set| self.archive(context, named, set, &trusted)).collect(),
+                    Ok(sets) => sets
+                        .iter()
+                        .map(|set| self.archive(context, named, set, (&trusted, &policy)))
+                        .collect(),
                     Err(failure) => vec![Checked::failed(named, None, failure)],
                 },
             };
@@ -216,7 +230,13 @@ impl Verify {
     }
 
     /// One bundle with an archive.
-    fn archive(&self, context: &Context, named: &Path, set: &BundleSet, trusted: &Trusted) -> Checked {
+    fn archive(
+        &self,
+        context: &Context,
+        named: &Path,
+        set: &BundleSet,
+        (trusted, policy): (&Trusted, &Policy),
+    ) -> Checked {
         let shown = set.archive.as_deref().unwrap_or(named);
         let claim = match sole_claim(set) {
             Ok(claim) => claim,
@@ -237,12 +257,19 @@ impl Verify {
             Scope::Bytes => "bytes",
             Scope::Only(_) => "files",
         };
+        checked.handle(policy, verified.manifest(), &decision, vouched.as_ref());
         checked.finish(level, self.only.len(), vouched.as_ref())
     }
 
     /// A directory against a manifest, which must be vouched for.
-    fn directory(&self, context: &Context, directory: &Path, manifest: &Path, trusted: &Trusted) -> Checked {
-        match self.compare(context, directory, manifest, trusted) {
+    fn directory(
+        &self,
+        context: &Context,
+        directory: &Path,
+        manifest: &Path,
+        asked: (&Trusted, &Policy),
+    ) -> Checked {
+        match self.compare(context, directory, manifest, asked) {
             Ok(checked) => checked,
             Err(failure) => Checked::failed(directory, None, failure),
         }
@@ -253,7 +280,7 @@ impl Verify {
         context: &Context,
         directory: &Path,
         manifest_path: &Path,
-        trusted: &Trusted,
+        (trusted, policy): (&Trusted, &Policy),
     ) -> Result<Checked, Failure> {
         let (manifest, bytes) = read_manifest(manifest_path)?;
         let id = Manifest::id_of(&bytes);
@@ -275,9 +302,10 @@ impl Verify {
         let (mut checked, vouched) = match claim {
             None => (Checked::without_statement(directory, &manifest, id), None),
             Some(claim) => {
-                let (checked, decision) = self.judge(directory, &set, claim, trusted);
+                let (mut checked, decision) = self.judge(directory, &set, claim, trusted);
                 let vouched =
                     decision.trusted().and_then(|trusted| Vouched::manifest(&manifest, id, trusted));
+                checked.handle(policy, &manifest, &decision, vouched.as_ref());
                 (checked, vouched)
             }
         };
@@ -396,6 +424,25 @@ impl Checked {
         }
     }
 
+    /// Asks the policy about a bundle that is intact, trusted and expected; of any other nothing is believed.
+    fn handle(
+        &mut self,
+        policy: &Policy,
+        manifest: &Manifest,
+        decision: &Decision,
+        vouched: Option<&Vouched>,
+    ) {
+        let (Exit::Done, Some(trusted), Some(_)) = (self.exit, decision.trusted(), vouched) else { return };
+        let signers = counted(trusted.signers());
+        let handled =
+            decide_bundle(policy, Stage::Verify, manifest, Standing::new(Some(trusted.claim()), &signers));
+        self.report.handling = Some(Handling::of(policy, Stage::Verify, &handled));
+        if handled.permit().is_err() {
+            self.problems.extend(refusals(&handled, policy, Path::new(&self.report.path)));
+            self.exit = Exit::Refused;
+        }
+    }
+
     /// Says what it comes to. This is the only place where anything is called verified, and only with proof.
     fn finish(mut self, level: &'static str, only: usize, vouched: Option<&Vouched>) -> Self {
         if self.exit == Exit::Done && vouched.is_none() {
@@ -431,6 +478,9 @@ impl Checked {
                     count(only as u64, "FILE", "FILES")
                 ),
             };
+        } else if self.exit == Exit::Refused {
+            report.verdict =
+                format!("REFUSED: {name} is intact and vouched for, but the policy does not admit it");
         } else if !report.trusted {
             report.verdict = match (report.counted, report.required) {
                 (0, _) => {
@@ -488,6 +538,7 @@ fn report(shown: &Path, claim: Option<&Claim>, decision: Option<&Decision>) -> B
             .unwrap_or_default(),
         counted: decision.map_or(0, Decision::counted),
         required: decision.map_or(0, Decision::required),
+        handling: None,
         verdict: String::new(),
     }
 }
