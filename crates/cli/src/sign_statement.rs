@@ -1,7 +1,7 @@
 //! The signature of a key over a claim, made here and now.
 
 use consign_metadata::{Problem, Role};
-use consign_signing::{Basis, Claim, SignedStatement, Signer, SignerClaim, Statement};
+use consign_signing::{Basis, Claim, SignError, SignedStatement, Signer, SignerClaim, Statement};
 
 use crate::context::Context;
 use crate::environment::capture;
@@ -18,6 +18,11 @@ pub(crate) fn sign_statement(
     let signer =
         SignerClaim { public_key: *key.public_key(), role: role.clone(), basis, time: context.now()? };
     let statement = Statement { claim, signer, environment: capture() };
-    SignedStatement::sign(key, &statement)
-        .map_err(|error| Failure::failed(Problem::new("cannot-sign", error.to_string())))
+    SignedStatement::sign(key, &statement).map_err(|error| {
+        let mut problem = Problem::new("cannot-sign", error.to_string());
+        if let SignError::Signer(error) = &error {
+            problem.hint = error.hint().map(str::to_owned);
+        }
+        Failure::failed(problem)
+    })
 }

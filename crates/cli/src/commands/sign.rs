@@ -1,5 +1,6 @@
 //! `consign sign`: verify, show, add a signature.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -7,14 +8,15 @@ use std::path::{Path, PathBuf};
 use consign_bundle::publish::{prepare, publish, replace};
 use consign_bundle::{Scope, TreeLayout, compare_directory};
 use consign_metadata::{Manifest, Problem, Role};
-use consign_signing::{Attestations, Basis, Claim, Content, PrivateKey, SignedStatement, Signer as _};
+use consign_signing::{Attestations, Basis, Claim, Content, KeyOrigin, SignedStatement, Signer as _};
 use serde::Serialize;
 
 use crate::bundle_set::{BundleSet, join, read_attestations, read_manifest, too_many};
 use crate::checked::{archive_claim, bundle_claim, check, sole_claim};
 use crate::context::{Context, threads, unwritable};
 use crate::exit::Exit;
-use crate::keys::{PassphraseArgs, load_private};
+use crate::key_source::{KeySource, OpenKey};
+use crate::keys::PassphraseArgs;
 use crate::outcome::{Failure, Outcome, Report};
 use crate::sign_statement::sign_statement;
 use crate::style::{self, count, size};
@@ -27,15 +29,16 @@ pub(crate) struct Sign {
     /// Archive, attestations, or folder with one bundle
     #[arg(value_name = "BUNDLE")]
     bundle: PathBuf,
-    /// The private key to sign with
+    /// The key to sign with: a private key in a file, `ssh-agent:FINGERPRINT`, a `pkcs11:` URI, or `exec:NAME`
     #[arg(
         long,
-        value_name = "FILE",
+        value_name = "KEY",
         env = "CONSIGN_KEY",
+        hide_env_values = true,
         required_unless_present = "merge",
         help_heading = "Key options"
     )]
-    key: Option<PathBuf>,
+    key: Option<OsString>,
     /// What to sign as
     #[arg(long, value_name = "ROLE", default_value = "release", help_heading = "Key options")]
     role: Role,
@@ -74,6 +77,9 @@ pub(crate) struct Added {
     role: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     basis: Option<String>,
+    /// Where the private key is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<KeyOrigin>,
 }
 
 impl Report for Added {
@@ -82,6 +88,9 @@ impl Report for Added {
         writeln!(out, "{good}{}{good:#} {} {}", self.status, self.name, self.version)?;
         if let (Some(fingerprint), Some(role)) = (&self.fingerprint, &self.role) {
             writeln!(out, "  by            {fingerprint} as {role}")?;
+        }
+        if let Some(key) = self.key.as_ref().filter(|key| !matches!(key, KeyOrigin::File { .. })) {
+            writeln!(out, "  with          {key}")?;
         }
         let signatures = count(self.signatures as u64, "signature", "signatures");
         writeln!(out, "  attestations  {} ({signatures})", self.attestations.display())
@@ -98,7 +107,8 @@ struct Checked {
 impl Sign {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         let set = BundleSet::find_one(&self.bundle)?;
-        let key = self.key.as_deref().map(|key| load_private(key, &self.passphrase)).transpose()?;
+        let open = |key: &OsString| KeySource::parse(key)?.open(context, &self.passphrase);
+        let key = self.key.as_ref().map(open).transpose()?;
         let (path, before) = match &set.attestations {
             Some((path, there)) => (path.clone(), Some(there.clone())),
             None => (self.new_path(&set)?, None),
@@ -264,12 +274,7 @@ impl Sign {
     }
 
     /// Shows what is vouched for, and asks.
-    fn confirm(
-        &self,
-        checked: &Checked,
-        there: Option<&Attestations>,
-        key: &PrivateKey,
-    ) -> Result<(), Failure> {
+    fn confirm(&self, checked: &Checked, there: Option<&Attestations>, key: &OpenKey) -> Result<(), Failure> {
         let mut err = anstream::stderr();
         let shown = self.show(checked, there, key, &mut err);
         let failed = |error: io::Error| Failure::failed(Problem::new("terminal", error.to_string()));
@@ -294,7 +299,7 @@ impl Sign {
         &self,
         checked: &Checked,
         there: Option<&Attestations>,
-        key: &PrivateKey,
+        key: &OpenKey,
         err: &mut dyn Write,
     ) -> io::Result<()> {
         let (manifest, bundle, warn) = (&checked.manifest, &checked.claim.bundle, style::WARN);
@@ -346,7 +351,7 @@ impl Sign {
         path: &Path,
         before: Option<&Attestations>,
         after: Option<Attestations>,
-        signer: Option<(&PrivateKey, Basis)>,
+        signer: Option<(&OpenKey, Basis)>,
     ) -> Result<Outcome, Failure> {
         let Some(after) = after else {
             return Err(Failure::usage(Problem::new(
@@ -375,6 +380,7 @@ impl Sign {
             fingerprint: signer.map(|(key, _)| key.public_key().fingerprint().to_string()),
             role: signer.map(|_| self.role.to_string()),
             basis: signer.map(|(_, basis)| basis.to_string()),
+            key: signer.map(|(key, _)| key.origin().clone()),
         }))
     }
 }
