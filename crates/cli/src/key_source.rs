@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use consign_metadata::{Problem, printable};
 #[cfg(unix)]
@@ -325,10 +325,4 @@ mod token {
     ) -> Result<PublicKey, Failure> {
         open(uri, context, passphrase).map(|key| *key.public_key())
     }
-}
-
-/// The public half of a key pair in files: the file itself, or what lies beside the private one.
-pub(crate) fn public_half(path: &Path) -> PathBuf {
-    let beside = crate::commands::keygen::public_path(path);
-    if beside.is_file() { beside } else { path.to_owned() }
 }

@@ -147,7 +147,7 @@ impl Pkcs11Uri {
             "type" if text == "private" => {}
             "type" => return Err(wrong("is not `private`, and only a private key signs")),
             "module-path" => {
-                self.module_path = Some(absolute(&text).ok_or(wrong("is not an absolute path"))?)
+                self.module_path = Some(absolute(&text).ok_or(wrong("is not an absolute path"))?);
             }
             "pin-source" => {
                 // RFC 8089: `file:/PATH`, or `file://` with an empty host. A program (`|…`) is not run.
