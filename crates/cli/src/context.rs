@@ -1,15 +1,15 @@
 //! What every command is given: how to speak, whether to stop, where consign's own files are, what time it is.
 
-use std::io::Read as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use consign_metadata::Problem;
-use consign_policy::{POLICY_BYTES_MAX, Policy};
-use consign_signing::{Timestamp, TrustPolicy};
+use consign_policy::Policy;
+use consign_signing::{StrictModesErrorKind, Timestamp, TrustPolicy, read_unwritable};
 
+use crate::config::{CONFIG_FILE, Config};
 use crate::exit::Exit;
 use crate::meter::{Meter, ProgressMode};
 use crate::outcome::Failure;
@@ -54,13 +54,13 @@ impl Context {
         let Some(path) = named.map(Path::to_path_buf).or_else(|| self.policy_file()) else {
             return Ok(Policy::builtin());
         };
-        let mut bytes = Vec::new();
-        let limit = POLICY_BYTES_MAX as u64 + 1;
-        match std::fs::File::open(&path).and_then(|file| file.take(limit).read_to_end(&mut bytes)) {
-            Ok(_) => {}
-            Err(error) if named.is_none() && is_absent(&error) => return Ok(Policy::builtin()),
-            Err(error) => return Err(unreadable(&path, &error)),
-        }
+        let bytes = match named {
+            Some(path) => std::fs::read(path).map_err(|error| unreadable(path, &error))?,
+            None => match own_file(&path)? {
+                Some(bytes) => bytes,
+                None => return Ok(Policy::builtin()),
+            },
+        };
         let at = |problem: Problem| problem.at(path.display().to_string());
         let text = String::from_utf8(bytes)
             .map_err(|_| Failure::usage(at(Problem::new("policy-malformed", "is not UTF-8"))))?;
@@ -98,27 +98,51 @@ impl Context {
             (None, Some(home)) => home.join("trust.toml"),
             (None, None) => return Ok(None),
         };
-        let text = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if named.is_none() && is_absent(&error) => return Ok(None),
-            Err(error) => return Err(unreadable(&path, &error)),
+        let text = match named {
+            // Who may write a file that the caller names is the caller's business.
+            Some(path) => std::fs::read(path).map_err(|error| unreadable(path, &error))?,
+            None => match own_file(&path)? {
+                Some(text) => text,
+                None => return Ok(None),
+            },
         };
         let text = String::from_utf8(text).map_err(|_| {
             Failure::usage(Problem::new("trust-malformed", "is not UTF-8").at(path.display().to_string()))
         })?;
-        TrustPolicy::parse(&text).map(Some).map_err(|problems| {
-            let at = |problem: Problem| {
-                let field = problem.at.clone().map_or_else(String::new, |field| format!(": {field}"));
-                problem.at(format!("{}{field}", path.display()))
-            };
-            Failure { exit: Exit::Usage, problems: problems.into_iter().map(at).collect() }
-        })
+        TrustPolicy::parse(&text).map(Some).map_err(|problems| in_file(&path, problems))
+    }
+
+    /// Where `config.toml` is, or would be.
+    pub(crate) fn config_file(&self) -> Option<PathBuf> {
+        self.home.as_ref().map(|home| home.join(CONFIG_FILE))
+    }
+
+    /// The configuration in consign's home; one that says nothing if there is none.
+    pub(crate) fn config(&self) -> Result<Config, Failure> {
+        let Some(path) = self.config_file() else { return Ok(Config::default()) };
+        let Some(text) = own_file(&path)? else { return Ok(Config::default()) };
+        let text = String::from_utf8(text).map_err(|_| {
+            Failure::usage(Problem::new("config-malformed", "is not UTF-8").at(path.display().to_string()))
+        })?;
+        Config::parse(&text).map_err(|problems| in_file(&path, problems))
     }
 }
 
-/// Whether there is no such file, nor could be: a home that is no directory holds nothing.
-fn is_absent(error: &std::io::Error) -> bool {
-    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+/// Reads a file in consign's home, unless others could have written it.
+fn own_file(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    read_unwritable(path).map_err(|error| match &error.kind {
+        StrictModesErrorKind::Io(error) => unreadable(path, error),
+        _ => Failure::failed(error.problem()),
+    })
+}
+
+/// What is wrong in a file of the user's own.
+fn in_file(path: &Path, problems: Vec<Problem>) -> Failure {
+    let at = |problem: Problem| {
+        let field = problem.at.clone().map_or_else(String::new, |field| format!(": {field}"));
+        problem.at(format!("{}{field}", path.display()))
+    };
+    Failure { exit: Exit::Usage, problems: problems.into_iter().map(at).collect() }
 }
 
 /// The number of threads: as many as were asked for, else as many as this process may use by affinity and

@@ -3,12 +3,14 @@
 mod bundle_set;
 mod checked;
 mod commands;
+mod config;
 mod context;
 mod descriptor_file;
 mod environment;
 mod exit;
 mod git;
 mod handling;
+mod key_source;
 mod keys;
 mod meter;
 mod outcome;

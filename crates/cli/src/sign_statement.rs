@@ -2,7 +2,9 @@
 
 use consign_metadata::{Problem, Role};
 use consign_policy::Permit;
-use consign_signing::{Basis, Claim, Environment, SignedStatement, Signer, SignerClaim, Statement};
+use consign_signing::{
+    Basis, Claim, Environment, SignError, SignedStatement, Signer, SignerClaim, Statement,
+};
 
 use crate::context::Context;
 use crate::environment::capture;
@@ -21,6 +23,11 @@ pub(crate) fn sign_statement(
         SignerClaim { public_key: *key.public_key(), role: role.clone(), basis, time: context.now()? };
     let environment = Environment { policy: Some(permit.policy()), ..capture() };
     let statement = Statement { claim, signer, environment };
-    SignedStatement::sign(key, &statement)
-        .map_err(|error| Failure::failed(Problem::new("cannot-sign", error.to_string())))
+    SignedStatement::sign(key, &statement).map_err(|error| {
+        let mut problem = Problem::new("cannot-sign", error.to_string());
+        if let SignError::Signer(error) = &error {
+            problem.hint = error.hint().map(str::to_owned);
+        }
+        Failure::failed(problem)
+    })
 }

@@ -1,5 +1,6 @@
 //! `consign pack`: make a bundle and sign it.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -11,14 +12,15 @@ use consign_bundle::{
 };
 use consign_metadata::{BundleId, Classification, Manifest, Problem, Role};
 use consign_policy::{Decision, Encryption, Permit, Scan, Stage};
-use consign_signing::{Attestations, Basis, Claim, Content, ExcludedCount, PrivateKey, Signer as _};
+use consign_signing::{Attestations, Basis, Claim, Content, ExcludedCount, KeyOrigin, Signer as _};
 use serde::Serialize;
 
 use crate::bundle_set::{BundleSet, Names};
 use crate::checked::{archive_claim, archive_failure, bundle_claim, check, open_archive, sole_claim};
 use crate::context::{Context, threads, unwritable};
 use crate::handling::{Handling, Terms, TermsArgs, permit};
-use crate::keys::{PassphraseArgs, load_private};
+use crate::key_source::{KeySource, OpenKey};
+use crate::keys::PassphraseArgs;
 use crate::outcome::{Failure, Outcome, Report};
 use crate::sign_statement::sign_statement;
 use crate::source_args::{Described, OutputFolder, SourceArgs, check_output, pack_failure};
@@ -67,15 +69,16 @@ pub(crate) struct Pack {
 /// Who signs.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct KeyArgs {
-    /// The private key to sign with
+    /// The key to sign with: a private key in a file, `ssh-agent:FINGERPRINT`, a `pkcs11:` URI, or `exec:NAME`
     #[arg(
         long,
-        value_name = "FILE",
+        value_name = "KEY",
         env = "CONSIGN_KEY",
+        hide_env_values = true,
         required_unless_present = "unsigned",
         help_heading = "Key options"
     )]
-    pub(crate) key: Option<PathBuf>,
+    pub(crate) key: Option<OsString>,
     /// What to sign as
     #[arg(long, value_name = "ROLE", default_value = "owner", help_heading = "Key options")]
     pub(crate) role: Role,
@@ -88,9 +91,9 @@ pub(crate) struct KeyArgs {
 
 impl KeyArgs {
     /// Opens the key.
-    pub(crate) fn load(&self) -> Result<Option<PrivateKey>, Failure> {
+    pub(crate) fn load(&self, context: &Context) -> Result<Option<OpenKey>, Failure> {
         match &self.key {
-            Some(path) if !self.unsigned => load_private(path, &self.passphrase).map(Some),
+            Some(key) if !self.unsigned => KeySource::parse(key)?.open(context, &self.passphrase).map(Some),
             _ => Ok(None),
         }
     }
@@ -141,8 +144,29 @@ struct ArchiveOut {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct SignerOut {
-    pub(crate) fingerprint: String,
-    pub(crate) role: String,
+    fingerprint: String,
+    role: String,
+    /// Where the private key is kept.
+    key: KeyOrigin,
+}
+
+impl SignerOut {
+    pub(crate) fn of(key: &OpenKey, role: &Role) -> Self {
+        Self {
+            fingerprint: key.public_key().fingerprint().to_string(),
+            role: role.to_string(),
+            key: key.origin().clone(),
+        }
+    }
+
+    /// The lines about it in a report for people.
+    pub(crate) fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "  signed by     {} as {}", self.fingerprint, self.role)?;
+        match &self.key {
+            KeyOrigin::File { .. } => Ok(()),
+            elsewhere => writeln!(out, "  with          {elsewhere}"),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -198,7 +222,7 @@ impl Report for Packed {
         match (&self.signer, &self.attestations) {
             (Some(signer), Some(path)) => {
                 writeln!(out, "  attestations  {}", path.display())?;
-                writeln!(out, "  signed by     {} as {}", signer.fingerprint, signer.role)?;
+                signer.human(out)?;
             }
             _ if self.status == "packed" => {
                 writeln!(
@@ -226,12 +250,21 @@ impl Report for Packed {
     }
 }
 
+/// What is to be made, and by whose hand.
+#[derive(Clone, Copy)]
+struct Order<'a> {
+    described: &'a Described,
+    terms: &'a Terms,
+    names: &'a Names,
+    key: Option<&'a OpenKey>,
+}
+
 impl Pack {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         let policy = self.terms.policy(context)?;
         let described = self.source.load(context, policy.scheme(), false)?;
         let terms = self.terms.load(policy, &described.description.core)?;
-        let key = self.key.load()?;
+        let key = self.key.load(context)?;
         let (source, summary) = (&described.source, described.source.summary());
         let mut report = Packed::new(&described, &self.output);
         check_output(source, &self.output)?;
@@ -247,8 +280,9 @@ impl Pack {
         check_space(summary, &self.output)?;
         let names = Names::of(&described.description.core.name, &described.description.core.version);
         report.echo(&described);
+        let order = Order { described: &described, terms: &terms, names: &names, key: key.as_ref() };
         if self.output.join(&names.archive).exists() {
-            return self.unchanged(context, &described, &terms, &names, key.as_ref(), report);
+            return self.unchanged(context, &order, report);
         }
 
         let compression = match self.level {
@@ -265,7 +299,7 @@ impl Pack {
         let packed = packed.map_err(|error| self.failure(error))?;
         report.reused = (!self.base.is_empty()).then_some(packed.spared.reused);
         report.kept = self.resume.then_some(packed.spared.kept);
-        let outcome = self.publish(context, &described, &terms, &names, key.as_ref(), packed, report)?;
+        let outcome = self.publish(context, &order, packed, report)?;
         self.tidy(&names)?;
         Ok(outcome)
     }
@@ -357,13 +391,11 @@ impl Pack {
     fn publish(
         &self,
         context: &Context,
-        described: &Described,
-        terms: &Terms,
-        names: &Names,
-        key: Option<&PrivateKey>,
+        order: &Order<'_>,
         packed: PackedArchive,
         mut report: Packed,
     ) -> Result<Outcome, Failure> {
+        let Order { described, terms, names, key } = *order;
         let out = &self.output;
         let failed = |error: io::Error| unwritable(out, &error);
         let claim = claim(&packed.manifest, packed.id, &packed.facts, described, terms)?;
@@ -411,12 +443,10 @@ impl Pack {
     fn unchanged(
         &self,
         context: &Context,
-        described: &Described,
-        terms: &Terms,
-        names: &Names,
-        key: Option<&PrivateKey>,
+        order: &Order<'_>,
         mut report: Packed,
     ) -> Result<Outcome, Failure> {
+        let Order { described, terms, names, key } = *order;
         let out = &self.output;
         let archive = out.join(&names.archive);
         let set = BundleSet::find_one(&archive)?;
@@ -610,11 +640,8 @@ impl Packed {
         self.manifest = Some(out.join(&names.manifest));
     }
 
-    fn signed(&mut self, key: &PrivateKey, role: &Role, attestations: PathBuf) {
-        self.signer = Some(SignerOut {
-            fingerprint: key.public_key().fingerprint().to_string(),
-            role: role.to_string(),
-        });
+    fn signed(&mut self, key: &OpenKey, role: &Role, attestations: PathBuf) {
+        self.signer = Some(SignerOut::of(key, role));
         self.attestations = Some(attestations);
     }
 }

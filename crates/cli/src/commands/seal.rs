@@ -74,7 +74,7 @@ impl Report for Sealed {
         match (&self.signer, &self.attestations) {
             (Some(signer), Some(path)) => {
                 writeln!(out, "  attestations  {}", path.display())?;
-                writeln!(out, "  signed by     {} as {}", signer.fingerprint, signer.role)?;
+                signer.human(out)?;
             }
             _ => writeln!(out, "  {warn}NOT SIGNED: nobody can tell where it comes from{warn:#}")?,
         }
@@ -112,7 +112,7 @@ impl Seal {
                 problems: left_out.iter().map(problem).collect(),
             });
         }
-        let key = self.key.load()?;
+        let key = self.key.load(context)?;
         check_output(source, &self.output)?;
         let _folder = OutputFolder::open(&self.output)?;
         let meter = context.meter("hashing", source.summary().bytes);
@@ -157,8 +157,7 @@ impl Seal {
                 let bytes = Attestations::new(signed).to_bytes();
                 files.push((names.attestations.clone(), prepare(&self.output, &bytes).map_err(failed)?));
             }
-            let fingerprint = key.public_key().fingerprint().to_string();
-            signer = Some(SignerOut { fingerprint, role: role.to_string() });
+            signer = Some(SignerOut::of(key, &role));
         }
         publish(&self.output, files).map_err(|(path, error)| match error.kind() {
             io::ErrorKind::AlreadyExists => taken(&path),

@@ -1,5 +1,6 @@
 //! `consign sign`: verify, show, add a signature.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use consign_bundle::{Scope, TreeLayout, compare_directory};
 use consign_metadata::{Manifest, Problem, Role};
 use consign_policy::{CountedSigner, Stage};
 use consign_signing::{
-    Attestations, Basis, Claim, Content, PrivateKey, PublicKey, SignedStatement, Signer as _,
+    Attestations, Basis, Claim, Content, KeyOrigin, PublicKey, SignedStatement, Signer as _,
 };
 use serde::Serialize;
 
@@ -18,7 +19,8 @@ use crate::checked::{archive_claim, bundle_claim, check, sole_claim};
 use crate::context::{Context, threads, unwritable};
 use crate::exit::Exit;
 use crate::handling::{Handling, PolicyArgs, Standing, decide_bundle, permit};
-use crate::keys::{PassphraseArgs, load_private};
+use crate::key_source::{KeySource, OpenKey};
+use crate::keys::PassphraseArgs;
 use crate::outcome::{Failure, Outcome, Report};
 use crate::sign_statement::sign_statement;
 use crate::style::{self, count, size};
@@ -31,15 +33,16 @@ pub(crate) struct Sign {
     /// Archive, attestations, or folder with one bundle
     #[arg(value_name = "BUNDLE")]
     bundle: PathBuf,
-    /// The private key to sign with
+    /// The key to sign with: a private key in a file, `ssh-agent:FINGERPRINT`, a `pkcs11:` URI, or `exec:NAME`
     #[arg(
         long,
-        value_name = "FILE",
+        value_name = "KEY",
         env = "CONSIGN_KEY",
+        hide_env_values = true,
         required_unless_present = "merge",
         help_heading = "Key options"
     )]
-    key: Option<PathBuf>,
+    key: Option<OsString>,
     /// What to sign as
     #[arg(long, value_name = "ROLE", default_value = "release", help_heading = "Key options")]
     role: Role,
@@ -80,6 +83,9 @@ pub(crate) struct Added {
     role: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     basis: Option<String>,
+    /// Where the private key is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<KeyOrigin>,
 }
 
 impl Report for Added {
@@ -88,6 +94,9 @@ impl Report for Added {
         writeln!(out, "{good}{}{good:#} {} {}", self.status, self.name, self.version)?;
         if let (Some(fingerprint), Some(role)) = (&self.fingerprint, &self.role) {
             writeln!(out, "  by            {fingerprint} as {role}")?;
+        }
+        if let Some(key) = self.key.as_ref().filter(|key| !matches!(key, KeyOrigin::File { .. })) {
+            writeln!(out, "  with          {key}")?;
         }
         let signatures = count(self.signatures as u64, "signature", "signatures");
         writeln!(out, "  attestations  {} ({signatures})", self.attestations.display())
@@ -104,7 +113,8 @@ struct Checked {
 impl Sign {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         let set = BundleSet::find_one(&self.bundle)?;
-        let key = self.key.as_deref().map(|key| load_private(key, &self.passphrase)).transpose()?;
+        let open = |key: &OsString| KeySource::parse(key)?.open(context, &self.passphrase);
+        let key = self.key.as_ref().map(open).transpose()?;
         let (path, before) = match &set.attestations {
             Some((path, there)) => (path.clone(), Some(there.clone())),
             None => (self.new_path(&set)?, None),
@@ -156,7 +166,7 @@ impl Sign {
         context: &Context,
         claim: &Claim,
         there: Option<&Attestations>,
-        key: &PrivateKey,
+        key: &OpenKey,
     ) -> Result<Vec<CountedSigner>, Failure> {
         let trust = context.trust_policy(None)?;
         let mut signers = Vec::new();
@@ -310,7 +320,7 @@ impl Sign {
         &self,
         checked: &Checked,
         there: Option<&Attestations>,
-        key: &PrivateKey,
+        key: &OpenKey,
         handling: &Handling,
     ) -> Result<(), Failure> {
         let mut err = anstream::stderr();
@@ -337,7 +347,7 @@ impl Sign {
         &self,
         checked: &Checked,
         there: Option<&Attestations>,
-        key: &PrivateKey,
+        key: &OpenKey,
         err: &mut dyn Write,
     ) -> io::Result<()> {
         let (manifest, bundle, warn) = (&checked.manifest, &checked.claim.bundle, style::WARN);
@@ -389,7 +399,7 @@ impl Sign {
         path: &Path,
         before: Option<&Attestations>,
         after: Option<Attestations>,
-        signer: Option<(&PrivateKey, Basis)>,
+        signer: Option<(&OpenKey, Basis)>,
     ) -> Result<Outcome, Failure> {
         let Some(after) = after else {
             return Err(Failure::usage(Problem::new(
@@ -418,6 +428,7 @@ impl Sign {
             fingerprint: signer.map(|(key, _)| key.public_key().fingerprint().to_string()),
             role: signer.map(|_| self.role.to_string()),
             basis: signer.map(|(_, basis)| basis.to_string()),
+            key: signer.map(|(key, _)| key.origin().clone()),
         }))
     }
 }
