@@ -4,12 +4,12 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use consign_metadata::{Core, Details, Line, Manifest, Problem};
+use consign_metadata::{Core, Details, Line, Manifest, Problem, Role};
 use consign_policy::{
     CountedSigner, Decision, Encryption, Parent, Permit, Policy, Reason, Request, RuleName, Scan, Stage,
     Surveyed, Target, decide,
 };
-use consign_signing::{Claim, Downgrade, Override, SignerInfo};
+use consign_signing::{Claim, Downgrade, Override, PublicKey, SignerInfo};
 use serde::Serialize;
 
 use crate::bundle_set::{BundleSet, read_manifest};
@@ -62,6 +62,8 @@ pub(crate) struct Terms {
     pub(crate) parents: Vec<Parent>,
     pub(crate) downgrades: Vec<Downgrade>,
     pub(crate) overrides: Vec<Override>,
+    /// Who signs, if that is known.
+    pub(crate) signers: Vec<CountedSigner>,
 }
 
 impl TermsArgs {
@@ -95,6 +97,7 @@ impl TermsArgs {
             policy,
             parents,
             downgrades,
+            signers: Vec::new(),
         })
     }
 
@@ -194,6 +197,7 @@ impl Terms {
     ) -> Decision {
         let request = Request {
             findings,
+            signers: Some(&self.signers),
             addressees: &self.addressees,
             encryption,
             parents: &self.parents,
@@ -230,6 +234,23 @@ pub(crate) fn counted(signers: &[SignerInfo]) -> Vec<CountedSigner> {
         owner: signer.owner.clone(),
     };
     signers.iter().map(counted).collect()
+}
+
+/// Who will have signed, each key with its role: a forecast of what is still missing, for the one who signs. Owners
+/// are those of the trust policy; without one every key is taken for a person of its own. What counts is asked where
+/// the bundle is handed over.
+pub(crate) fn forecast<'r>(
+    context: &Context,
+    signed: impl IntoIterator<Item = (PublicKey, &'r Role)>,
+) -> Result<Vec<CountedSigner>, Failure> {
+    let trust = context.trust_policy(None)?;
+    let signer = |(public_key, role): (PublicKey, &Role)| {
+        let known = trust.as_ref().and_then(|trust| trust.find(&public_key));
+        let owner = known.and_then(|known| known.owner.clone());
+        let owner = owner.or_else(|| public_key.fingerprint().to_string().parse().ok());
+        CountedSigner { public_key, role: role.clone(), owner }
+    };
+    Ok(signed.into_iter().map(signer).collect())
 }
 
 /// What is known of a bundle beyond its manifest when a policy is asked about it.

@@ -71,6 +71,7 @@ fn the_schema_files_are_what_the_types_say() {
     for (name, schema) in [
         ("manifest", consign_metadata::manifest_schema()),
         ("statement", consign_signing::Statement::json_schema().to_value()),
+        ("policy", consign_policy::Policy::json_schema().to_value()),
         ("output", output_schema()),
     ] {
         jsonschema::meta::validate(&schema).unwrap_or_else(|error| panic!("{name}: {error}"));

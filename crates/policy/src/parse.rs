@@ -67,6 +67,11 @@ impl Policy {
         }
     }
 
+    /// The JSON Schema of policy files, as JSON has them: TOML's tables are objects.
+    pub fn json_schema() -> schemars::Schema {
+        schemars::schema_for!(Document)
+    }
+
     /// The text of [`Policy::builtin`], to begin one's own with.
     pub fn builtin_text() -> &'static str {
         BUILTIN

@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::bundle_set::{BundleSet, Names};
 use crate::checked::{archive_claim, archive_failure, bundle_claim, check, open_archive, sole_claim};
 use crate::context::{Context, threads, unwritable};
-use crate::handling::{Handling, Terms, TermsArgs, permit};
+use crate::handling::{Handling, Terms, TermsArgs, forecast, permit};
 use crate::key_source::{KeySource, OpenKey};
 use crate::keys::PassphraseArgs;
 use crate::outcome::{Failure, Outcome, Report};
@@ -263,8 +263,9 @@ impl Pack {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         let policy = self.terms.policy(context)?;
         let described = self.source.load(context, policy.scheme(), false)?;
-        let terms = self.terms.load(policy, &described.description.core)?;
+        let mut terms = self.terms.load(policy, &described.description.core)?;
         let key = self.key.load(context)?;
+        terms.signers = forecast(context, key.iter().map(|key| (*key.public_key(), &self.key.role)))?;
         let (source, summary) = (&described.source, described.source.summary());
         let mut report = Packed::new(&described, &self.output);
         check_output(source, &self.output)?;

@@ -15,7 +15,7 @@ use crate::bundle_set::{Names, read_attestations, read_manifest};
 use crate::checked::bundle_claim;
 use crate::commands::pack::{KeyArgs, SignerOut, excluded, taken};
 use crate::context::{Context, threads, unwritable};
-use crate::handling::{Handling, TermsArgs, permit};
+use crate::handling::{Handling, TermsArgs, forecast, permit};
 use crate::outcome::{Failure, Outcome, Report};
 use crate::sign_statement::sign_statement;
 use crate::source_args::{OutputFolder, SourceArgs, check_output, pack_failure};
@@ -94,7 +94,7 @@ impl Seal {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         let policy = self.terms.policy(context)?;
         let described = self.source.load(context, policy.scheme(), true)?;
-        let terms = self.terms.load(policy, &described.description.core)?;
+        let mut terms = self.terms.load(policy, &described.description.core)?;
         let source = &described.source;
         let left_out: Vec<_> = excluded(&described).into_iter().filter(|count| count.count > 0).collect();
         if !left_out.is_empty() {
@@ -113,6 +113,7 @@ impl Seal {
             });
         }
         let key = self.key.load(context)?;
+        terms.signers = forecast(context, key.iter().map(|key| (*key.public_key(), &self.key.role)))?;
         check_output(source, &self.output)?;
         let _folder = OutputFolder::open(&self.output)?;
         let meter = context.meter("hashing", source.summary().bytes);

@@ -8,17 +8,15 @@ use std::path::{Path, PathBuf};
 use consign_bundle::publish::{prepare, publish, replace};
 use consign_bundle::{Scope, TreeLayout, compare_directory};
 use consign_metadata::{Manifest, Problem, Role};
-use consign_policy::{CountedSigner, Stage};
-use consign_signing::{
-    Attestations, Basis, Claim, Content, KeyOrigin, PublicKey, SignedStatement, Signer as _,
-};
+use consign_policy::Stage;
+use consign_signing::{Attestations, Basis, Claim, Content, KeyOrigin, SignedStatement, Signer as _};
 use serde::Serialize;
 
 use crate::bundle_set::{BundleSet, join, read_attestations, read_manifest, too_many};
 use crate::checked::{archive_claim, bundle_claim, check, sole_claim};
 use crate::context::{Context, threads, unwritable};
 use crate::exit::Exit;
-use crate::handling::{Handling, PolicyArgs, Standing, decide_bundle, permit};
+use crate::handling::{Handling, PolicyArgs, Standing, decide_bundle, forecast, permit};
 use crate::key_source::{KeySource, OpenKey};
 use crate::keys::PassphraseArgs;
 use crate::outcome::{Failure, Outcome, Report};
@@ -137,7 +135,10 @@ impl Sign {
             return self.finish(&path, before.as_ref(), merged, Some((&key, checked.basis)));
         }
         let policy = self.policy.load(context)?;
-        let signers = self.signers(context, &checked.claim, merged.as_ref(), &key)?;
+        let signed = merged.iter().flat_map(Attestations::statements);
+        let same = signed.filter(|s| s.statement().claim == checked.claim);
+        let there = same.map(|s| (*s.key(), &s.statement().signer.role));
+        let signers = forecast(context, there.chain([(*key.public_key(), &self.role)]))?;
         let decision = decide_bundle(
             &policy,
             Stage::Sign,
@@ -157,32 +158,6 @@ impl Sign {
             }
         };
         self.finish(&path, before.as_ref(), Some(all), Some((&key, checked.basis)))
-    }
-
-    /// Who will have signed: those who have, as far as the trust policy knows them, and the one who signs now. A
-    /// forecast of what is still missing, for the one who signs; what counts is asked where it is handed over.
-    fn signers(
-        &self,
-        context: &Context,
-        claim: &Claim,
-        there: Option<&Attestations>,
-        key: &OpenKey,
-    ) -> Result<Vec<CountedSigner>, Failure> {
-        let trust = context.trust_policy(None)?;
-        let mut signers = Vec::new();
-        let mut add = |key: PublicKey, role: &Role| {
-            let owner =
-                trust.as_ref().and_then(|trust| trust.find(&key)).and_then(|known| known.owner.clone());
-            let owner = owner.or_else(|| key.fingerprint().to_string().parse().ok());
-            signers.push(CountedSigner { public_key: key, role: role.clone(), owner });
-        };
-        for signed in
-            there.iter().flat_map(|there| there.statements()).filter(|s| s.statement().claim == *claim)
-        {
-            add(*signed.key(), &signed.statement().signer.role);
-        }
-        add(*key.public_key(), &self.role);
-        Ok(signers)
     }
 
     /// Where the attestations of a bundle go that has none.
