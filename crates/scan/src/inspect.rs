@@ -28,6 +28,9 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// What the header of a model says.
     pub facts: Option<ModelFacts>,
+    /// Files of the bundle that this one needs beside it, such as external data of an ONNX model. Whether they
+    /// exist is for the caller to check.
+    pub needs: Vec<EntryPath>,
 }
 
 impl Report {
@@ -36,5 +39,22 @@ impl Report {
         let place =
             FindingPlace { path: subject.path.clone(), member: subject.member.clone(), line, excerpt };
         self.findings.push(Finding { rule: rule.clone(), place });
+    }
+}
+
+/// Several that look into the same bytes.
+pub(crate) struct Several(pub(crate) Vec<Box<dyn Inspect + Send>>);
+
+impl Inspect for Several {
+    fn update(&mut self, bytes: &[u8], report: &mut Report) {
+        for inspect in &mut self.0 {
+            inspect.update(bytes, report);
+        }
+    }
+
+    fn finish(&mut self, report: &mut Report) {
+        for inspect in &mut self.0 {
+            inspect.finish(report);
+        }
     }
 }
