@@ -177,7 +177,14 @@ struct OldKey {
 
 impl OldKey {
     fn find(named: &OsString, context: &Context) -> Result<Self, Failure> {
-        let source = match KeySource::parse(named)? {
+        let here = |mut failure: Failure| {
+            for problem in &mut failure.problems {
+                // What is said of `--key` elsewhere.
+                problem.at = problem.at.take().map(|at| if at == "--key" { "--rotate".into() } else { at });
+            }
+            failure
+        };
+        let source = match KeySource::parse(named).map_err(here)? {
             // Of a pair of files the public half says enough, and asks for no passphrase.
             KeySource::File(path) => {
                 let public = public_path(&path);
@@ -186,7 +193,7 @@ impl OldKey {
             source => source,
         };
         // Passphrases that are given are for the new key.
-        let key = source.public_key(context, &PassphraseArgs::default())?;
+        let key = source.public_key(context, &PassphraseArgs::default()).map_err(here)?;
         let policy = context.trust_policy(None)?;
         let listed = policy.as_ref().and_then(|policy| policy.find(&key));
         Ok(Self {
