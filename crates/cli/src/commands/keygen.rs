@@ -72,10 +72,10 @@ impl Rotation {
         writeln!(out, "trust entry  {}", self.trust_entry.display())?;
         writeln!(out, "\nIt is to take over from {}, which is as it was:", self.old_fingerprint)?;
         writeln!(out, "  1. Those who verify get the public key, compare its fingerprint with you, and run")?;
-        writeln!(out, "       consign trust rotate {name} --to {}", word(public_key))?;
-        writeln!(out, "     or put the entry into their trust.toml. From then on both keys count for them.")?;
+        writeln!(out, "       consign trust rotate {name} --to {} --from TIME", word(public_key))?;
+        writeln!(out, "     or put the entry into their trust.toml. Until TIME both keys count for them.")?;
         writeln!(out, "  2. Once they have, sign with the new key only.")?;
-        writeln!(out, "  3. Then they revoke the old key as superseded, and you destroy its private half.")?;
+        writeln!(out, "  3. After TIME the old key is superseded: destroy its private half.")?;
         writeln!(out, "A key that somebody else may have got hold of is revoked at once, as compromised.")
     }
 }
