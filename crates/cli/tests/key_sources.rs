@@ -61,7 +61,8 @@ fn consign_with(desk: &Desk, environment: &[(&str, &str)], arguments: &[&str]) -
 fn transcripts(desk: &Desk, environment: &[(&str, &str)], commands: &[&[&str]]) -> String {
     let one = |command: &&[&str]| {
         let output = consign_with(desk, environment, command);
-        format!("$ consign {}\n{}", command.join(" "), written_down(&output))
+        let command = command.join(" ").replace('\u{202e}', "[RLO]");
+        format!("$ consign {command}\n{}", written_down(&output))
     };
     commands.iter().map(one).collect::<Vec<_>>().join("\n")
 }
@@ -466,7 +467,7 @@ fn a24_a_program_is_run_only_if_it_is_listed_and_safe() {
         entry("again", &sign, "ada.pub"),
         entry("other-key", &sign, "eve.pub").replace(&sign, &program(&desk, "signer2", SIGN)),
         entry("failing", &failing, "ada.pub"),
-        signer(&desk, "endless", &endless, &[], "ada.pub", "timeout_seconds = 1"),
+        signer(&desk, "endless", &endless, &[], "ada.pub", "timeout_seconds = 3"),
         entry("talking", &talking, "ada.pub"),
         entry("shared", &shared, "ada.pub"),
         entry("gone", "/nowhere/signer", "ada.pub"),

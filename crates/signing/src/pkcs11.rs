@@ -133,11 +133,10 @@ impl Pkcs11Error {
             if there.is_empty() { none.to_owned() } else { shown(there) }
         };
         let (code, hint) = match self {
-            Self::Exposed(error) => ("pkcs11-module", error.problem().hint),
-            Self::Module(_) => (
-                "pkcs11-module",
-                Some("name the token's library with `module-path`, or as `module` under `[pkcs11]` in config.toml".to_owned()),
-            ),
+            Self::Exposed(error) => {
+                ("pkcs11-module", error.problem().hint.or_else(|| Some(MODULE_HINT.to_owned())))
+            }
+            Self::Module(_) => ("pkcs11-module", Some(MODULE_HINT.to_owned())),
             Self::Token { .. } => ("pkcs11-token", None),
             Self::NoToken { there } => {
                 ("pkcs11-no-token", Some(listed("there is no token; is it plugged in?", there)))
@@ -154,15 +153,19 @@ impl Pkcs11Error {
             Self::Unusable { .. } => ("key-type", None),
             Self::PinNeeded(_) => ("pin-needed", None),
             Self::PinFailed(_) => ("pin-failed", None),
-            Self::WrongPin { .. } => {
-                ("wrong-pin", Some("a token locks after some wrong PINs; look before you try again".to_owned()))
-            }
+            Self::WrongPin { .. } => (
+                "wrong-pin",
+                Some("a token locks after some wrong PINs; look before you try again".to_owned()),
+            ),
             Self::Locked(_) => {
                 ("pin-locked", Some("whoever administers the token can set a new PIN".to_owned()))
             }
             Self::BadSignature => (
                 "pkcs11-signature",
-                Some("the public key in the token belongs to another private one; do not use this pair".to_owned()),
+                Some(
+                    "the public key in the token belongs to another private one; do not use this pair"
+                        .to_owned(),
+                ),
             ),
         };
         let problem = Problem::new(code, self.to_string());
@@ -172,6 +175,9 @@ impl Pkcs11Error {
         }
     }
 }
+
+const MODULE_HINT: &str =
+    "name the token's library with `module-path`, or as `module` under `[pkcs11]` in config.toml";
 
 /// What there is, for a message.
 fn shown(there: &[String]) -> String {
@@ -323,6 +329,9 @@ impl Token {
                 there.push(described);
             }
         }
+        // A module lists them in any order.
+        there.sort();
+        fit.sort_by(|(.., a), (.., b)| a.cmp(b));
         match fit.len() {
             0 => Err(Pkcs11Error::NoToken { there }),
             1 => {
@@ -412,7 +421,14 @@ fn objects(
     let mut template = vec![Attribute::Class(class)];
     template.extend(label.map(|label| Attribute::Label(label.as_bytes().to_vec())));
     template.extend(id.map(|id| Attribute::Id(id.to_vec())));
-    session.find_objects(&template)?.into_iter().map(|handle| ObjectFacts::read(session, handle)).collect()
+    let handles = session.find_objects(&template)?;
+    let facts: Result<Vec<_>, _> =
+        handles.into_iter().map(|handle| ObjectFacts::read(session, handle)).collect();
+    facts.map(|mut facts| {
+        // A module lists them in any order.
+        facts.sort_by(|a, b| (&a.label_bytes, &a.id).cmp(&(&b.label_bytes, &b.id)));
+        facts
+    })
 }
 
 impl ObjectFacts {

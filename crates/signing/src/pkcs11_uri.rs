@@ -260,6 +260,21 @@ mod tests {
         assert_eq!(local.pin_source, Some("/run/pin".into()));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_value_can_be_written_and_no_text_causes_a_panic(
+            label in "[^\\p{C}]{1,20}",
+            id in proptest::collection::vec(proptest::num::u8::ANY, 1..20),
+            text in "(pkcs11:)?([a-z-]{0,9}=?%?[0-9a-f]{0,3}[;?&]?){0,6}",
+        ) {
+            let encode = |bytes: &[u8]| bytes.iter().map(|byte| format!("%{byte:02X}")).collect::<String>();
+            let uri = format!("pkcs11:object={};id={}", encode(label.as_bytes()), encode(&id));
+            let expected = Pkcs11Uri { object: Some(label), id: Some(id), ..Pkcs11Uri::default() };
+            assert_eq!(uri.parse(), Ok(expected));
+            let _ = text.parse::<Pkcs11Uri>();
+        }
+    }
+
     #[test]
     fn everything_else_is_refused() {
         for (text, expected) in [

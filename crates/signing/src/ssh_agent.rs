@@ -188,25 +188,7 @@ impl SshAgent {
     /// # Errors
     /// No agent, no answer within `patience`, an answer that is none.
     pub fn keys(&self, patience: Duration) -> Result<Vec<AgentKey>, SshAgentError> {
-        let answer = self.ask(&[REQUEST_IDENTITIES], patience)?;
-        let mut reader = Wire(&answer);
-        match reader.byte()? {
-            IDENTITIES_ANSWER => {}
-            FAILURE => return Err(SshAgentError::ListRefused),
-            _ => return Err(SshAgentError::Malformed("it answers another question")),
-        }
-        let count = reader.number()?;
-        if count > AGENT_KEYS_MAX {
-            return Err(SshAgentError::Malformed("it lists more keys than an agent holds"));
-        }
-        // The count is the agent's word: nothing is reserved for it.
-        let mut keys = Vec::new();
-        for _ in 0..count {
-            let (blob, comment) = (reader.string()?, reader.string()?);
-            keys.push(AgentKey::read(blob, comment)?);
-        }
-        reader.end()?;
-        Ok(keys)
+        read_keys(&self.ask(&[REQUEST_IDENTITIES], patience)?)
     }
 
     /// The key of that fingerprint, ready to sign. `patience` is for the list of keys, `signing` for each
@@ -265,6 +247,28 @@ impl SshAgent {
     }
 }
 
+/// The keys in an answer to the request for them.
+fn read_keys(answer: &[u8]) -> Result<Vec<AgentKey>, SshAgentError> {
+    let mut reader = Wire(answer);
+    match reader.byte()? {
+        IDENTITIES_ANSWER => {}
+        FAILURE => return Err(SshAgentError::ListRefused),
+        _ => return Err(SshAgentError::Malformed("it answers another question")),
+    }
+    let count = reader.number()?;
+    if count > AGENT_KEYS_MAX {
+        return Err(SshAgentError::Malformed("it lists more keys than an agent holds"));
+    }
+    // The count is the agent's word: nothing is reserved for it.
+    let mut keys = Vec::new();
+    for _ in 0..count {
+        let (blob, comment) = (reader.string()?, reader.string()?);
+        keys.push(AgentKey::read(blob, comment)?);
+    }
+    reader.end()?;
+    Ok(keys)
+}
+
 impl AgentKey {
     fn read(blob: &[u8], comment: &[u8]) -> Result<Self, SshAgentError> {
         const COMMENT_MAX: usize = 100;
@@ -297,25 +301,29 @@ impl SshAgentSigner {
         put_string(&mut request, message);
         // No flags: they choose among digests for RSA.
         request.extend(0_u32.to_be_bytes());
-        let answer = self.agent.ask(&request, self.patience)?;
-        let mut reader = Wire(&answer);
-        match reader.byte()? {
-            SIGN_RESPONSE => {}
-            FAILURE => return Err(SshAgentError::Refused),
-            _ => return Err(SshAgentError::Malformed("it answers another question")),
-        }
-        let mut signature = Wire(reader.string()?);
-        reader.end()?;
-        if signature.string()? != ED25519 {
-            return Err(SshAgentError::Malformed("the signature is not of the type ssh-ed25519"));
-        }
-        let bytes = signature.string()?.try_into();
-        let bytes = bytes.map_err(|_| SshAgentError::Malformed("the signature is not 64 bytes long"))?;
-        signature.end()?;
-        let signature = Signature::from_bytes(bytes);
+        let signature = read_signature(&self.agent.ask(&request, self.patience)?)?;
         self.public.verify(message, &signature).map_err(|_| SshAgentError::BadSignature)?;
         Ok(signature)
     }
+}
+
+/// The signature in an answer to the request for one.
+fn read_signature(answer: &[u8]) -> Result<Signature, SshAgentError> {
+    let mut reader = Wire(answer);
+    match reader.byte()? {
+        SIGN_RESPONSE => {}
+        FAILURE => return Err(SshAgentError::Refused),
+        _ => return Err(SshAgentError::Malformed("it answers another question")),
+    }
+    let mut signature = Wire(reader.string()?);
+    reader.end()?;
+    if signature.string()? != ED25519 {
+        return Err(SshAgentError::Malformed("the signature is not of the type ssh-ed25519"));
+    }
+    let bytes = signature.string()?.try_into();
+    let bytes = bytes.map_err(|_| SshAgentError::Malformed("the signature is not 64 bytes long"))?;
+    signature.end()?;
+    Ok(Signature::from_bytes(bytes))
 }
 
 impl Signer for SshAgentSigner {
@@ -439,7 +447,7 @@ mod tests {
     use crate::testing::{key, signed, statement};
     use crate::{SignError, SignedStatement};
 
-    const SOON: Duration = Duration::from_millis(300);
+    const SOON: Duration = Duration::from_millis(1500);
     const LATER: Duration = Duration::from_secs(20);
 
     fn string(text: &[u8]) -> Vec<u8> {
@@ -523,6 +531,19 @@ mod tests {
             }
         }
         assert!(matches!(listed(frame(&[FAILURE])), SshAgentError::ListRefused));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_answer_causes_a_panic(body in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+            for kind in [IDENTITIES_ANSWER, SIGN_RESPONSE] {
+                let answer = [&[kind], body.as_slice()].concat();
+                let _ = read_signature(&answer);
+                for key in read_keys(&answer).unwrap_or_default() {
+                    assert!(!key.to_string().contains(char::is_control));
+                }
+            }
+        }
     }
 
     #[test]

@@ -72,10 +72,10 @@ impl Rotation {
         writeln!(out, "trust entry  {}", self.trust_entry.display())?;
         writeln!(out, "\nIt is to take over from {}, which is as it was:", self.old_fingerprint)?;
         writeln!(out, "  1. Those who verify get the public key, compare its fingerprint with you, and run")?;
-        writeln!(out, "       consign trust rotate {name} --to {}", word(public_key))?;
-        writeln!(out, "     or put the entry into their trust.toml. From then on both keys count for them.")?;
+        writeln!(out, "       consign trust rotate {name} --to {} --from TIME", word(public_key))?;
+        writeln!(out, "     or put the entry into their trust.toml. Until TIME both keys count for them.")?;
         writeln!(out, "  2. Once they have, sign with the new key only.")?;
-        writeln!(out, "  3. Then they revoke the old key as superseded, and you destroy its private half.")?;
+        writeln!(out, "  3. After TIME the old key is superseded: destroy its private half.")?;
         writeln!(out, "A key that somebody else may have got hold of is revoked at once, as compromised.")
     }
 }
@@ -177,7 +177,14 @@ struct OldKey {
 
 impl OldKey {
     fn find(named: &OsString, context: &Context) -> Result<Self, Failure> {
-        let source = match KeySource::parse(named)? {
+        let here = |mut failure: Failure| {
+            for problem in &mut failure.problems {
+                // What is said of `--key` elsewhere.
+                problem.at = problem.at.take().map(|at| if at == "--key" { "--rotate".into() } else { at });
+            }
+            failure
+        };
+        let source = match KeySource::parse(named).map_err(here)? {
             // Of a pair of files the public half says enough, and asks for no passphrase.
             KeySource::File(path) => {
                 let public = public_path(&path);
@@ -186,7 +193,7 @@ impl OldKey {
             source => source,
         };
         // Passphrases that are given are for the new key.
-        let key = source.public_key(context, &PassphraseArgs::default())?;
+        let key = source.public_key(context, &PassphraseArgs::default()).map_err(here)?;
         let policy = context.trust_policy(None)?;
         let listed = policy.as_ref().and_then(|policy| policy.find(&key));
         Ok(Self {
