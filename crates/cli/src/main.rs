@@ -11,6 +11,7 @@ mod git;
 mod keys;
 mod meter;
 mod outcome;
+mod scan_args;
 #[cfg(test)]
 mod schemas;
 mod sign_statement;

@@ -187,6 +187,16 @@ impl FindingsBuilder {
         *self.allowed.entry((rule, path, reason)).or_default() += 1;
     }
 
+    /// Adds findings of which no more than the number is known.
+    pub fn add_unplaced(&mut self, rule: RuleId, count: u64) {
+        self.found.entry(rule).or_default().0 += count;
+    }
+
+    /// Adds as many findings that an entry of an allow-list lets pass.
+    pub fn allow_many(&mut self, rule: RuleId, path: Line, reason: Line, count: u64) {
+        *self.allowed.entry((rule, path, reason)).or_default() += count;
+    }
+
     /// Counts a file of a format.
     pub fn format(&mut self, format: Line) {
         *self.formats.entry(format).or_default() += 1;

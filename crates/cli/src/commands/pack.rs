@@ -9,7 +9,8 @@ use consign_bundle::{
     ArchiveFacts, Base, Compression, EncoderId, PackError, PackOptions, PackedArchive, Partial, Place, Scope,
     SourceSummary, VerifiedArchive, hash_source, pack,
 };
-use consign_metadata::{BundleId, Classification, Manifest, Problem, Role};
+use consign_metadata::{BundleId, Classification, Findings, Manifest, Problem, Role};
+use consign_scan::Scanned;
 use consign_signing::{Attestations, Basis, Claim, Content, ExcludedCount, PrivateKey, Signer as _};
 use serde::Serialize;
 
@@ -18,6 +19,7 @@ use crate::checked::{archive_claim, archive_failure, bundle_claim, check, open_a
 use crate::context::{Context, threads, unwritable};
 use crate::keys::{PassphraseArgs, load_private};
 use crate::outcome::{Failure, Outcome, Report};
+use crate::scan_args::{self, ScanArgs, ScanObserver};
 use crate::sign_statement::sign_statement;
 use crate::source_args::{Described, OutputFolder, SourceArgs, check_output, pack_failure};
 use crate::style::{self, count, shell_word, size};
@@ -33,6 +35,8 @@ pub(crate) struct Pack {
     /// Where the bundle goes; made if it is not there
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
+    #[command(flatten)]
+    scan: ScanArgs,
     #[command(flatten)]
     key: KeyArgs,
     /// How many threads compress [default: as many as there are processors]
@@ -120,6 +124,9 @@ pub(crate) struct Packed {
     #[serde(skip_serializing_if = "Option::is_none")]
     signer: Option<SignerOut>,
     excluded: Vec<ExcludedOut>,
+    /// What the scan of the content found; absent if no content was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    findings: Option<Findings>,
     notes: Vec<String>,
 }
 
@@ -202,6 +209,9 @@ impl Report for Packed {
             }
             _ => {}
         }
+        if let Some(findings) = &self.findings {
+            scan_args::in_words(findings, out)?;
+        }
         for note in &self.notes {
             writeln!(out, "  note          {note}")?;
         }
@@ -228,12 +238,13 @@ impl Pack {
             report.status = "dry-run";
             return Ok(Outcome::done(report));
         }
+        let scan = self.scan.begin(Vec::new())?;
         let _folder = OutputFolder::open(&self.output)?;
         check_space(summary, &self.output)?;
         let names = Names::of(&described.description.core.name, &described.description.core.version);
         report.echo(&described);
         if self.output.join(&names.archive).exists() {
-            return self.unchanged(context, &described, &names, key.as_ref(), report);
+            return self.unchanged(context, &described, &names, key.as_ref(), scan, report);
         }
 
         let compression = match self.level {
@@ -244,13 +255,16 @@ impl Pack {
         let bases = self.bases(compression, &mut report)?;
         let place = self.place(&names)?;
         let meter = context.meter("packing", summary.bytes);
-        let options = PackOptions { compression, threads: threads(self.threads), bases: &bases };
+        let options =
+            PackOptions { compression, threads: threads(self.threads), bases: &bases, observer: Some(&scan) };
         let packed = pack(source, &described.description, options, place, &meter);
         drop(meter);
         let packed = packed.map_err(|error| self.failure(error))?;
         report.reused = (!self.base.is_empty()).then_some(packed.spared.reused);
         report.kept = self.resume.then_some(packed.spared.kept);
-        let outcome = self.publish(context, &described, &names, key.as_ref(), packed, report)?;
+        // What the policy makes of it is decided here: before anything is signed or has its name.
+        let findings = report.found(scan.finish(&described.description, packed.manifest.directories()));
+        let outcome = self.publish(context, &described, &names, key.as_ref(), packed, findings, report)?;
         self.tidy(&names)?;
         Ok(outcome)
     }
@@ -319,11 +333,12 @@ impl Pack {
         names: &Names,
         key: Option<&PrivateKey>,
         packed: PackedArchive,
+        findings: Findings,
         mut report: Packed,
     ) -> Result<Outcome, Failure> {
         let out = &self.output;
         let failed = |error: io::Error| unwritable(out, &error);
-        let claim = claim(&packed.manifest, packed.id, &packed.facts, described)?;
+        let claim = claim(&packed.manifest, packed.id, &packed.facts, described, findings)?;
         report.made(packed.id, &packed.facts, out, names);
         let mut files = Vec::new();
         match existing(&out.join(&names.manifest))? {
@@ -370,6 +385,7 @@ impl Pack {
         described: &Described,
         names: &Names,
         key: Option<&PrivateKey>,
+        scan: ScanObserver,
         mut report: Packed,
     ) -> Result<Outcome, Failure> {
         let out = &self.output;
@@ -377,7 +393,13 @@ impl Pack {
         let set = BundleSet::find_one(&archive)?;
         let there = check(context, &set, Scope::Content, threads(self.threads))?;
         let meter = context.meter("hashing", described.source.summary().bytes);
-        let manifest = hash_source(&described.source, &described.description, threads(self.threads), &meter);
+        let manifest = hash_source(
+            &described.source,
+            &described.description,
+            threads(self.threads),
+            Some(&scan),
+            &meter,
+        );
         drop(meter);
         let manifest = manifest.map_err(|error| pack_failure(error, out))?;
         let id = Manifest::id_of(&manifest.to_bytes());
@@ -386,6 +408,7 @@ impl Pack {
         }
         report.made(id, there.facts(), out, names);
         report.status = "unchanged";
+        let findings = report.found(scan.finish(&described.description, manifest.directories()));
         self.tidy(names)?;
         if !out.join(&names.manifest).exists() {
             report.manifest = None;
@@ -393,7 +416,7 @@ impl Pack {
         match (key, &set.attestations) {
             // What was packed unsigned before, or lost its attestations, is signed now.
             (Some(key), None) => {
-                let claim = claim(there.manifest(), id, there.facts(), described)?;
+                let claim = claim(there.manifest(), id, there.facts(), described, findings)?;
                 let signed = sign_statement(context, key, claim, &self.key.role, Basis::Packed)?;
                 let bytes = Attestations::new(signed).to_bytes();
                 let file = prepare(out, &bytes).map_err(|error| unwritable(out, &error))?;
@@ -403,7 +426,10 @@ impl Pack {
                 report.notes.push("the archive was there already, unsigned; it is signed now".into());
             }
             (Some(key), Some((path, attestations))) => {
-                sole_claim(&set)?;
+                let signed = sole_claim(&set)?.and_then(|claim| claim.findings.as_ref());
+                if signed.is_some_and(|signed| *signed != findings) {
+                    report.notes.push(scan_args::OTHER_FINDINGS.into());
+                }
                 match attestations.statements().iter().find(|signed| signed.key() == key.public_key()) {
                     Some(signed) => report.signed(key, &signed.statement().signer.role, path.clone()),
                     None => {
@@ -426,9 +452,11 @@ fn claim(
     id: BundleId,
     facts: &ArchiveFacts,
     described: &Described,
+    findings: Findings,
 ) -> Result<Claim, Failure> {
     Ok(Claim {
         excluded: Some(excluded(described)),
+        findings: Some(findings),
         ..Claim::new(bundle_claim(manifest, id), Content::Archive(archive_claim(facts)?))
     })
 }
@@ -530,8 +558,16 @@ impl Packed {
                 .into_iter()
                 .map(|e| ExcludedOut { pattern: e.pattern.to_string(), files: e.count })
                 .collect(),
+            findings: None,
             notes,
         }
+    }
+
+    /// Takes over what the scan found.
+    fn found(&mut self, scanned: Scanned) -> Findings {
+        self.notes.extend(scanned.unused.iter().map(scan_args::unused_in_words));
+        self.findings = Some(scanned.findings.clone());
+        scanned.findings
     }
 
     /// Says what is about to be signed, before it is.

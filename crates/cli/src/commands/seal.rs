@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use consign_bundle::hash_source;
 use consign_bundle::publish::{prepare, publish};
-use consign_metadata::{Manifest, Problem};
+use consign_metadata::{Findings, Manifest, Problem};
 use consign_signing::{Attestations, Basis, Claim, Content, Signer as _};
 use serde::Serialize;
 
@@ -15,6 +15,7 @@ use crate::checked::bundle_claim;
 use crate::commands::pack::{KeyArgs, SignerOut, excluded, taken};
 use crate::context::{Context, threads, unwritable};
 use crate::outcome::{Failure, Outcome, Report};
+use crate::scan_args::{self, ScanArgs};
 use crate::sign_statement::sign_statement;
 use crate::source_args::{OutputFolder, SourceArgs, check_output, pack_failure};
 use crate::style::{self, count, shell_word, size};
@@ -30,6 +31,8 @@ pub(crate) struct Seal {
     /// Where manifest and attestations go, outside the directory
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
+    #[command(flatten)]
+    scan: ScanArgs,
     #[command(flatten)]
     key: KeyArgs,
     /// How many threads hash [default: as many as there are processors]
@@ -53,6 +56,9 @@ pub(crate) struct Sealed {
     attestations: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     signer: Option<SignerOut>,
+    /// What the scan of the content found.
+    findings: Findings,
+    notes: Vec<String>,
     #[serde(skip)]
     directory: PathBuf,
 }
@@ -71,6 +77,10 @@ impl Report for Sealed {
                 writeln!(out, "  signed by     {} as {}", signer.fingerprint, signer.role)?;
             }
             _ => writeln!(out, "  {warn}NOT SIGNED: nobody can tell where it comes from{warn:#}")?,
+        }
+        scan_args::in_words(&self.findings, out)?;
+        for note in &self.notes {
+            writeln!(out, "  note          {note}")?;
         }
         let word = |path: &PathBuf| shell_word(&path.display().to_string());
         writeln!(out, "\nA recipient checks the directory with:")?;
@@ -105,11 +115,15 @@ impl Seal {
         }
         let key = self.key.load()?;
         check_output(source, &self.output)?;
+        let scan = self.scan.begin(Vec::new())?;
         let _folder = OutputFolder::open(&self.output)?;
         let meter = context.meter("hashing", source.summary().bytes);
-        let manifest = hash_source(source, &described.description, threads(self.threads), &meter);
+        let manifest =
+            hash_source(source, &described.description, threads(self.threads), Some(&scan), &meter);
         drop(meter);
         let manifest = manifest.map_err(|error| pack_failure(error, &self.output))?;
+        // What the policy makes of it is decided here: before anything is signed or has its name.
+        let scanned = scan.finish(&described.description, manifest.directories());
         let bytes = manifest.to_bytes();
         let id = Manifest::id_of(&bytes);
         let core = manifest.core();
@@ -127,17 +141,26 @@ impl Seal {
             status = "sealed";
             files.push((names.manifest.clone(), prepare(&self.output, &bytes).map_err(failed)?));
         }
-        let claim = Claim::new(bundle_claim(&manifest, id), Content::Sealed);
+        let claim = Claim {
+            findings: Some(scanned.findings.clone()),
+            ..Claim::new(bundle_claim(&manifest, id), Content::Sealed)
+        };
+        let mut notes: Vec<_> = scanned.unused.iter().map(scan_args::unused_in_words).collect();
         let mut signer = None;
         let mut role = self.key.role.clone();
         if let Some(key) = &key {
             if attestations_path.exists() {
                 let there = read_attestations(&attestations_path)?;
                 let mine = |s: &consign_signing::SignedStatement| {
-                    s.statement().claim == claim && s.key() == key.public_key()
+                    let there = Claim { findings: claim.findings.clone(), ..s.statement().claim.clone() };
+                    there == claim && s.key() == key.public_key()
                 };
                 let mine = there.statements().iter().find(|s| mine(s));
-                role = mine.ok_or_else(|| taken(&attestations_path))?.statement().signer.role.clone();
+                let mine = mine.ok_or_else(|| taken(&attestations_path))?.statement();
+                if mine.claim.findings.as_ref().is_some_and(|signed| *signed != scanned.findings) {
+                    notes.push(scan_args::OTHER_FINDINGS.into());
+                }
+                role = mine.signer.role.clone();
             } else {
                 status = "sealed";
                 let signed = sign_statement(context, key, claim, &role, Basis::Sealed)?;
@@ -162,6 +185,8 @@ impl Seal {
             manifest: manifest_path,
             attestations: signer.is_some().then_some(attestations_path),
             signer,
+            findings: scanned.findings,
+            notes,
             directory: self.source.directory.clone(),
         }))
     }
