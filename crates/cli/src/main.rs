@@ -14,6 +14,7 @@ mod key_source;
 mod keys;
 mod meter;
 mod outcome;
+mod scan_args;
 #[cfg(test)]
 mod schemas;
 mod sign_statement;

@@ -378,20 +378,12 @@ impl Reader<'_> {
         for spanned in &document.markings {
             let (marking, span) = (spanned.get_ref().clone(), spanned.span());
             self.known_level(&marking.level, scheme, &span);
-            match RuleId::of_marking(marking.word.as_str()) {
-                None => {
-                    self.report(
-                        "policy-marking",
-                        Some(span),
-                        "a marking needs a letter or digit, and at most 60 of them",
-                    );
-                }
-                Some(rule) if !rules.insert(rule.clone()) => {
-                    let message = format!("`{}` cannot be told apart from another marking", marking.word);
-                    self.report("policy-duplicate", Some(span), &message);
-                }
-                Some(rule) => markings.push(Marking { word: marking.word, rule, level: marking.level }),
+            let rule = RuleId::of_marking(&marking.word);
+            if !rules.insert(rule.clone()) {
+                let message = format!("`{}` cannot be told apart from another marking", marking.word);
+                self.report("policy-duplicate", Some(span), &message);
             }
+            markings.push(Marking { word: marking.word, rule, level: marking.level });
         }
         markings
     }

@@ -100,7 +100,6 @@ fn each_fault_is_named_with_its_line() {
         with("recipient = \"archive\"", "recipient = \"nobody\""),
         one("policy-unknown-recipient", 21)
     );
-    assert_eq!(with("CUI//", "//"), one("policy-marking", 26));
     assert_eq!(with("*.sdf", "[a"), one("policy-pattern", 33));
     assert_eq!(with("\"pickle\"", "\"pickel\""), one("policy-unknown-format", 39));
     assert_eq!(

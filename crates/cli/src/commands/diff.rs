@@ -121,7 +121,7 @@ impl Diff {
         let source =
             Source::scan(directory, options).map_err(|error| source_failure(context, error, directory))?;
         let meter = context.meter("hashing", source.summary().bytes);
-        hash_source(&source, description, threads(self.threads), &meter)
+        hash_source(&source, description, threads(self.threads), None, &meter)
             .map_err(|error| pack_failure(error, directory))
     }
 }

@@ -10,8 +10,9 @@ use consign_bundle::{
     ArchiveFacts, Base, Compression, EncoderId, PackError, PackOptions, PackedArchive, Partial, Place, Scope,
     SourceSummary, VerifiedArchive, hash_source, pack,
 };
-use consign_metadata::{BundleId, Classification, Manifest, Problem, Role};
+use consign_metadata::{BundleId, Classification, Findings, Manifest, Problem, Role};
 use consign_policy::{Decision, Encryption, Permit, Scan, Stage};
+use consign_scan::Scanned;
 use consign_signing::{Attestations, Basis, Claim, Content, ExcludedCount, KeyOrigin, Signer as _};
 use serde::Serialize;
 
@@ -22,6 +23,7 @@ use crate::handling::{Handling, Terms, TermsArgs, forecast, permit};
 use crate::key_source::{KeySource, OpenKey};
 use crate::keys::PassphraseArgs;
 use crate::outcome::{Failure, Outcome, Report};
+use crate::scan_args::{self, ScanArgs, ScanObserver};
 use crate::sign_statement::sign_statement;
 use crate::source_args::{Described, OutputFolder, SourceArgs, check_output, pack_failure};
 use crate::style::{self, count, shell_word, size};
@@ -37,6 +39,8 @@ pub(crate) struct Pack {
     /// Where the bundle goes; made if it is not there
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
+    #[command(flatten)]
+    scan: ScanArgs,
     #[command(flatten)]
     key: KeyArgs,
     #[command(flatten)]
@@ -129,6 +133,9 @@ pub(crate) struct Packed {
     excluded: Vec<ExcludedOut>,
     /// What the handling policy says.
     handling: Option<Handling>,
+    /// What the scan of the content found; absent if no content was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    findings: Option<Findings>,
     notes: Vec<String>,
 }
 
@@ -232,6 +239,9 @@ impl Report for Packed {
             }
             _ => {}
         }
+        if let Some(findings) = &self.findings {
+            scan_args::in_words(findings, out)?;
+        }
         for note in &self.notes {
             writeln!(out, "  note          {note}")?;
         }
@@ -277,13 +287,14 @@ impl Pack {
             report.status = "dry-run";
             return Ok(Outcome::done(report));
         }
+        let scan = self.scan.begin([&terms.policy])?;
         let _folder = OutputFolder::open(&self.output)?;
         check_space(summary, &self.output)?;
         let names = Names::of(&described.description.core.name, &described.description.core.version);
         report.echo(&described);
         let order = Order { described: &described, terms: &terms, names: &names, key: key.as_ref() };
         if self.output.join(&names.archive).exists() {
-            return self.unchanged(context, &order, report);
+            return self.unchanged(context, &order, scan, report);
         }
 
         let compression = match self.level {
@@ -294,13 +305,16 @@ impl Pack {
         let bases = self.bases(compression, &mut report)?;
         let place = self.place(&names)?;
         let meter = context.meter("packing", summary.bytes);
-        let options = PackOptions { compression, threads: threads(self.threads), bases: &bases };
+        let options =
+            PackOptions { compression, threads: threads(self.threads), bases: &bases, observer: Some(&scan) };
         let packed = pack(source, &described.description, options, place, &meter);
         drop(meter);
         let packed = packed.map_err(|error| self.failure(error))?;
         report.reused = (!self.base.is_empty()).then_some(packed.spared.reused);
         report.kept = self.resume.then_some(packed.spared.kept);
-        let outcome = self.publish(context, &order, packed, report)?;
+        // What the policy makes of it is decided before anything is signed or has its name.
+        let findings = report.found(scan.finish(&described.description, &packed.manifest));
+        let outcome = self.publish(context, &order, packed, findings, report)?;
         self.tidy(&names)?;
         Ok(outcome)
     }
@@ -394,12 +408,13 @@ impl Pack {
         context: &Context,
         order: &Order<'_>,
         packed: PackedArchive,
+        findings: Findings,
         mut report: Packed,
     ) -> Result<Outcome, Failure> {
         let Order { described, terms, names, key } = *order;
         let out = &self.output;
         let failed = |error: io::Error| unwritable(out, &error);
-        let claim = claim(&packed.manifest, packed.id, &packed.facts, described, terms)?;
+        let claim = claim(&packed.manifest, packed.id, &packed.facts, order, findings)?;
         let permit = self.permit(&claim, described, terms, &mut report)?;
         report.made(packed.id, &packed.facts, out, names);
         let mut files = Vec::new();
@@ -445,6 +460,7 @@ impl Pack {
         &self,
         context: &Context,
         order: &Order<'_>,
+        scan: ScanObserver,
         mut report: Packed,
     ) -> Result<Outcome, Failure> {
         let Order { described, terms, names, key } = *order;
@@ -453,7 +469,13 @@ impl Pack {
         let set = BundleSet::find_one(&archive)?;
         let there = check(context, &set, Scope::Content, threads(self.threads))?;
         let meter = context.meter("hashing", described.source.summary().bytes);
-        let manifest = hash_source(&described.source, &described.description, threads(self.threads), &meter);
+        let manifest = hash_source(
+            &described.source,
+            &described.description,
+            threads(self.threads),
+            Some(&scan),
+            &meter,
+        );
         drop(meter);
         let manifest = manifest.map_err(|error| pack_failure(error, out))?;
         let id = Manifest::id_of(&manifest.to_bytes());
@@ -462,6 +484,7 @@ impl Pack {
         }
         report.made(id, there.facts(), out, names);
         report.status = "unchanged";
+        let findings = report.found(scan.finish(&described.description, &manifest));
         self.tidy(names)?;
         if !out.join(&names.manifest).exists() {
             report.manifest = None;
@@ -469,7 +492,7 @@ impl Pack {
         match (key, &set.attestations) {
             // What was packed unsigned before, or lost its attestations, is signed now.
             (Some(key), None) => {
-                let claim = claim(there.manifest(), id, there.facts(), described, terms)?;
+                let claim = claim(there.manifest(), id, there.facts(), order, findings)?;
                 let permit = self.permit(&claim, described, terms, &mut report)?;
                 let signed = sign_statement(context, key, claim, &self.key.role, Basis::Packed, &permit)?;
                 let bytes = Attestations::new(signed).to_bytes();
@@ -480,7 +503,10 @@ impl Pack {
                 report.notes.push("the archive was there already, unsigned; it is signed now".into());
             }
             (Some(key), Some((path, attestations))) => {
-                sole_claim(&set)?;
+                let signed = sole_claim(&set)?.and_then(|claim| claim.findings.as_ref());
+                if signed.is_some_and(|signed| *signed != findings) {
+                    report.notes.push(scan_args::OTHER_FINDINGS.into());
+                }
                 match attestations.statements().iter().find(|signed| signed.key() == key.public_key()) {
                     Some(signed) => report.signed(key, &signed.statement().signer.role, path.clone()),
                     None => {
@@ -502,12 +528,13 @@ fn claim(
     manifest: &Manifest,
     id: BundleId,
     facts: &ArchiveFacts,
-    described: &Described,
-    terms: &Terms,
+    order: &Order<'_>,
+    findings: Findings,
 ) -> Result<Claim, Failure> {
     let mut claim = Claim::new(bundle_claim(manifest, id), Content::Archive(archive_claim(facts)?));
-    claim.excluded = Some(excluded(described));
-    terms.apply(&mut claim);
+    claim.excluded = Some(excluded(order.described));
+    claim.findings = Some(findings);
+    order.terms.apply(&mut claim);
     Ok(claim)
 }
 
@@ -609,8 +636,16 @@ impl Packed {
                 .into_iter()
                 .map(|e| ExcludedOut { pattern: e.pattern.to_string(), files: e.count })
                 .collect(),
+            findings: None,
             notes,
         }
+    }
+
+    /// Takes over what the scan found.
+    fn found(&mut self, scanned: Scanned) -> Findings {
+        self.notes.extend(scanned.unused.iter().map(scan_args::unused_in_words));
+        self.findings = Some(scanned.findings.clone());
+        scanned.findings
     }
 
     /// Says what is about to be signed, before it is.

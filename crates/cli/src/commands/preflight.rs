@@ -1,17 +1,21 @@
 //! `consign preflight`: everything that packing and a recipient's policy would say, before a byte is packed.
 
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use consign_metadata::Line;
+use consign_bundle::hash_source;
+use consign_metadata::{Findings, Line};
 use consign_policy::{Encryption, Policy, Scan, Stage};
+use consign_scan::Scanned;
 use serde::Serialize;
 
-use crate::context::Context;
+use crate::context::{Context, threads};
 use crate::exit::Exit;
 use crate::handling::{Handling, PolicyArgs, TermsArgs, refusals};
 use crate::outcome::{Failure, Outcome, Report};
-use crate::source_args::SourceArgs;
+use crate::scan_args::{self, ScanArgs};
+use crate::source_args::{Described, SourceArgs, pack_failure};
 use crate::style::{count, size};
 
 /// Say what would be refused, before anything is packed
@@ -22,6 +26,8 @@ use crate::style::{count, size};
 pub(crate) struct Preflight {
     #[command(flatten)]
     source: SourceArgs,
+    #[command(flatten)]
+    scan: ScanArgs,
     #[command(flatten)]
     policy: PolicyArgs,
     /// The policy of a laboratory that is to accept the bundle; may be repeated
@@ -36,6 +42,12 @@ pub(crate) struct Preflight {
     /// A bundle that this one derives from: its manifest or archive
     #[arg(long = "parent", value_name = "FILE", help_heading = "Policy options")]
     parents: Vec<PathBuf>,
+    /// Do not read the content; what only the content can say is not asked
+    #[arg(long, conflicts_with = "findings_allow")]
+    no_scan: bool,
+    /// How many threads to use [default: as many as there are processors]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
 }
 
 /// What the policies would say.
@@ -47,6 +59,9 @@ pub(crate) struct Foreseen {
     classification: String,
     files: u64,
     bytes: u64,
+    /// What the scan of the content found; absent with `--no-scan`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    findings: Option<Findings>,
     /// What one's own policy says to packing it.
     own: Handling,
     /// What each laboratory says to accepting it, in the order of the command line.
@@ -65,6 +80,9 @@ impl Report for Foreseen {
         let class = self.classification.to_uppercase();
         writeln!(out, "{} {}  [{class}]", self.name, self.version)?;
         writeln!(out, "  content       {}, {}", count(self.files, "file", "files"), size(self.bytes))?;
+        if let Some(findings) = &self.findings {
+            scan_args::in_words(findings, out)?;
+        }
         self.own.verdict(out, "pack")?;
         for laboratory in &self.laboratories {
             laboratory.handling.verdict(out, "accept")?;
@@ -82,7 +100,12 @@ impl Preflight {
         let core = &described.description.core;
         let terms = TermsArgs::preflight(self.addressees.clone(), self.parents.clone()).load(own, core)?;
         let encryption = self.encryption(&terms.policy);
-        let scan = Scan::NotYet;
+        let found = if self.no_scan {
+            None
+        } else {
+            Some(self.look(context, &described, &terms.policy, &laboratories)?)
+        };
+        let scan = found.as_ref().map_or(Scan::NotYet, |found| Scan::Done(&found.findings));
         let judge = |policy: &Policy, stage: Stage| {
             let files = described.source.files().map(|(path, size, _)| (path.as_str(), size));
             let content = policy.survey(files);
@@ -107,11 +130,29 @@ impl Preflight {
             classification: core.classification.to_string(),
             files: summary.files,
             bytes: summary.bytes,
+            findings: found.map(|found| found.findings),
             own,
             laboratories: foreseen,
         };
         let exit = if problems.is_empty() { Exit::Done } else { Exit::Refused };
         Ok(Outcome { exit, problems, report: Some(Box::new(report)) })
+    }
+
+    /// Reads the content as packing would, for all that any of the policies looks for.
+    fn look(
+        &self,
+        context: &Context,
+        described: &Described,
+        own: &Policy,
+        laboratories: &[Policy],
+    ) -> Result<Scanned, Failure> {
+        let scan = self.scan.begin(std::iter::once(own).chain(laboratories))?;
+        let meter = context.meter("looking", described.source.summary().bytes);
+        let Described { source, description } = described;
+        let manifest = hash_source(source, description, threads(self.threads), Some(&scan), &meter);
+        drop(meter);
+        let manifest = manifest.map_err(|error| pack_failure(error, &self.source.directory))?;
+        Ok(scan.finish(description, &manifest))
     }
 
     fn encryption(&self, policy: &Policy) -> Encryption {

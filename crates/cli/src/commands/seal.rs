@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use consign_bundle::hash_source;
 use consign_bundle::publish::{prepare, publish};
-use consign_metadata::{Manifest, Problem};
+use consign_metadata::{Findings, Manifest, Problem};
 use consign_policy::Stage;
 use consign_signing::{Attestations, Basis, Claim, Content, Signer as _};
 use serde::Serialize;
@@ -17,6 +17,7 @@ use crate::commands::pack::{KeyArgs, SignerOut, excluded, taken};
 use crate::context::{Context, threads, unwritable};
 use crate::handling::{Handling, TermsArgs, forecast, permit};
 use crate::outcome::{Failure, Outcome, Report};
+use crate::scan_args::{self, ScanArgs};
 use crate::sign_statement::sign_statement;
 use crate::source_args::{OutputFolder, SourceArgs, check_output, pack_failure};
 use crate::style::{self, count, shell_word, size};
@@ -32,6 +33,8 @@ pub(crate) struct Seal {
     /// Where manifest and attestations go, outside the directory
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
+    #[command(flatten)]
+    scan: ScanArgs,
     #[command(flatten)]
     key: KeyArgs,
     #[command(flatten)]
@@ -59,6 +62,9 @@ pub(crate) struct Sealed {
     signer: Option<SignerOut>,
     /// What the handling policy says.
     handling: Handling,
+    /// What the scan of the content found.
+    findings: Findings,
+    notes: Vec<String>,
     #[serde(skip)]
     directory: PathBuf,
 }
@@ -77,6 +83,10 @@ impl Report for Sealed {
                 signer.human(out)?;
             }
             _ => writeln!(out, "  {warn}NOT SIGNED: nobody can tell where it comes from{warn:#}")?,
+        }
+        scan_args::in_words(&self.findings, out)?;
+        for note in &self.notes {
+            writeln!(out, "  note          {note}")?;
         }
         self.handling.human(out, 13)?;
         let word = |path: &PathBuf| shell_word(&path.display().to_string());
@@ -115,11 +125,15 @@ impl Seal {
         let key = self.key.load(context)?;
         terms.signers = forecast(context, key.iter().map(|key| (*key.public_key(), &self.key.role)))?;
         check_output(source, &self.output)?;
+        let scan = self.scan.begin([&terms.policy])?;
         let _folder = OutputFolder::open(&self.output)?;
         let meter = context.meter("hashing", source.summary().bytes);
-        let manifest = hash_source(source, &described.description, threads(self.threads), &meter);
+        let manifest =
+            hash_source(source, &described.description, threads(self.threads), Some(&scan), &meter);
         drop(meter);
         let manifest = manifest.map_err(|error| pack_failure(error, &self.output))?;
+        // What the policy makes of it is decided here: before anything is signed or has its name.
+        let scanned = scan.finish(&described.description, &manifest);
         let bytes = manifest.to_bytes();
         let id = Manifest::id_of(&bytes);
         let core = manifest.core();
@@ -138,20 +152,27 @@ impl Seal {
             files.push((names.manifest.clone(), prepare(&self.output, &bytes).map_err(failed)?));
         }
         let mut claim = Claim::new(bundle_claim(&manifest, id), Content::Sealed);
+        claim.findings = Some(scanned.findings.clone());
         terms.apply(&mut claim);
         let decision = terms.decide_manifest(Stage::Pack, &manifest, &claim);
         let handling = Handling::of(&terms.policy, Stage::Pack, &decision);
         let permit = permit(&decision, &terms.policy, &self.source.directory)?;
+        let mut notes: Vec<_> = scanned.unused.iter().map(scan_args::unused_in_words).collect();
         let mut signer = None;
         let mut role = self.key.role.clone();
         if let Some(key) = &key {
             if attestations_path.exists() {
                 let there = read_attestations(&attestations_path)?;
                 let mine = |s: &consign_signing::SignedStatement| {
-                    s.statement().claim == claim && s.key() == key.public_key()
+                    let there = Claim { findings: claim.findings.clone(), ..s.statement().claim.clone() };
+                    there == claim && s.key() == key.public_key()
                 };
                 let mine = there.statements().iter().find(|s| mine(s));
-                role = mine.ok_or_else(|| taken(&attestations_path))?.statement().signer.role.clone();
+                let mine = mine.ok_or_else(|| taken(&attestations_path))?.statement();
+                if mine.claim.findings.as_ref().is_some_and(|signed| *signed != scanned.findings) {
+                    notes.push(scan_args::OTHER_FINDINGS.into());
+                }
+                role = mine.signer.role.clone();
             } else {
                 status = "sealed";
                 let signed = sign_statement(context, key, claim, &role, Basis::Sealed, &permit)?;
@@ -176,6 +197,8 @@ impl Seal {
             attestations: signer.is_some().then_some(attestations_path),
             signer,
             handling,
+            findings: scanned.findings,
+            notes,
             directory: self.source.directory.clone(),
         }))
     }

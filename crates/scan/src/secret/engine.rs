@@ -1,0 +1,360 @@
+//! All rules for secrets, put together once.
+
+use std::ops::Range;
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use consign_metadata::{Line, RuleId};
+use regex::bytes::{Regex, RegexBuilder};
+
+use super::assignment::{self, names_a_secret};
+use super::literals::Literals;
+use super::mask::{hidden, masked};
+use super::plausible::{is_password, is_placeholder, is_random, is_words};
+use super::tokens::{Check, KEYWORDS, Keyword, TOKENS, Token};
+
+/// No rule looks further than this behind the place where a literal begins.
+pub(crate) const AHEAD: usize = 4608;
+/// And no further than this before it.
+pub(crate) const BEHIND: usize = 512;
+
+/// What the text is part of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Context {
+    /// Source code, where what stands without quotes is an expression.
+    pub(crate) code: bool,
+}
+
+/// Something that was found in a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Match {
+    pub(crate) rule: RuleId,
+    /// Where it begins.
+    pub(crate) at: usize,
+    /// Where what it found ends.
+    pub(crate) end: usize,
+    pub(crate) excerpt: Option<Line>,
+}
+
+/// What a literal leads to.
+enum Lead {
+    Token(usize),
+    Keyword(usize, Keyword),
+}
+
+/// The rules for secrets, compiled.
+pub(crate) struct Engine {
+    literals: Literals,
+    /// For each literal, what to try where it was found.
+    leads: Vec<Vec<Lead>>,
+    tokens: Vec<Compiled>,
+    password: Option<RuleId>,
+    high_entropy: Option<RuleId>,
+    aws_secret: Option<RuleId>,
+    azure: Option<RuleId>,
+    twilio: Option<RuleId>,
+}
+
+struct Compiled {
+    token: &'static Token,
+    rule: RuleId,
+    regex: Regex,
+}
+
+/// The rule of that name. All names are constants that tests try.
+pub(crate) fn rule(name: &str) -> Option<RuleId> {
+    format!("secret/{name}").parse().ok()
+}
+
+impl Engine {
+    pub(crate) fn new() -> Self {
+        let compile = |token: &'static Token| {
+            let regex = RegexBuilder::new(&format!("^(?:{})", token.pattern)).unicode(false).build().ok()?;
+            Some(Compiled { token, rule: rule(token.rule)?, regex })
+        };
+        let tokens: Vec<Compiled> = TOKENS.iter().filter_map(compile).collect();
+        let mut texts: Vec<&str> = TOKENS
+            .iter()
+            .flat_map(|token| token.literals)
+            .copied()
+            .chain(KEYWORDS.iter().map(|k| k.0))
+            .collect();
+        texts.sort_unstable();
+        texts.dedup();
+        // A literal is found whichever of those that begin with it stands there.
+        let leads = texts
+            .iter()
+            .map(|text| {
+                let near = |literal: &str| literal.starts_with(text) || text.starts_with(literal);
+                let tokens =
+                    tokens.iter().enumerate().filter(|(_, t)| t.token.literals.iter().any(|l| near(l)));
+                let keywords = KEYWORDS.iter().filter(|(literal, _)| near(literal));
+                let keywords = keywords.map(|&(literal, keyword)| Lead::Keyword(literal.len(), keyword));
+                tokens.map(|(n, _)| Lead::Token(n)).chain(keywords).collect()
+            })
+            .collect();
+        Self {
+            literals: Literals::new(&texts),
+            leads,
+            tokens,
+            password: rule("password"),
+            high_entropy: rule("high-entropy"),
+            aws_secret: rule("aws-secret-key"),
+            azure: rule("azure-key"),
+            twilio: rule("twilio-token"),
+        }
+    }
+
+    /// All that begins in `bytes[from..to]`, in order; what stands around is looked at.
+    pub(crate) fn search(
+        &self,
+        bytes: &[u8],
+        from: usize,
+        to: usize,
+        context: Context,
+        found: &mut dyn FnMut(Match),
+    ) {
+        let mut at = from;
+        while let Some((start, literal)) = self.literals.find(bytes, at, to) {
+            at = start + 1;
+            let window = &bytes[..bytes.len().min(start + AHEAD)];
+            for lead in self.leads.get(literal).into_iter().flatten() {
+                let one = match lead {
+                    Lead::Token(n) => self.token(*n, window, start),
+                    Lead::Keyword(len, keyword) => self.assignment(window, start, *len, *keyword, context),
+                };
+                if let Some(one) = one {
+                    found(one);
+                    break;
+                }
+            }
+        }
+    }
+
+    fn token(&self, n: usize, bytes: &[u8], at: usize) -> Option<Match> {
+        let Compiled { token, rule, regex } = self.tokens.get(n)?;
+        if !begins(bytes, at) && !matches!(token.check, Check::Url) && !b".:8-".contains(&bytes[at]) {
+            return None;
+        }
+        let captures = regex.captures(&bytes[at..])?;
+        let whole = captures.get(0)?.range();
+        let secret = captures.get(1).map_or(whole.clone(), |group| group.range());
+        let (whole, secret) = (at + whole.start..at + whole.end, at + secret.start..at + secret.end);
+        let goes_on = bytes.get(whole.end).is_some_and(u8::is_ascii_alphanumeric);
+        if goes_on && !matches!(token.check, Check::Url | Check::KeyMaterial) {
+            return None;
+        }
+        let text = &bytes[secret.clone()];
+        let excerpt = match token.check {
+            Check::Plausible => (!is_placeholder(text)).then(|| masked(text))?,
+            Check::Random => (!is_placeholder(text) && is_random_token(text)).then(|| masked(text))?,
+            Check::Jwt => is_jwt(text).then(|| masked(text))?,
+            Check::KeyMaterial => key_material(bytes, whole.end).then(|| kind_of_key(text))?,
+            Check::Url => is_url_password(bytes, at, secret.clone()).then(|| hidden(text))?,
+            Check::Basic => is_basic(text).then(|| hidden(text))?,
+            Check::Bearer => {
+                let plain = !is_placeholder(text) && is_random(text) && !self.holds_token(bytes, &secret);
+                plain.then(|| masked(text))?
+            }
+        };
+        Some(Match { rule: rule.clone(), at: whole.start, end: whole.end, excerpt })
+    }
+
+    /// Whether something in the range gives itself away.
+    fn holds_token(&self, bytes: &[u8], range: &Range<usize>) -> bool {
+        let mut at = range.start;
+        while let Some((start, literal)) = self.literals.find(bytes, at, range.end) {
+            at = start + 1;
+            let tokens = self.leads.get(literal).into_iter().flatten();
+            let fits = |lead: &Lead| matches!(lead, Lead::Token(n) if self.token(*n, bytes, start).is_some());
+            if tokens.into_iter().any(fits) {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn assignment(
+        &self,
+        bytes: &[u8],
+        at: usize,
+        len: usize,
+        keyword: Keyword,
+        context: Context,
+    ) -> Option<Match> {
+        let found = assignment::parse(bytes, at, len)?;
+        let name = &bytes[found.name.clone()];
+        let value = bytes[found.value.clone()].trim_ascii();
+        // Long enough for the shortest password, before anything dear is asked.
+        if value.len() < 6 || is_placeholder(value) || !names_a_secret(name, keyword) {
+            return None;
+        }
+        // Without quotes, code has expressions, and prose goes on with a full stop.
+        let value = if found.quoted { value } else { value.trim_ascii_end_matches(b".:") };
+        let loose = found.quoted || !context.code;
+        let secret = keyword == Keyword::Secret;
+        let random = is_random(value) && (loose || is_unlike_code(value));
+        let password = (keyword == Keyword::Password || secret)
+            && loose
+            && is_password(value)
+            && (found.quoted || value.iter().any(u8::is_ascii_digit))
+            && !(secret && is_words(value));
+        if !(random || password) || self.holds_token(bytes, &found.value) {
+            return None;
+        }
+        let lower = name.to_ascii_lowercase();
+        let named = |part: &str| memchr::memmem::find(&lower, part.as_bytes()).is_some();
+        let base64 = |len: usize| {
+            value.len() == len && value.iter().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(b))
+        };
+        let (rule, excerpt) = if random && named("secret") && (named("aws") || named("access")) && base64(40)
+        {
+            (&self.aws_secret, masked(value))
+        } else if random
+            && named("key")
+            && (named("account") || named("shared"))
+            && (base64(44) || base64(88))
+        {
+            (&self.azure, masked(value))
+        } else if random && named("twilio") {
+            (&self.twilio, masked(value))
+        } else if random && keyword != Keyword::Password {
+            (&self.high_entropy, masked(value))
+        } else {
+            (&self.password, hidden(value))
+        };
+        Some(Match { rule: rule.clone()?, at: found.value.start, end: found.value.end, excerpt })
+    }
+}
+
+trait TrimEnd {
+    fn trim_ascii_end_matches(&self, of: &[u8]) -> &Self;
+}
+
+impl TrimEnd for [u8] {
+    fn trim_ascii_end_matches(&self, of: &[u8]) -> &Self {
+        let end = self.iter().rposition(|byte| !of.contains(byte)).map_or(0, |at| at + 1);
+        &self[..end]
+    }
+}
+
+/// Whether a word can begin here: behind no letter or digit, but for the `n` of `\n` in a text with escapes.
+fn begins(bytes: &[u8], at: usize) -> bool {
+    match bytes[..at] {
+        [.., b'\\', b'n' | b'r' | b't'] => true,
+        [.., before] => !before.is_ascii_alphanumeric(),
+        [] => true,
+    }
+}
+
+/// Not a name, not a path, not an expression, without quotes to tell.
+fn is_unlike_code(value: &[u8]) -> bool {
+    let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
+    value.len() >= 20
+        && digits >= 3
+        && value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(byte))
+}
+
+/// As random as a key is behind its fixed beginning; short ones have no room for much.
+fn is_random_token(text: &[u8]) -> bool {
+    super::plausible::entropy(text) >= 3.0 && text.iter().any(u8::is_ascii_digit) && !is_words(text)
+}
+
+fn decode(text: &[u8], alphabet: &alphabet::Alphabet) -> Option<Vec<u8>> {
+    let lenient = GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true);
+    GeneralPurpose::new(alphabet, lenient).decode(text).ok()
+}
+
+/// The header names its algorithm (RFC 7515, 4.1.1).
+fn is_jwt(text: &[u8]) -> bool {
+    let header = text.split(|&byte| byte == b'.').next().unwrap_or_default();
+    let header = decode(header, &alphabet::URL_SAFE);
+    header.is_some_and(|header| memchr::memmem::find(&header, b"\"alg\"").is_some())
+}
+
+/// A name, a colon, a password (RFC 7617).
+fn is_basic(text: &[u8]) -> bool {
+    let Some(decoded) = decode(text, &alphabet::STANDARD) else { return false };
+    let mut parts = decoded.splitn(2, |&byte| byte == b':');
+    let (Some(name), Some(password)) = (parts.next(), parts.next()) else { return false };
+    !name.is_empty()
+        && password.len() >= 3
+        && decoded.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ')
+        && !is_placeholder(password)
+}
+
+/// Enough Base64 in one piece for a key, before the block ends. In source code and JSON, line feeds are written as
+/// `\n` and lines stand in quotes.
+fn key_material(bytes: &[u8], from: usize) -> bool {
+    const REACH: usize = 1200;
+    const ENOUGH: usize = 40;
+    let (mut run, mut escape, mut distinct) = (0, false, [false; 256]);
+    for &byte in bytes[from..].iter().take(REACH) {
+        if std::mem::take(&mut escape) && matches!(byte, b'n' | b'r' | b't') {
+            (run, distinct) = (0, [false; 256]);
+            continue;
+        }
+        match byte {
+            b'\\' => escape = true,
+            _ if byte.is_ascii_alphanumeric() || b"+/".contains(&byte) => {
+                run += 1;
+                distinct[usize::from(byte)] = true;
+                // Not a row of `x`.
+                if run >= ENOUGH && distinct.iter().filter(|seen| **seen).count() >= 10 {
+                    return true;
+                }
+            }
+            b'=' => {}
+            _ => (run, distinct) = (0, [false; 256]),
+        }
+    }
+    false
+}
+
+/// What the first line says, if it says one of the things that it can say.
+fn kind_of_key(line: &[u8]) -> Option<Line> {
+    const KINDS: [&str; 8] = ["ENCRYPTED", "RSA", "EC", "DSA", "OPENSSH", "PGP", "SSH2", "PuTTY"];
+    let kind = KINDS.iter().find(|kind| memchr::memmem::find(line, kind.as_bytes()).is_some());
+    kind.map_or_else(|| "private key".into(), |kind| format!("{kind} private key")).parse().ok()
+}
+
+/// `scheme://user:password@host`.
+fn is_url_password(bytes: &[u8], at: usize, secret: Range<usize>) -> bool {
+    let scheme = |byte: &&u8| byte.is_ascii_alphanumeric() || b"+.-".contains(byte);
+    let scheme = bytes[..at].iter().rev().take(24).take_while(scheme).count();
+    let user = bytes[at + 3..secret.start].trim_ascii_end_matches(b":");
+    let password = &bytes[secret.clone()];
+    let host = &bytes[secret.end..];
+    let local = [&b"@localhost"[..], b"@127.0.0.1", b"@0.0.0.0", b"@[::1]", b"@host", b"@example"];
+    let local = local.iter().any(|local| host.starts_with(local));
+    scheme >= 2
+        && !is_placeholder(password)
+        && !password.iter().all(|byte| byte.is_ascii_punctuation())
+        // `8080@` is a port, and something with `@` behind it.
+        && !(user.is_empty() && password.iter().all(u8::is_ascii_digit))
+        && !(local && (password == user || password.len() < 4))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_compiles_and_begins_with_a_literal() {
+        let engine = Engine::new();
+        assert_eq!(engine.tokens.len(), TOKENS.len());
+        let named =
+            [&engine.password, &engine.high_entropy, &engine.aws_secret, &engine.azure, &engine.twilio];
+        assert!(named.iter().all(|rule| rule.is_some()));
+        for token in TOKENS {
+            assert!(
+                token.literals.iter().all(|literal| literal.len() >= 3),
+                "{}: slow to search for",
+                token.rule
+            );
+        }
+    }
+}
