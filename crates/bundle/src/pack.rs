@@ -233,7 +233,7 @@ struct Producer<'a, 's> {
     sink: &'a mut FrameSink<'s>,
 }
 
-/// How much is read at a time while the end of a frame is looked for.
+/// How much is read at a time.
 const STEP: usize = 128 << 10;
 
 impl Producer<'_, '_> {
@@ -398,19 +398,18 @@ impl<'a> ContentReader<'a> {
     /// Reads the next bytes into `target`, as many as it holds or as are left, and says how many.
     pub(crate) fn fill(&mut self, target: &mut [u8]) -> Result<usize, ReadError> {
         let count = usize::try_from(self.left).map_or(target.len(), |left| left.min(target.len()));
-        match self.file.read_exact(&mut target[..count]) {
-            Ok(()) => {
-                self.left -= count as u64;
-                if let Some(observer) = &mut self.observer {
-                    observer.update(&target[..count]);
-                }
-                Ok(count)
+        // In pieces that are still in the cache when the observer looks at them.
+        for piece in target[..count].chunks_mut(STEP) {
+            self.file.read_exact(piece).map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => ReadError::Changed(self.entry.path.clone()),
+                _ => self.io(error),
+            })?;
+            self.left -= piece.len() as u64;
+            if let Some(observer) = &mut self.observer {
+                observer.update(piece);
             }
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Err(ReadError::Changed(self.entry.path.clone()))
-            }
-            Err(error) => Err(self.io(error)),
         }
+        Ok(count)
     }
 
     /// Checks that the file ends here and is what it was.

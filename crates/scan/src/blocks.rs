@@ -20,13 +20,13 @@ const RUN_MIN: usize = 20;
 /// How far beyond its block a run is followed.
 pub(crate) const RUN_REACH: usize = 256;
 /// A block with no more than this share of control characters is text: one in so many sampled bytes.
-const CONTROL_SHARE: u32 = 50;
+const CONTROL_SHARE: usize = 50;
 
 const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
+pub(crate) const HIGH: u64 = 0x8080_8080_8080_8080;
 
 /// The high bit of every byte that is `n` or more, for `n` up to 128.
-const fn at_least(word: u64, n: u8) -> u64 {
+pub(crate) const fn at_least(word: u64, n: u8) -> u64 {
     (((word & !HIGH) + (0x80 - n as u64) * ONES) | word) & HIGH
 }
 
@@ -37,7 +37,7 @@ const fn controls(word: u64) -> u64 {
     !(at_least(word, 0x20) | white | escape) & HIGH
 }
 
-fn word(bytes: &[u8]) -> u64 {
+pub(crate) fn word(bytes: &[u8]) -> u64 {
     bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
@@ -48,18 +48,17 @@ fn of_text(byte: u8) -> bool {
 
 /// Whether a block is text, or most of it. The last one of a stream may be short.
 pub(crate) fn is_text(block: &[u8]) -> bool {
-    let mut found = 0;
-    let mut samples = 0;
-    for stretch in block.chunks(STRIDE) {
-        if stretch.len() >= SAMPLE {
-            found += controls(word(stretch)).count_ones();
-            samples += SAMPLE as u32;
-        }
-    }
-    if samples == 0 {
+    if block.len() < SAMPLE {
         return block.iter().all(|&byte| of_text(byte) || byte >= 0x80);
     }
-    found * CONTROL_SHARE <= samples
+    let samples = (block.len() - SAMPLE) / STRIDE + 1;
+    let most = samples * SAMPLE / CONTROL_SHARE;
+    let mut found = 0;
+    // Binary content is known for what it is soon.
+    block.chunks(STRIDE).take(samples).all(|stretch| {
+        found += controls(word(stretch)).count_ones() as usize;
+        found <= most
+    })
 }
 
 /// The runs of printable ASCII in a block of binary content, as ranges of `view`, of which `block` is a part. A run

@@ -190,12 +190,12 @@ impl Progress {
             found.push(Found { at: marked.at, rule: marked.rule.clone(), excerpt });
         });
         if let Some(secrets) = &rules.secrets {
-            secrets.search(view.bytes, from, part.end, self.context, &mut |one| {
+            for (_, one) in secrets.search(view.bytes, from, part.end, self.context) {
                 if view.at + one.at as u64 >= self.reported {
                     self.reported = view.at + one.end as u64;
                     found.push(Found { at: one.at, rule: one.rule, excerpt: one.excerpt });
                 }
-            });
+            }
         }
         found.sort_by_key(|one| one.at);
         for Found { at, rule, excerpt } in found {

@@ -12,7 +12,8 @@ use super::assignment::{self, names_a_secret};
 use super::literals::Literals;
 use super::mask::{hidden, masked};
 use super::plausible::{is_password, is_placeholder, is_random, is_words};
-use super::tokens::{Check, KEYWORDS, Keyword, TOKENS, Token};
+use super::tokens::{ANYWHERE, Check, KEYWORDS, Keyword, RUN_MIN, TOKENS, Token};
+use crate::blocks::{HIGH, at_least, word};
 
 /// No rule looks further than this behind the place where a literal begins.
 pub(crate) const AHEAD: usize = 4608;
@@ -37,18 +38,13 @@ pub(crate) struct Match {
     pub(crate) excerpt: Option<Line>,
 }
 
-/// What a literal leads to.
-enum Lead {
-    Token(usize),
-    Keyword(usize, Keyword),
-}
-
 /// The rules for secrets, compiled.
 pub(crate) struct Engine {
+    /// [`KEYWORDS`] and, behind them, [`ANYWHERE`].
     literals: Literals,
-    /// For each literal, what to try where it was found.
-    leads: Vec<Vec<Lead>>,
     tokens: Vec<Compiled>,
+    /// Which tokens begin with a byte, each with the byte behind it.
+    by_first: Vec<Vec<(u8, u8)>>,
     password: Option<RuleId>,
     high_entropy: Option<RuleId>,
     aws_secret: Option<RuleId>,
@@ -74,30 +70,23 @@ impl Engine {
             Some(Compiled { token, rule: rule(token.rule)?, regex })
         };
         let tokens: Vec<Compiled> = TOKENS.iter().filter_map(compile).collect();
-        let mut texts: Vec<&str> = TOKENS
-            .iter()
-            .flat_map(|token| token.literals)
-            .copied()
-            .chain(KEYWORDS.iter().map(|k| k.0))
-            .collect();
-        texts.sort_unstable();
-        texts.dedup();
-        // A literal is found whichever of those that begin with it stands there.
-        let leads = texts
-            .iter()
-            .map(|text| {
-                let near = |literal: &str| literal.starts_with(text) || text.starts_with(literal);
-                let tokens =
-                    tokens.iter().enumerate().filter(|(_, t)| t.token.literals.iter().any(|l| near(l)));
-                let keywords = KEYWORDS.iter().filter(|(literal, _)| near(literal));
-                let keywords = keywords.map(|&(literal, keyword)| Lead::Keyword(literal.len(), keyword));
-                tokens.map(|(n, _)| Lead::Token(n)).chain(keywords).collect()
-            })
-            .collect();
+        let mut by_first = vec![Vec::new(); 256];
+        for (n, one) in (0u8..).zip(&tokens) {
+            for literal in one.token.literals {
+                if let [first, second, ..] = literal.as_bytes() {
+                    let first: &mut Vec<(u8, u8)> = &mut by_first[usize::from(*first)];
+                    if !first.contains(&(*second, n)) {
+                        first.push((*second, n));
+                    }
+                }
+            }
+        }
+        let texts: Vec<&str> =
+            KEYWORDS.iter().map(|keyword| keyword.0).chain(ANYWHERE.iter().copied()).collect();
         Self {
             literals: Literals::new(&texts),
-            leads,
             tokens,
+            by_first,
             password: rule("password"),
             high_entropy: rule("high-entropy"),
             aws_secret: rule("aws-secret-key"),
@@ -106,73 +95,52 @@ impl Engine {
         }
     }
 
-    /// All that begins in `bytes[from..to]`, in order; what stands around is looked at.
+    /// All that begins in `bytes[from..to]`, each with the place that led to it, in order of these places; what
+    /// stands around is looked at.
     pub(crate) fn search(
         &self,
         bytes: &[u8],
         from: usize,
         to: usize,
         context: Context,
-        found: &mut dyn FnMut(Match),
-    ) {
+    ) -> Vec<(usize, Match)> {
+        let mut found = Vec::new();
         let mut at = from;
         while let Some((start, literal)) = self.literals.find(bytes, at, to) {
             at = start + 1;
             let window = &bytes[..bytes.len().min(start + AHEAD)];
-            for lead in self.leads.get(literal).into_iter().flatten() {
-                let one = match lead {
-                    Lead::Token(n) => self.token(*n, window, start),
-                    Lead::Keyword(len, keyword) => self.assignment(window, start, *len, *keyword, context),
-                };
-                if let Some(one) = one {
-                    found(one);
-                    break;
-                }
-            }
+            let one = match KEYWORDS.get(literal) {
+                Some((text, keyword)) => self.assignment(window, start, text.len(), *keyword, context),
+                None => self.token_at(window, start),
+            };
+            found.extend(one.map(|one| (start, one)));
         }
+        runs(bytes, from, to, &mut |run| {
+            for at in beginnings(bytes, run) {
+                let window = &bytes[..bytes.len().min(at + AHEAD)];
+                found.extend(self.token_at(window, at).map(|one| (at, one)));
+            }
+        });
+        found.sort_by(|a, b| (a.0, a.1.at).cmp(&(b.0, b.1.at)));
+        found.dedup();
+        found
     }
 
-    fn token(&self, n: usize, bytes: &[u8], at: usize) -> Option<Match> {
-        let Compiled { token, rule, regex } = self.tokens.get(n)?;
-        if !begins(bytes, at) && !matches!(token.check, Check::Url) && !b".:8-".contains(&bytes[at]) {
-            return None;
-        }
-        let captures = regex.captures(&bytes[at..])?;
-        let whole = captures.get(0)?.range();
-        let secret = captures.get(1).map_or(whole.clone(), |group| group.range());
-        let (whole, secret) = (at + whole.start..at + whole.end, at + secret.start..at + secret.end);
-        let goes_on = bytes.get(whole.end).is_some_and(u8::is_ascii_alphanumeric);
-        if goes_on && !matches!(token.check, Check::Url | Check::KeyMaterial) {
-            return None;
-        }
-        let text = &bytes[secret.clone()];
-        let excerpt = match token.check {
-            Check::Plausible => (!is_placeholder(text)).then(|| masked(text))?,
-            Check::Random => (!is_placeholder(text) && is_random_token(text)).then(|| masked(text))?,
-            Check::Jwt => is_jwt(text).then(|| masked(text))?,
-            Check::KeyMaterial => key_material(bytes, whole.end).then(|| kind_of_key(text))?,
-            Check::Url => is_url_password(bytes, at, secret.clone()).then(|| hidden(text))?,
-            Check::Basic => is_basic(text).then(|| hidden(text))?,
-            Check::Bearer => {
-                let plain = !is_placeholder(text) && is_random(text) && !self.holds_token(bytes, &secret);
-                plain.then(|| masked(text))?
-            }
-        };
-        Some(Match { rule: rule.clone(), at: whole.start, end: whole.end, excerpt })
+    /// The token that begins at a place.
+    fn token_at(&self, bytes: &[u8], at: usize) -> Option<Match> {
+        let here = &bytes[at..];
+        let first = self.by_first.get(usize::from(*here.first()?))?;
+        let next = *here.get(1)?;
+        first.iter().filter(|(second, _)| *second == next).find_map(|&(_, n)| {
+            let compiled = self.tokens.get(usize::from(n))?;
+            let begins = compiled.token.literals.iter().any(|literal| here.starts_with(literal.as_bytes()));
+            if begins { compiled.fit(self, bytes, at) } else { None }
+        })
     }
 
     /// Whether something in the range gives itself away.
     fn holds_token(&self, bytes: &[u8], range: &Range<usize>) -> bool {
-        let mut at = range.start;
-        while let Some((start, literal)) = self.literals.find(bytes, at, range.end) {
-            at = start + 1;
-            let tokens = self.leads.get(literal).into_iter().flatten();
-            let fits = |lead: &Lead| matches!(lead, Lead::Token(n) if self.token(*n, bytes, start).is_some());
-            if tokens.into_iter().any(fits) {
-                return true;
-            }
-        }
-        false
+        beginnings(bytes, range.clone()).any(|at| self.token_at(bytes, at).is_some())
     }
 
     fn assignment(
@@ -228,6 +196,42 @@ impl Engine {
     }
 }
 
+impl Compiled {
+    /// What stands at `at`, if it is a token of this kind.
+    fn fit(&self, engine: &Engine, bytes: &[u8], at: usize) -> Option<Match> {
+        let Self { token, rule, regex } = self;
+        if token.check == Check::Url && !has_password(&bytes[at..]) {
+            return None;
+        }
+        let captures = regex.captures(&bytes[at..])?;
+        let whole = captures.get(0)?.range();
+        let secret = captures.get(1).map_or(whole.clone(), |group| group.range());
+        let (whole, secret) = (at + whole.start..at + whole.end, at + secret.start..at + secret.end);
+        let goes_on = bytes.get(whole.end).is_some_and(u8::is_ascii_alphanumeric);
+        if goes_on && !matches!(token.check, Check::Url | Check::KeyMaterial) {
+            return None;
+        }
+        let text = &bytes[secret.clone()];
+        let excerpt = match token.check {
+            Check::Plausible => (!is_placeholder(text)).then(|| masked(text))?,
+            Check::Random => (!is_placeholder(text) && is_random_token(text)).then(|| masked(text))?,
+            Check::Azure => {
+                let marked = matches!(bytes[..at], [.., _, _, _, b'0'..=b'9']);
+                (marked && is_random_token(text)).then(|| masked(text))?
+            }
+            Check::Jwt => is_jwt(text).then(|| masked(text))?,
+            Check::KeyMaterial => key_material(bytes, whole.end).then(|| kind_of_key(text))?,
+            Check::Url => is_url_password(bytes, at, secret.clone()).then(|| hidden(text))?,
+            Check::Basic => is_basic(text).then(|| hidden(text))?,
+            Check::Bearer => {
+                let plain = !is_placeholder(text) && is_random(text) && !engine.holds_token(bytes, &secret);
+                plain.then(|| masked(text))?
+            }
+        };
+        Some(Match { rule: rule.clone(), at: whole.start, end: whole.end, excerpt })
+    }
+}
+
 trait TrimEnd {
     fn trim_ascii_end_matches(&self, of: &[u8]) -> &Self;
 }
@@ -239,13 +243,53 @@ impl TrimEnd for [u8] {
     }
 }
 
-/// Whether a word can begin here: behind no letter or digit, but for the `n` of `\n` in a text with escapes.
-fn begins(bytes: &[u8], at: usize) -> bool {
-    match bytes[..at] {
-        [.., b'\\', b'n' | b'r' | b't'] => true,
-        [.., before] => !before.is_ascii_alphanumeric(),
-        [] => true,
+/// Whether a byte may stand in a token: nothing that divides words, but for what programming languages have for it.
+fn of_run(byte: u8) -> bool {
+    byte > b',' && byte < 0x7f || byte == b'+'
+}
+
+/// The runs of such bytes that are long enough for a token and have a part in `bytes[from..to]`: that part of each.
+///
+/// Thirteen bytes at every eighth place are looked at; a run that is long enough covers them at one, wherever they
+/// begin.
+fn runs(bytes: &[u8], from: usize, to: usize, found: &mut dyn FnMut(Range<usize>)) {
+    const WORD: usize = 8;
+    const COVERED: usize = RUN_MIN + 1 - WORD;
+    const { assert!(COVERED > WORD && COVERED <= 2 * WORD) };
+    let whole = |at: usize| {
+        let word = word(&bytes[at..]);
+        let comma = at_least(word, b',') & !at_least(word, b'-');
+        word & HIGH == 0 && at_least(word, b'+') == HIGH && comma == 0
+    };
+    let mut at = from.saturating_sub(2 * WORD);
+    // Most of a run may lie before the range, or behind it.
+    while at < to + WORD && at + COVERED <= bytes.len() {
+        if !(whole(at) && whole(at + COVERED - WORD)) {
+            at += WORD;
+            continue;
+        }
+        let low = at.saturating_sub(RUN_MIN);
+        let start = at - bytes[low..at].iter().rev().take_while(|&&byte| of_run(byte)).count();
+        let reach = bytes.len().min(to + RUN_MIN);
+        let end = at + bytes[at..reach.max(at)].iter().take_while(|&&byte| of_run(byte)).count();
+        if end - start >= RUN_MIN && end > from && start < to {
+            found(start.max(from)..end.min(to));
+        }
+        // On from the word that holds its end.
+        at = end.max(at + WORD);
     }
+}
+
+/// Where in a range a token can begin: behind everything but letters and digits, at such a thing, behind the `n` of
+/// `\n` in a text with escapes, and at the mark of a key of Azure.
+fn beginnings(bytes: &[u8], range: Range<usize>) -> impl Iterator<Item = usize> {
+    let mut in_word = range.start.checked_sub(1).is_some_and(|before| bytes[before].is_ascii_alphanumeric());
+    range.filter(move |&at| {
+        let before = std::mem::replace(&mut in_word, bytes[at].is_ascii_alphanumeric());
+        !(before && in_word)
+            || (bytes[at] == b'Q' && bytes.get(at + 1) == Some(&b'~'))
+            || matches!(bytes[..at], [.., b'\\', b'n' | b'r' | b't'])
+    })
 }
 
 /// Not a name, not a path, not an expression, without quotes to tell.
@@ -321,6 +365,21 @@ fn kind_of_key(line: &[u8]) -> Option<Line> {
     kind.map_or_else(|| "private key".into(), |kind| format!("{kind} private key")).parse().ok()
 }
 
+/// Whether an address has what could be a name and a password. Most have not, and there are many.
+fn has_password(bytes: &[u8]) -> bool {
+    let authority =
+        bytes.iter().skip(3).take(400).take_while(|byte| **byte > b' ' && !b"/\"'<>".contains(byte));
+    let mut colon = false;
+    for byte in authority {
+        match byte {
+            b':' => colon = true,
+            b'@' => return colon,
+            _ => {}
+        }
+    }
+    false
+}
+
 /// `scheme://user:password@host`.
 fn is_url_password(bytes: &[u8], at: usize, secret: Range<usize>) -> bool {
     let scheme = |byte: &&u8| byte.is_ascii_alphanumeric() || b"+.-".contains(byte);
@@ -349,12 +408,12 @@ mod tests {
         let named =
             [&engine.password, &engine.high_entropy, &engine.aws_secret, &engine.azure, &engine.twilio];
         assert!(named.iter().all(|rule| rule.is_some()));
-        for token in TOKENS {
-            assert!(
-                token.literals.iter().all(|literal| literal.len() >= 3),
-                "{}: slow to search for",
-                token.rule
-            );
+        let leads = |literal: &str| {
+            let first = &engine.by_first[usize::from(literal.as_bytes()[0])];
+            first.iter().any(|(_, n)| TOKENS[usize::from(*n)].literals.contains(&literal))
+        };
+        for literal in TOKENS.iter().flat_map(|token| token.literals).chain(ANYWHERE) {
+            assert!(leads(literal), "{literal} leads nowhere");
         }
     }
 }

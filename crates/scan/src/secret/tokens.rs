@@ -5,7 +5,7 @@
 pub(crate) struct Token {
     /// The rule, without `secret/`.
     pub(crate) rule: &'static str,
-    /// Where to look: the pattern begins with one of these.
+    /// Where to look: the pattern begins with one of these, at the beginning of a word.
     pub(crate) literals: &'static [&'static str],
     /// What must stand there; the group, if there is one, is the secret. Bounded, so that it never looks further
     /// than the window that it is given.
@@ -21,6 +21,8 @@ pub(crate) enum Check {
     Plausible,
     /// And it is random.
     Random,
+    /// And stands where client secrets of Azure have their mark.
+    Azure,
     /// Its first part is the header of a JSON Web Token.
     Jwt,
     /// Key material follows within reach.
@@ -42,10 +44,9 @@ const fn token(
     Token { rule, literals, pattern, check }
 }
 
-use Check::{Basic, Bearer, Jwt, KeyMaterial, Plausible, Random, Url};
+use Check::{Azure, Basic, Bearer, Jwt, KeyMaterial, Plausible, Random, Url};
 
-/// All of them. Where one literal begins another, all tokens of both are tried, in this order; the first that fits
-/// is the one.
+/// All of them. Where several begin alike, they are tried in this order, and the first that fits is the one.
 pub(crate) const TOKENS: &[Token] = &[
     // RFC 7468, RFC 4880, OpenSSH and the ssh.com format.
     token(
@@ -58,8 +59,8 @@ pub(crate) const TOKENS: &[Token] = &[
     token("age-key", &["AGE-PLUGIN-"], r"AGE-PLUGIN-[A-Z0-9]{1,20}-1[0-9A-Z]{20,200}", Plausible),
     token("putty-key", &["PuTTY-User-Key-File-"], r"PuTTY-User-Key-File-[0-9]: [a-z0-9-]{3,40}", KeyMaterial),
     token("aws-access-key", &["AKIA", "ASIA"], r"A[KS]IA[A-Z2-7]{16}", Plausible),
-    // Microsoft's own secret scanners look for `8Q~` at this place.
-    token("azure-key", &["8Q~"], r"8Q~[A-Za-z0-9_~.-]{31,34}", Random),
+    // Behind three characters, a digit and `Q`, which is how Microsoft's own scanners know it.
+    token("azure-key", &["Q~"], r"Q~[A-Za-z0-9_~.-]{31,34}", Azure),
     token("gcp-key", &["AIza"], r"AIza[A-Za-z0-9_-]{35}", Random),
     token("gcp-key", &["GOCSPX-"], r"GOCSPX-[A-Za-z0-9_-]{28}", Random),
     token("gcp-key", &["ya29."], r"ya29\.[A-Za-z0-9_-]{30,400}", Random),
@@ -146,6 +147,14 @@ pub(crate) const TOKENS: &[Token] = &[
     token("bearer-token", &["Bearer ", "bearer "], r"[Bb]earer ([A-Za-z0-9+/=_.~-]{20,2000})", Bearer),
     token("basic-auth", &["Basic ", "basic "], r"[Bb]asic ([A-Za-z0-9+/]{8,400}={0,2})", Basic),
 ];
+
+/// Literals of tokens that may be shorter than [`RUN_MIN`], or have blanks in them: they are searched for everywhere.
+pub(crate) const ANYWHERE: &[&str] =
+    &["-----BEGIN", "---- BEGIN", "PuTTY-User-Key-File-", "://", "Bearer ", "bearer ", "Basic ", "basic "];
+
+/// All other tokens are at least so long, and nothing in them divides words: they are looked for in runs of such
+/// characters only, of which there are few in most texts.
+pub(crate) const RUN_MIN: usize = 20;
 
 /// What opens a name that is assigned a secret, in the ways that it is written.
 pub(crate) const KEYWORDS: &[(&str, Keyword)] = &[
