@@ -293,6 +293,8 @@ impl Walk {
     /// Something that cannot be: the walk ends.
     fn fail(&mut self, what: &'static str) {
         match self.faith {
+            // Another reading ends where it makes no sense; what it met before counts.
+            Faith::Sure if self.bottomless => {}
             Faith::Sure => self.odd(what),
             Faith::Unsure { from, stray } => {
                 self.events.truncate(from);
