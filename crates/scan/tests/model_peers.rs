@@ -28,7 +28,7 @@ fn h6_h7_h8_h9_files_of_the_libraries_are_understood() {
     assert_eq!(facts("floats.onnx"), (1, 3, "FLOAT".into()));
     assert_eq!(facts("external.onnx"), (1, 3, "FLOAT".into()));
     let needs = scan("m/external.onnx", &files["external.onnx"]).needs;
-    assert_eq!(needs.iter().map(|path| path.as_str()).collect::<Vec<_>>(), ["m/weights.bin"]);
+    assert_eq!(needs.iter().map(consign_metadata::EntryPath::as_str).collect::<Vec<_>>(), ["m/weights.bin"]);
 
     let expected: BTreeMap<&str, Vec<&str>> = [
         ("custom.onnx", vec!["code/onnx-custom-op my.ops.Mine"]),
@@ -137,7 +137,7 @@ fn whatever_becomes_of_real_files_the_chunks_make_no_difference() {
     for kind in ["benign", "malicious"] {
         all.extend(files(&out.join(kind)).into_iter().filter(|(_, bytes)| bytes.len() < 8_000));
     }
-    let cases = ProptestConfig { cases: 1500, ..ProptestConfig::default() };
+    let cases = ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() };
     let strategy =
         (0..all.len(), prop::collection::vec(change(), 0..4), prop::collection::vec(1..300_usize, 1..5));
     proptest!(cases, |((file, changes, lengths) in strategy)| {
@@ -167,7 +167,7 @@ const LEADS: [&[u8]; 14] = [
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_bytes_make_it_panic(

@@ -128,7 +128,7 @@ pub fn model_inspector(
         all.push(Box::new(Pickle::perhaps(subject)));
     }
     all.push(Box::new(Program::new(subject, format, name)));
-    Some(Box::new(Several(all)))
+    Some(Box::new(Several::new(all)))
 }
 
 /// Looks into members for code, and for nothing else.
