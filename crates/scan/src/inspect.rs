@@ -42,7 +42,7 @@ impl Report {
     }
 
     /// Adds what another report of the same file says.
-    pub fn append(&mut self, other: Self) {
+    pub(crate) fn join(&mut self, other: Self) {
         self.findings.extend(other.findings);
         self.needs.extend(other.needs);
         if other.facts.is_some() {
@@ -71,7 +71,7 @@ impl Inspect for Several {
     fn finish(&mut self, report: &mut Report) {
         for (mut inspect, mut own) in std::mem::take(&mut self.0) {
             inspect.finish(&mut own);
-            report.append(own);
+            report.join(own);
         }
     }
 }

@@ -7,5 +7,5 @@ mod model;
 mod zip;
 
 pub use inspect::{Inspect, Report, Subject};
-pub use members::{Member, Members, Nesting};
+pub use members::{Member, MemberFactory, Nesting};
 pub use model::{ModelMembers, model_inspector};

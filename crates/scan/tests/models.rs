@@ -1,5 +1,7 @@
 //! Files of models, honest and not, each with one fault and the exact findings.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are not seen as tests")]
+
 mod support;
 
 use std::io::Write as _;
@@ -400,7 +402,7 @@ fn h7_external_data_stays_in_the_bundle() {
     {
         let report = scan("models/a.onnx", &external(location));
         assert_eq!(found(&report), [""; 0]);
-        assert_eq!(report.needs.iter().map(|path| path.as_str()).collect::<Vec<_>>(), [path]);
+        assert_eq!(report.needs.iter().map(consign_metadata::EntryPath::as_str).collect::<Vec<_>>(), [path]);
     }
     // The model lies in an attribute of a node, and under a name that promises nothing.
     let entry = message(13, &[text(2, "../x"), text(1, "location")]);
@@ -421,7 +423,7 @@ fn onnx_facts_custom_operators_and_faults() {
     assert_eq!(found(&report), [""; 0]);
     let facts = report.facts.expect("facts");
     assert_eq!((facts.tensors, facts.parameters, facts.format.as_str()), (1, 6, "onnx"));
-    assert_eq!(facts.dtypes.iter().map(|dtype| dtype.as_str()).collect::<Vec<_>>(), ["FLOAT"]);
+    assert_eq!(facts.dtypes.iter().map(consign_metadata::Line::as_str).collect::<Vec<_>>(), ["FLOAT"]);
     assert!(has(&scan("a.onnx", &raw(23)), "malformed/onnx"));
 
     let node = |domain: &str| message(1, &[text(4, "Op"), text(7, domain)]);
@@ -459,7 +461,7 @@ fn h8_safetensors() {
     assert_eq!(found(&report), [""; 0]);
     let facts = report.facts.expect("facts");
     assert_eq!((facts.tensors, facts.parameters), (2, 10));
-    assert_eq!(facts.dtypes.iter().map(|dtype| dtype.as_str()).collect::<Vec<_>>(), ["BF16", "F32"]);
+    assert_eq!(facts.dtypes.iter().map(consign_metadata::Line::as_str).collect::<Vec<_>>(), ["BF16", "F32"]);
     assert_eq!(findings("m.safetensors", &safetensors("{}", 0)), [""; 0]);
 
     let two = |a: &str, b: &str| safetensors(&format!(r#"{{"a":{a},"b":{b}}}"#), 32);
@@ -536,7 +538,7 @@ fn h9_gguf() {
     assert_eq!(found(&report), [""; 0]);
     let facts = report.facts.expect("facts");
     assert_eq!((facts.tensors, facts.parameters), (2, 69));
-    assert_eq!(facts.dtypes.iter().map(|dtype| dtype.as_str()).collect::<Vec<_>>(), ["F32", "Q8_0"]);
+    assert_eq!(facts.dtypes.iter().map(consign_metadata::Line::as_str).collect::<Vec<_>>(), ["F32", "Q8_0"]);
     assert_eq!(findings("m.gguf", &gguf(2, &keys, &tensors, 96 + 32)), [""; 0]);
     let template = key("tokenizer.chat_template", 8, &gguf_text("{{ x }}"));
     let expected = ["code/chat-template tokenizer.chat_template"];
