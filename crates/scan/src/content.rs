@@ -5,7 +5,7 @@ use std::sync::Arc;
 use consign_metadata::{FileFormat, Line, SNIFF_BYTES, sniff};
 
 use crate::inspect::{Inspect, Report, Subject};
-use crate::members::{Member, Members, Nesting};
+use crate::members::{Member, MemberFactory, Nesting};
 use crate::model::model_inspector;
 use crate::scanner::Scanner;
 use crate::secret::Context;
@@ -16,7 +16,7 @@ use crate::utf16::Utf16;
 /// Looks into members of archives as into files.
 struct ScanMembers(Scanner);
 
-impl Members for ScanMembers {
+impl MemberFactory for ScanMembers {
     fn inspector(&self, member: &Member<'_>) -> Option<Box<dyn Inspect + Send>> {
         let size = member.size.unwrap_or(u64::MAX);
         let (scanner, subject, nesting) = (self.0.clone(), member.subject.clone(), member.nesting.clone());
@@ -122,7 +122,7 @@ impl ContentScan {
 
     /// Who looks into content of that format as more than text.
     fn special(&self, format: FileFormat) -> Option<Box<dyn Inspect + Send>> {
-        let members: Arc<dyn Members> = Arc::new(ScanMembers(self.scanner.clone()));
+        let members: Arc<dyn MemberFactory> = Arc::new(ScanMembers(self.scanner.clone()));
         model_inspector(format, &self.subject, &self.name, self.size, &self.nesting, &members)
     }
 }

@@ -80,21 +80,38 @@ impl Report {
         }
         self.facts = self.facts.take().or(other.facts);
     }
+
+    /// Adds what another report of the same file says.
+    pub(crate) fn join(&mut self, other: Self) {
+        self.findings.extend(other.findings);
+        self.needs.extend(other.needs);
+        if other.facts.is_some() {
+            self.facts = other.facts;
+        }
+    }
 }
 
-/// Several that look into the same bytes.
-pub(crate) struct Several(pub(crate) Vec<Box<dyn Inspect + Send>>);
+/// Several that look into the same bytes. What each finds stands together, so that it does not depend on the chunks
+/// in which order things are reported.
+pub(crate) struct Several(Vec<(Box<dyn Inspect + Send>, Report)>);
+
+impl Several {
+    pub(crate) fn new(all: Vec<Box<dyn Inspect + Send>>) -> Self {
+        Self(all.into_iter().map(|inspect| (inspect, Report::default())).collect())
+    }
+}
 
 impl Inspect for Several {
-    fn update(&mut self, bytes: &[u8], report: &mut Report) {
-        for inspect in &mut self.0 {
-            inspect.update(bytes, report);
+    fn update(&mut self, bytes: &[u8], _: &mut Report) {
+        for (inspect, own) in &mut self.0 {
+            inspect.update(bytes, own);
         }
     }
 
     fn finish(&mut self, report: &mut Report) {
-        for inspect in &mut self.0 {
-            inspect.finish(report);
+        for (mut inspect, mut own) in std::mem::take(&mut self.0) {
+            inspect.finish(&mut own);
+            report.join(own);
         }
     }
 }

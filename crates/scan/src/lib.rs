@@ -24,6 +24,6 @@ pub use allow_list::{ALLOW_ENTRIES_MAX, ALLOW_LIST_BYTES_MAX, ALLOW_TEXT_MAX, Al
 pub use bundle_scan::{BundleScan, Scanned};
 pub use inspect::{Inspect, LISTED_MAX, Report, Subject};
 pub use marking::{MARKING_MAX, MARKINGS_MAX, Marking};
-pub use members::{Member, Members, Nesting};
+pub use members::{Member, MemberFactory, Nesting};
 pub use model::{ModelMembers, model_inspector};
 pub use scanner::{FileReport, FileScan, ScanOptions, Scanner};

@@ -63,14 +63,14 @@ pub struct Member<'a> {
 }
 
 /// Says what looks into the members of archives.
-pub trait Members: Send + Sync {
+pub trait MemberFactory: Send + Sync {
     /// What looks into this member; `None` if nothing needs to.
     fn inspector(&self, member: &Member<'_>) -> Option<Box<dyn Inspect + Send>>;
 }
 
 /// The bytes of one member on their way to what looks into them.
 pub(crate) struct Contents {
-    members: Arc<dyn Members>,
+    members: Arc<dyn MemberFactory>,
     subject: Subject,
     name: String,
     size: Option<u64>,
@@ -93,7 +93,7 @@ impl fmt::Debug for Contents {
 impl Contents {
     /// Of the member `name` of `around`.
     pub(crate) fn new(
-        members: &Arc<dyn Members>,
+        members: &Arc<dyn MemberFactory>,
         around: &Subject,
         name: &str,
         size: Option<u64>,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::inflate::{Inflate, Progress};
 use crate::inspect::{Inspect, Report, Subject};
-use crate::members::{Contents, Members, Nesting};
+use crate::members::{Contents, MemberFactory, Nesting};
 use crate::model::{Notes, le, rule, shown};
 
 const LOCAL: &[u8; 4] = b"PK\x03\x04";
@@ -37,7 +37,7 @@ const END64_MAX: u64 = 4096;
 /// Looks into an archive.
 pub(crate) struct Archive {
     notes: Notes,
-    members: Arc<dyn Members>,
+    members: Arc<dyn MemberFactory>,
     nesting: Nesting,
     state: State,
     /// How many bytes have been dealt with.
@@ -121,7 +121,7 @@ impl std::fmt::Debug for Archive {
 
 impl Archive {
     /// `nesting` is that of what lies in it.
-    pub(crate) fn new(subject: &Subject, nesting: Nesting, members: &Arc<dyn Members>) -> Self {
+    pub(crate) fn new(subject: &Subject, nesting: Nesting, members: &Arc<dyn MemberFactory>) -> Self {
         Self {
             notes: Notes::new(subject),
             members: Arc::clone(members),

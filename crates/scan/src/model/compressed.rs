@@ -8,7 +8,7 @@ use super::feed::le;
 use super::notes::{Notes, rule};
 use crate::inflate::{Inflate, Progress};
 use crate::inspect::{Inspect, Report, Subject};
-use crate::members::{Contents, Members, Nesting};
+use crate::members::{Contents, MemberFactory, Nesting};
 
 /// Longest header of gzip; names of files stand in it.
 const HEADER_MAX: usize = 64 * 1024;
@@ -21,7 +21,7 @@ pub(super) struct Compressed {
     notes: Notes,
     name: String,
     nesting: Option<Nesting>,
-    members: Arc<dyn Members>,
+    members: Arc<dyn MemberFactory>,
     /// gzip is told by its magic number; zlib has two bytes, so it is only believed once it can be expanded.
     gzip: bool,
     state: State,
@@ -51,7 +51,7 @@ impl Compressed {
         name: &str,
         format: FileFormat,
         nesting: &Nesting,
-        members: &Arc<dyn Members>,
+        members: &Arc<dyn MemberFactory>,
     ) -> Self {
         Self {
             notes: Notes::new(subject),

@@ -31,7 +31,7 @@ use self::pickle::{Layout, Pickle};
 use self::program::Program;
 use self::safetensors::Safetensors;
 use crate::inspect::{Inspect, Report, Several, Subject};
-use crate::members::{Member, Members, Nesting};
+use crate::members::{Member, MemberFactory, Nesting};
 use crate::zip::Archive;
 
 pub(crate) use self::feed::le;
@@ -69,7 +69,7 @@ pub fn model_inspector(
     name: &str,
     size: u64,
     nesting: &Nesting,
-    members: &Arc<dyn Members>,
+    members: &Arc<dyn MemberFactory>,
 ) -> Option<Box<dyn Inspect + Send>> {
     if format == FileFormat::Empty {
         return None;
@@ -129,7 +129,7 @@ pub fn model_inspector(
         all.push(Box::new(Pickle::perhaps(subject)));
     }
     all.push(Box::new(Program::new(subject, format, name)));
-    Some(Box::new(Several(all)))
+    Some(Box::new(Several::new(all)))
 }
 
 /// Looks into members for code, and for nothing else.
@@ -138,12 +138,12 @@ pub struct ModelMembers;
 
 impl ModelMembers {
     /// As [`model_inspector`] takes it.
-    pub fn shared() -> Arc<dyn Members> {
+    pub fn shared() -> Arc<dyn MemberFactory> {
         Arc::new(Self)
     }
 }
 
-impl Members for ModelMembers {
+impl MemberFactory for ModelMembers {
     fn inspector(&self, member: &Member<'_>) -> Option<Box<dyn Inspect + Send>> {
         let size = member.size.unwrap_or(u64::MAX);
         let format = sniff(member.head, size, member.name);

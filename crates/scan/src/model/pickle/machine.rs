@@ -7,7 +7,7 @@ use std::sync::Arc;
 /// Longest text that is kept: names of modules and of what is in them.
 pub(super) const TEXT_MAX: usize = 256;
 /// Most texts that are kept at once.
-const TEXTS_MAX: usize = 1 << 15;
+const TEXTS_MAX: usize = 1 << 17;
 /// Most imports that are told apart.
 pub(super) const IMPORTS_MAX: usize = 4096;
 /// Most values on the stack.

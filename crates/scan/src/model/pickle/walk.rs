@@ -43,7 +43,7 @@ enum State {
     Fixed {
         opcode: u8,
         length: usize,
-        bytes: Vec<u8>,
+        bytes: Few,
     },
     Lines {
         opcode: u8,
@@ -54,7 +54,7 @@ enum State {
     Count {
         opcode: u8,
         width: usize,
-        bytes: Vec<u8>,
+        bytes: Few,
     },
     Payload {
         opcode: u8,
@@ -70,6 +70,26 @@ enum State {
     Raw {
         left: u64,
     },
+}
+
+/// Up to eight bytes, little-endian.
+#[derive(Clone, Copy, Debug, Default)]
+struct Few {
+    bytes: [u8; 8],
+    length: usize,
+}
+
+impl Few {
+    fn extend(&mut self, bytes: &[u8]) {
+        for (place, byte) in self.bytes.iter_mut().skip(self.length).zip(bytes) {
+            *place = *byte;
+        }
+        self.length += bytes.len();
+    }
+
+    fn number(self) -> u64 {
+        u64::from_le_bytes(self.bytes)
+    }
 }
 
 /// The kept beginning of a text.
@@ -293,6 +313,8 @@ impl Walk {
     /// Something that cannot be: the walk ends.
     fn fail(&mut self, what: &'static str) {
         match self.faith {
+            // Another reading ends where it makes no sense; what it met before counts.
+            Faith::Sure if self.bottomless => {}
             Faith::Sure => self.odd(what),
             Faith::Unsure { from, stray } => {
                 self.events.truncate(from);
@@ -327,10 +349,10 @@ impl Walk {
                 1
             }
             State::Fixed { opcode, length, bytes: mut kept } => {
-                let step = self.advance(length - kept.len(), bytes);
-                kept.extend_from_slice(&bytes[..step]);
-                if kept.len() == length {
-                    self.fixed(opcode, &kept);
+                let step = self.advance(length - kept.length, bytes);
+                kept.extend(&bytes[..step]);
+                if kept.length == length {
+                    self.fixed(opcode, kept.number());
                 } else {
                     self.state = State::Fixed { opcode, length, bytes: kept };
                 }
@@ -357,13 +379,13 @@ impl Walk {
                 step
             }
             State::Count { opcode, width, bytes: mut kept } => {
-                let step = self.advance(width - kept.len(), bytes);
-                kept.extend_from_slice(&bytes[..step]);
-                if kept.len() < width {
+                let step = self.advance(width - kept.length, bytes);
+                kept.extend(&bytes[..step]);
+                if kept.length < width {
                     self.state = State::Count { opcode, width, bytes: kept };
                     return step;
                 }
-                let count = kept.iter().rev().fold(0_u64, |count, &byte| count << 8 | u64::from(byte));
+                let count = kept.number();
                 let signed = matches!(opcode, op::BINSTRING | op::LONG4) && count > 0x7fff_ffff;
                 if signed || count > 0x7fff_ffff_ffff_ffff {
                     self.fail("has a length that cannot be");
@@ -425,15 +447,15 @@ impl Walk {
         }
         match op::argument(opcode) {
             None => self.fail("has something that is no opcode"),
-            Some(Argument::Fixed(0)) => self.fixed(opcode, &[]),
+            Some(Argument::Fixed(0)) => self.fixed(opcode, 0),
             Some(Argument::Fixed(length)) => {
-                self.state = State::Fixed { opcode, length, bytes: Vec::with_capacity(length) };
+                self.state = State::Fixed { opcode, length, bytes: Few::default() };
             }
             Some(Argument::Lines(left)) => {
                 self.state = State::Lines { opcode, left, first: None, line: Text::default() };
             }
             Some(Argument::Counted(width)) => {
-                self.state = State::Count { opcode, width, bytes: Vec::with_capacity(width) };
+                self.state = State::Count { opcode, width, bytes: Few::default() };
             }
         }
     }
@@ -561,8 +583,8 @@ impl Walk {
         }
     }
 
-    fn fixed(&mut self, opcode: u8, bytes: &[u8]) {
-        let number = bytes.iter().rev().fold(0_u64, |number, &byte| number << 8 | u64::from(byte));
+    /// An opcode whose argument is this number.
+    fn fixed(&mut self, opcode: u8, number: u64) {
         match opcode {
             op::PROTO => {
                 if number > 5 {
