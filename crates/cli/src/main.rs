@@ -15,6 +15,7 @@ mod outcome;
 mod schemas;
 mod sign_statement;
 mod source_args;
+mod state;
 mod style;
 mod survey;
 mod vouching;

@@ -4,7 +4,9 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
-use crate::commands::{diff, id, init, inspect, keygen, pack, quickstart, seal, sign, trust, unpack, verify};
+use crate::commands::{
+    diff, id, init, inspect, keygen, pack, quickstart, revoke, seal, sign, trust, unpack, verify,
+};
 
 /// The one document that `--json` prints, by command.
 fn output_schema() -> Value {
@@ -22,12 +24,19 @@ fn output_schema() -> Value {
         ("inspect", vec![subschema::<inspect::Inspected>(&mut generator)]),
         ("unpack", vec![subschema::<unpack::Unpacked>(&mut generator)]),
         ("diff", vec![subschema::<diff::Differences>(&mut generator)]),
+        ("revoke", vec![subschema::<revoke::Revoked>(&mut generator)]),
         (
             "trust",
             vec![
                 subschema::<trust::Added>(&mut generator),
                 subschema::<trust::Removed>(&mut generator),
                 subschema::<trust::Listed>(&mut generator),
+                subschema::<trust::show::Shown>(&mut generator),
+                subschema::<trust::change::Revoked>(&mut generator),
+                subschema::<trust::change::Rotated>(&mut generator),
+                subschema::<trust::check::Checked>(&mut generator),
+                subschema::<trust::publish::Exported>(&mut generator),
+                subschema::<trust::publish::Imported>(&mut generator),
             ],
         ),
         // A command line that names no command, or is wrong in itself.
@@ -65,6 +74,9 @@ fn the_schema_files_are_what_the_types_say() {
     for (name, schema) in [
         ("manifest", consign_metadata::manifest_schema()),
         ("statement", consign_signing::Statement::json_schema().to_value()),
+        ("revocation", consign_signing::Revocations::json_schema().to_value()),
+        ("trust", consign_signing::TrustPolicy::json_schema().to_value()),
+        ("trust-statement", consign_signing::trust_statement_schema().to_value()),
         ("output", output_schema()),
     ] {
         jsonschema::meta::validate(&schema).unwrap_or_else(|error| panic!("{name}: {error}"));

@@ -205,6 +205,17 @@ impl Demand {
         tally
     }
 
+    /// How far keys could meet the demand at most, if each signed in all of its roles: for telling whether a
+    /// rule can be met at all. It says nothing about signatures.
+    pub fn measure_at_most<'a>(
+        &self,
+        keys: impl Iterator<Item = (&'a PublicKey, Option<&'a Line>, &'a [Role])>,
+    ) -> Vec<Measure> {
+        let voices =
+            keys.flat_map(|(key, owner, roles)| roles.iter().map(move |role| Voice { key, owner, role }));
+        self.measure(&voices.collect::<Vec<_>>()).measures
+    }
+
     /// Whether any part of the demand speaks of owners.
     pub(crate) fn asks_for_owners(&self) -> bool {
         self.owners.is_some() || self.require.iter().any(|requirement| requirement.owners.is_some())

@@ -7,6 +7,7 @@ pub(crate) mod inspect;
 pub(crate) mod keygen;
 pub(crate) mod pack;
 pub(crate) mod quickstart;
+pub(crate) mod revoke;
 pub(crate) mod seal;
 pub(crate) mod sign;
 pub(crate) mod trust;
@@ -55,6 +56,7 @@ pub(crate) enum Command {
     Inspect(inspect::Inspect),
     Unpack(unpack::Unpack),
     Diff(diff::Diff),
+    Revoke(revoke::Revoke),
     Trust(trust::Trust),
 }
 
@@ -73,6 +75,7 @@ impl Command {
             Self::Inspect(command) => ("inspect", command.run(context)),
             Self::Unpack(command) => ("unpack", command.run(context)),
             Self::Diff(command) => ("diff", command.run(context)),
+            Self::Revoke(command) => ("revoke", command.run(context)),
             Self::Trust(command) => ("trust", command.run(context)),
         };
         (name, result.unwrap_or_else(Outcome::from))
