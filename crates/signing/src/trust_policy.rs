@@ -324,8 +324,9 @@ impl TrustPolicy {
             self.imports.remove(place);
         }
         self.add_import(import)?;
-        if let (Some(place), Some(import)) = (place, self.imports.pop()) {
-            self.imports.insert(place, import);
+        if let Some(place) = place {
+            // Where the one before stood.
+            self.imports[place..].rotate_right(1);
         }
         Ok(self)
     }
