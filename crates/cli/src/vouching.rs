@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use consign_bundle::VerifiedArchive;
 use consign_metadata::{BundleId, DigestError, Manifest, Problem, printable};
 use consign_signing::{
-    Claim, Content, Decision, Moment, Obstacle, PublicKey, Reason, RuleOrigin, SignedRevocation, Timestamp,
-    Trust, TrustPolicy, TrustedClaim, Verdict, evaluate,
+    Claim, Content, Decision, Moment, Obstacle, Part, PublicKey, Reason, RuleOrigin, SignedRevocation,
+    Timestamp, Trust, TrustPolicy, TrustedClaim, Verdict, evaluate,
 };
 
 use crate::bundle_set::BundleSet;
@@ -187,7 +187,8 @@ impl VouchingArgs {
         let mut revocations = trusted.named.clone();
         revocations.append(&mut beside(set, claim)?);
         let fresh = revocations.len();
-        revocations.extend_from_slice(&trusted.seen);
+        let seen = trusted.seen.iter().filter(|seen| !revocations.contains(seen)).cloned();
+        revocations.extend(seen.collect::<Vec<_>>());
         let decision = evaluate(statements, claim, &trust, &trusted.moment, &revocations);
         let mut problems = Vec::new();
         let mut notes = warnings(&decision, KEY_AGE_DAYS);
@@ -430,5 +431,12 @@ fn untrusted(decision: &Decision, who: &Who, shown: &Path) -> Problem {
             _ => {}
         }
     }
-    problem
+    let lacking =
+        decision.rules().iter().flat_map(|rule| &rule.measures).find(|measure| measure.missing() > 0);
+    match lacking.map(|measure| &measure.part) {
+        Some(Part::Role { role, .. }) if decision.counted() > 0 => problem
+            .hint(format!("ask the sender for a signature as {role} by one more of the keys you trust")),
+        Some(Part::Owners) => problem.hint("ask the sender for a signature by somebody else whom you trust"),
+        _ => problem,
+    }
 }

@@ -377,4 +377,35 @@ mod tests {
         let other = crate::testing::key();
         assert!(matches!(SignedRevocation::sign(&other, &said), Err(SignError::OtherKey { .. })));
     }
+
+    /// One fault in a revocation under a valid signature.
+    #[track_caller]
+    fn code(from: &str, to: &str) -> &'static str {
+        let key = key();
+        let claim = statement(&key).claim;
+        let (reason, role, time) =
+            ("x".parse().unwrap(), "owner".parse().unwrap(), "2026-11-22T03:00:00Z".parse().unwrap());
+        let said = Revocation::of(&claim, reason, *key.public_key(), role, time);
+        let payload = String::from_utf8(said.to_payload()).unwrap();
+        let from = from.replace("DIGEST", &said.subject.hex());
+        assert_eq!(payload.matches(&from).count(), 1, "{from}");
+        let to = to.replace("DIGEST", &said.subject.hex().to_uppercase());
+        let line = enclose(&key, payload.replace(&from, &to).as_bytes());
+        SignedRevocation::verify(line.as_bytes()).unwrap_err().problem().code
+    }
+
+    #[test]
+    fn a22_a_digest_is_a_digest() {
+        for other in ["../../x", "sha256:DIGEST", "DIGEST", ""] {
+            assert_eq!(code("\"DIGEST\"", &format!("\"{other}\"")), "statement-malformed", "{other}");
+        }
+    }
+
+    #[test]
+    fn a26_a_bundle_has_a_name() {
+        for other in [".", "..", "a/b", "", "-x"] {
+            let to = format!("\"name\":\"{other}\",\"version\"");
+            assert_eq!(code("\"name\":\"minilm\",\"version\"", &to), "statement-malformed", "{other}");
+        }
+    }
 }

@@ -722,4 +722,23 @@ mod tests {
         assert_eq!(code("\"predicate\":{", "\"predicate\":{\"x\":1,"), "statement-malformed");
         assert_eq!(code("\"algorithm\":\"ed25519\"", "\"algorithm\":\"rsa\""), "statement-malformed");
     }
+
+    #[test]
+    fn e11_e25_e26_the_envelope_is_that_of_statements() {
+        let (a, b) = (key(), key());
+        let line = String::from_utf8(sign(&text(1, &[&a], 1, ""), &[&a]).to_bytes()).unwrap();
+        let code = |altered: String| TrustBundle::parse(altered.as_bytes()).unwrap_err()[0].code;
+        let keyid = |key: &PrivateKey| key.public_key().keyid();
+        assert_eq!(code(line.replace(&keyid(&a), &keyid(&b))), "keyid-mismatch");
+        assert_eq!(code(line.replace("\"signatures\":[", "\"signatures\": [")), "envelope-not-canonical");
+        assert_eq!(code(line.replace("==\"}]}", "\"}]}")), "envelope-base64");
+        assert_eq!(code(line.replace('\n', "\r\n")), "envelope-mangled");
+        assert_eq!(code(line.trim_end().to_owned()), "attestations-cut");
+        assert_eq!(code(line.repeat(2)), "attestations-repeated");
+        let (head, sig) = line.split_once("\"sig\":\"").unwrap();
+        let first = if sig.starts_with('A') { "B" } else { "A" };
+        assert_eq!(code(format!("{head}\"sig\":\"{first}{}", &sig[1..])), "bad-signature");
+        let long = format!("{{\"payload\":\"{}\"}}\n", "A".repeat(TRUST_ENVELOPE_BYTES_MAX));
+        assert_eq!(code(long), "envelope-too-long");
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use consign_metadata::{BundleName, Line, Role, printable};
 use globset::{GlobBuilder, GlobMatcher};
@@ -26,7 +27,8 @@ pub const BUNDLE_PATTERN_MAX: usize = 200;
 #[derive(Clone)]
 pub struct BundlePattern {
     text: Box<str>,
-    matcher: GlobMatcher,
+    /// Shared: rules are copied into what is told about them.
+    matcher: Arc<GlobMatcher>,
 }
 
 /// Why a text is not a [`BundlePattern`].
@@ -63,7 +65,7 @@ impl FromStr for BundlePattern {
             return fail(format!("matches no bundle: none has `{}` in its name", printable(&c.to_string())));
         }
         match GlobBuilder::new(text).build() {
-            Ok(glob) => Ok(Self { text: text.into(), matcher: glob.compile_matcher() }),
+            Ok(glob) => Ok(Self { text: text.into(), matcher: Arc::new(glob.compile_matcher()) }),
             Err(error) => fail(format!("is not a pattern: {}", error.kind())),
         }
     }

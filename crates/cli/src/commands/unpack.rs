@@ -111,9 +111,9 @@ impl Unpack {
                     .hint("ask the sender for the `.intoto.jsonl` file that belongs to it"),
             ],
         };
-        let only_trust = problems
-            .iter()
-            .all(|problem| matches!(problem.code, "not-trusted" | "unsigned" | "trust-expired"));
+        let only_trust = problems.iter().all(|problem| {
+            matches!(problem.code, "not-trusted" | "unsigned" | "trust-expired" | "trust-import-missing")
+        });
         let admitted = self.allow_untrusted && only_trust;
         if !problems.is_empty() && !admitted {
             return Err(Failure { exit: Exit::NotTrusted, problems });

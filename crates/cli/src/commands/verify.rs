@@ -246,7 +246,8 @@ impl BundleReport {
         for rule in self.rules.iter().filter(|rule| !rule.goes_without_saying) {
             let parts: Vec<_> = rule.parts.iter().map(Part::in_words).collect();
             let met = if rule.met { "met" } else { "NOT MET" };
-            writeln!(out, "  rule        {}; {}; {met}", rule.rule, parts.join(", "))?;
+            let name = rule.rule.strip_prefix("rule ").unwrap_or(&rule.rule);
+            writeln!(out, "  rule        {name}: {}; {met}", parts.join(", "))?;
         }
         if let Some(AsOf { time, evidence }) = &self.as_of {
             writeln!(

@@ -8,7 +8,7 @@ use consign_metadata::{Line, Problem, Sha256Digest};
 use consign_signing::{AcceptedTrust, Timestamp, TrustBundle, TrustPolicy};
 use serde::{Deserialize, Serialize};
 
-use super::{State, make_private};
+use super::{State, lock, make_private};
 use crate::context::{is_absent, unreadable};
 use crate::exit::Exit;
 use crate::outcome::Failure;
@@ -55,9 +55,20 @@ impl State {
         Ok(Some(bundle))
     }
 
-    /// Keeps what was accepted.
-    pub(crate) fn keep_import(&self, name: &Line, trust: &AcceptedTrust, now: Timestamp) -> io::Result<()> {
+    /// Keeps what was accepted. If a newer version got there first, gives that and keeps nothing: another trust
+    /// file, with a lock of its own, may name the same import.
+    pub(crate) fn keep_import(
+        &self,
+        name: &Line,
+        trust: &AcceptedTrust,
+        now: Timestamp,
+    ) -> io::Result<Option<u64>> {
         let folder = self.make(FOLDER)?;
+        let _lock = lock(&folder)?;
+        let there = self.imported(name).ok().flatten().map(|there| there.version());
+        if let Some(newer) = there.filter(|there| *there > trust.version()) {
+            return Ok(Some(newer));
+        }
         let stored = Stored {
             name: name.clone(),
             imported: now,
@@ -66,7 +77,7 @@ impl State {
         };
         let mut text = serde_json::to_vec_pretty(&stored)?;
         text.push(b'\n');
-        publish::replace(&folder.join(file_name(name)), &text)
+        publish::replace(&folder.join(file_name(name)), &text).map(|()| None)
     }
 
     /// Whether there is a place to keep imports in; makes it.

@@ -54,6 +54,15 @@ impl<'a> TrustFile<'a> {
         &self,
         change: impl FnOnce(TrustPolicy) -> Result<TrustPolicy, Failure>,
     ) -> Result<TrustPolicy, Failure> {
+        self.change_then(change, || Ok(()))
+    }
+
+    /// The same, and then something else while nobody else changes the file.
+    pub(super) fn change_then(
+        &self,
+        change: impl FnOnce(TrustPolicy) -> Result<TrustPolicy, Failure>,
+        then: impl FnOnce() -> Result<(), Failure>,
+    ) -> Result<TrustPolicy, Failure> {
         let home = publish::parent(&self.path);
         if !self.named && !home.exists() {
             crate::state::make_private(home).map_err(|error| unwritable(home, &error))?;
@@ -69,13 +78,13 @@ impl<'a> TrustFile<'a> {
         };
         let new = change(old.clone())?;
         if new == old {
-            return Ok(new);
+            return then().map(|()| new);
         }
         // A link stays a link: what it leads to is replaced.
         let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
         publish::replace(&path, edited(&text, &old, &new).as_bytes())
             .map_err(|error| unwritable(&self.path, &error))?;
-        Ok(new)
+        then().map(|()| new)
     }
 }
 

@@ -194,8 +194,11 @@ fn extended(policy: TrustPolicy, entry: &TrustedKey) -> Result<TrustPolicy, Fail
                 Failure::failed(problem.hint("choose another name, or `consign trust remove` that key first"))
             }
             TrustError::KeyKnown(name) => {
+                let dashes = if name.as_str().starts_with('-') { "-- " } else { "" };
                 let name = style::shell_word(name.as_str());
-                Failure::failed(problem.hint(format!("to change its entry: consign trust remove {name}")))
+                Failure::failed(
+                    problem.hint(format!("to change its entry: consign trust remove {dashes}{name}")),
+                )
             }
             TrustError::Dates(_) => Failure::usage(problem.at("--not-after")),
             _ => Failure::usage(problem.at("--role")),

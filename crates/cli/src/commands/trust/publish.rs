@@ -189,8 +189,8 @@ impl Import {
         state.check_clock(now)?;
         let offered = self.files.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
         let name = self.name(&offered)?;
-        let mut kept = None;
-        let policy = file.change(|policy| {
+        let kept = std::cell::OnceCell::new();
+        let decide = |policy: TrustPolicy| {
             // Under the lock of the trust file, so that no two imports pass each other.
             let stored = state.imported(&name)?;
             let (status, accepted) =
@@ -199,14 +199,24 @@ impl Import {
             let at = |error: consign_signing::TrustError| Failure::usage(error.problem().at("--roles"));
             let policy = policy.with_import(entry).map_err(at)?;
             state.prepare_imports().map_err(|error| no_state(&error))?;
-            kept = Some((status, accepted));
+            let _ = kept.set((status, accepted));
             Ok(policy)
-        })?;
-        let Some((status, accepted)) = kept else { return Err(self.refused(&ImportError::Nothing)) };
+        };
         // After trust.toml: what lies in the state counts only as far as the entry there carries it.
-        state.keep_import(&name, &accepted, now).map_err(|error| no_state(&error))?;
-        state.note_time(now).map_err(|error| no_state(&error))?;
-        let mut policy: TrustPolicy = policy;
+        let keep = || {
+            let Some((_, accepted)) = kept.get() else { return Ok(()) };
+            if let Some(current) =
+                state.keep_import(&name, accepted, now).map_err(|error| no_state(&error))?
+            {
+                let offered = accepted.version();
+                return Err(self.refused(&ImportError::Rollback { offered, current }));
+            }
+            state.note_time(now).map_err(|error| no_state(&error))
+        };
+        let mut policy = file.change_then(decide, keep)?;
+        let Some((status, accepted)) = kept.into_inner() else {
+            return Err(self.refused(&ImportError::Nothing));
+        };
         policy.attach(name.as_str(), accepted);
         let Some(entry) = policy.import(name.as_str()) else {
             return Err(self.refused(&ImportError::Nothing));
