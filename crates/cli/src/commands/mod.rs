@@ -9,6 +9,7 @@ pub(crate) mod pack;
 pub(crate) mod policy;
 pub(crate) mod preflight;
 pub(crate) mod quickstart;
+pub(crate) mod revoke;
 pub(crate) mod seal;
 pub(crate) mod sign;
 pub(crate) mod submit;
@@ -60,6 +61,7 @@ pub(crate) enum Command {
     Unpack(unpack::Unpack),
     Diff(diff::Diff),
     Submit(submit::Submit),
+    Revoke(revoke::Revoke),
     Trust(trust::Trust),
     Policy(policy::Policy),
 }
@@ -79,6 +81,7 @@ impl Command {
             Self::Inspect(command) => ("inspect", command.run(context)),
             Self::Unpack(command) => ("unpack", command.run(context)),
             Self::Diff(command) => ("diff", command.run(context)),
+            Self::Revoke(command) => ("revoke", command.run(context)),
             Self::Trust(command) => ("trust", command.run(context)),
             Self::Policy(command) => ("policy", command.run(context)),
             Self::Preflight(command) => ("preflight", command.run(context)),
