@@ -57,3 +57,14 @@ fn e20_e21_e22_fields_stand_once_are_known_and_spelled_right() {
 fn e23_numbers_are_whole() {
     assert_eq!(check("e23-"), 1);
 }
+
+/// What `docs/trust.md` shows is what the parser takes.
+#[test]
+fn the_documented_file_is_well_formed() {
+    let page = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/trust.md"));
+    let (_, rest) = page.split_once("```toml\n").expect("it shows a file");
+    let (text, _) = rest.split_once("```").expect("the block ends");
+    let policy = TrustPolicy::parse(text).unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert_eq!((policy.keys().len(), policy.rules().len(), policy.version()), (1, 1, Some(3)));
+    assert_eq!(TrustPolicy::parse(&policy.to_toml()), Ok(policy));
+}
