@@ -1,12 +1,12 @@
 //! Pickles that Python writes, judged beside picklescan and fickling.
 
-mod support;
+mod looking;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use support::{files, found, has, python, scan, scan_in};
+use looking::{files, found, has, python, scan, scan_in};
 
 struct Judged {
     name: String,
