@@ -4,8 +4,8 @@ mod looking;
 
 use std::collections::BTreeMap;
 
-use proptest::prelude::*;
 use looking::{files, found, python, scan, scan_in};
+use proptest::prelude::*;
 
 fn written() -> BTreeMap<String, Vec<u8>> {
     let folder = tempfile::tempdir().expect("a folder");
