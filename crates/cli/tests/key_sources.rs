@@ -85,13 +85,14 @@ fn sign_everywhere(desk: &Desk, environment: &[(&str, &str)], key: &str) -> Valu
     let sealed = consign_with(
         desk,
         &[&[("CONSIGN_KEY", key)], environment].concat(),
-        &["seal", "source", "-o", "seal"],
+        // A seal lists the descriptor too, so it is another bundle than the archive.
+        &["seal", "source", "-o", "seal", "--version", "1.0.1"],
     );
     assert!(sealed.status.success(), "{}", written_down(&sealed));
     desk.succeed(["verify", "out", "--key", &public]);
     let verified = desk.json(["verify", "out", "--key", &public]);
     assert_eq!(verified["exit"], 0);
-    desk.succeed(["verify", "source", "--manifest", "seal/small-1.0.0.manifest.json", "--key", &public]);
+    desk.succeed(["verify", "source", "--manifest", "seal/small-1.0.1.manifest.json", "--key", &public]);
     packed["result"]["signer"]["key"].clone()
 }
 
