@@ -123,6 +123,9 @@ fn an_earlier_time_is_told_to_be_the_callers_word() {
     let unpacked = assert_codes(&desk, &["unpack", "out", "x", "--at", "2026-05-01T00:00:00Z"], 0, &[]);
     assert_eq!(unpacked["result"]["trusted"], false);
     assert_eq!(unpacked["result"]["as_of"]["evidence"], "none");
+    fs::create_dir(desk.path("inbox")).unwrap();
+    let submit = ["submit", "out", "--to", "inbox", "--at", "2026-05-01T00:00:00Z"];
+    assert_codes(&desk, &submit, 4, &["asserted-time"]);
     // What holds now as well is verified without anybody's word.
     trust(&desk, "grace", &[]);
     desk.succeed(["sign", "out", "--key", "grace", "--role", "owner", "--yes"]);

@@ -100,13 +100,17 @@ impl Submit {
             return Err(Failure { exit: Exit::NotTrusted, problems });
         }
         let verified = check(context, &set, Scope::Content, threads(self.threads))?;
-        // What holds only on somebody's word about the time is not handed over.
-        let held = |vouched: Option<Vouched>| vouched.is_some_and(|vouched| !vouched.asserted);
-        let vouched = decision.trusted().filter(|trusted| held(Vouched::archive(&verified, trusted)));
+        let vouched = decision.trusted().filter(|trusted| Vouched::archive(&verified, trusted).is_some());
         let Some(trusted) = vouched else {
             let problem = Problem::new("statement-disagrees", "what was signed is not what was found");
             return Err(Failure::new(Exit::NotIntact, problem.at(path.display().to_string())));
         };
+        if trusted.rests_on_asserted_time() {
+            let message =
+                "is vouched for only as of the time that `--at` asserts; what is handed over must hold now";
+            let problem = Problem::new("asserted-time", message).at(path.display().to_string());
+            return Err(Failure::new(Exit::NotTrusted, problem.hint("have it signed anew")));
+        }
         let signers = counted(trusted.signers());
         let standing = Standing {
             claim: Some(trusted.claim()),
