@@ -289,7 +289,8 @@ fn sender_and_desk_hear_the_same_of_a_laboratorys_policy() {
         let foreseen =
             desk.json([&["preflight", "data", "--for", "lab.toml", "--to", to][..], &own].concat());
         desk.succeed([&["pack", "data", "-o", "out", "--key", "ada", "--for", to][..], &own].concat());
-        let verified = desk.json(["verify", "out", "--policy", "lab.toml", "--key", "ada.pub", "--no-remember"]);
+        let verified =
+            desk.json(["verify", "out", "--policy", "lab.toml", "--key", "ada.pub", "--no-remember"]);
         assert_eq!(reasons(&foreseen).len(), expected, "{foreseen:#}");
         assert_eq!(reasons(&foreseen), reasons(&verified), "{verified:#}");
         let exit = if expected == 0 { 0 } else { 5 };

@@ -54,7 +54,8 @@ impl Agent {
             std::thread::sleep(std::time::Duration::from_millis(50));
         }
         let run = |program: &str, arguments: &[&str]| {
-            let output = desk.program(program).args(arguments).env("SSH_AUTH_SOCK", &socket).output().unwrap();
+            let output =
+                desk.program(program).args(arguments).env("SSH_AUTH_SOCK", &socket).output().unwrap();
             assert!(output.status.success(), "{}", written_down(&output));
         };
         run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", "bob", "-f", "bob"]);
@@ -115,7 +116,17 @@ impl World {
                 let key = format!("{name}.pub");
                 let fingerprint = fingerprint(&world.desk, &key);
                 let add = [
-                    "trust", "add", name, "--key", &key, "--fingerprint", &fingerprint, "--role", role, "--owner", name,
+                    "trust",
+                    "add",
+                    name,
+                    "--key",
+                    &key,
+                    "--fingerprint",
+                    &fingerprint,
+                    "--role",
+                    role,
+                    "--owner",
+                    name,
                 ];
                 let output = world.desk.consign(add).env("CONSIGN_HOME", &home).output().unwrap();
                 assert!(output.status.success(), "{}", written_down(&output));
@@ -189,8 +200,14 @@ fn a_restricted_model_is_released_by_two_people() {
     // For want of the second signature it neither leaves nor is accepted.
     assert_eq!(world.verdict(&SUBMIT), refused("policy-signatures"));
     assert_eq!(fs::read_dir(world.desk.path("inbox")).unwrap().count(), 0);
-    assert_eq!(world.desk_says(&["verify", "out", "--identity", "lab.identity"]), refused("policy-signatures"));
-    assert_eq!(world.desk_says(&["unpack", "out", "early", "--identity", "lab.identity"]), refused("policy-signatures"));
+    assert_eq!(
+        world.desk_says(&["verify", "out", "--identity", "lab.identity"]),
+        refused("policy-signatures")
+    );
+    assert_eq!(
+        world.desk_says(&["unpack", "out", "early", "--identity", "lab.identity"]),
+        refused("policy-signatures")
+    );
     assert!(!world.desk.path("early").exists());
     // Bob's key in a role that he does not have is no release.
     assert_eq!(world.sign("owner").0, 0);
@@ -216,9 +233,17 @@ fn a_restricted_model_is_released_by_two_people() {
     assert_eq!(codes(&world.run(&asked, Some(&world.laboratory))), refused("policy-not-addressed"));
     assert_eq!(world.desk_says(&["verify", "inbox", "--identity", "stranger.identity"]).0, 1);
     // A laboratory that does not know Bob has one signature, and one is not two.
-    let output = world.desk.consign(["trust", "remove", "bob"]).env("CONSIGN_HOME", &world.laboratory).output().unwrap();
+    let output = world
+        .desk
+        .consign(["trust", "remove", "bob"])
+        .env("CONSIGN_HOME", &world.laboratory)
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", written_down(&output));
-    assert_eq!(world.desk_says(&["verify", "inbox", "--identity", "lab.identity"]), refused("policy-signatures"));
+    assert_eq!(
+        world.desk_says(&["verify", "inbox", "--identity", "lab.identity"]),
+        refused("policy-signatures")
+    );
 }
 
 #[test]
@@ -266,7 +291,10 @@ fn each_thing_that_is_missing_is_refused_before_anything_is_written() {
         "allow.toml",
         "format = 1\n[[allow]]\nrule = \"secret/*\"\npath = \"settings.ini\"\nreason = \"an example\"\n",
     );
-    assert_eq!(world.verdict(&[&PACK[..], &["--findings-allow", "allow.toml"]].concat()), refused("policy-secrets"));
+    assert_eq!(
+        world.verdict(&[&PACK[..], &["--findings-allow", "allow.toml"]].concat()),
+        refused("policy-secrets")
+    );
     fs::remove_file(world.desk.path("model/settings.ini")).unwrap();
     assert_eq!(world.verdict(&PACK), done());
     assert_eq!(world.verdict(&["submit", "out", "--to", "elsewhere", "--identity", "bob.identity"]).0, 5);

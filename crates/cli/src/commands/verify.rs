@@ -622,9 +622,19 @@ impl Checked {
                     count(only as u64, "FILE", "FILES")
                 ),
             };
+            if asserted {
+                let time = report.as_of.as_ref().map_or("", |as_of| &as_of.time);
+                let what = report.verdict.split_once(": ").map_or("", |(_, what)| what);
+                report.verdict = format!(
+                    "HELD AS OF {time}, on your word: {what}. It would not hold now, and nothing proves that the signature was made by then"
+                );
+            }
         } else if self.exit == Exit::Refused {
             report.verdict =
                 format!("REFUSED: {name} is intact and vouched for, but the policy does not admit it");
+        } else if report.revocations.iter().any(|revoked| revoked.counted) {
+            report.level = None;
+            report.verdict = format!("NOT VERIFIED: {name} was revoked");
         } else if !report.trusted {
             report.verdict = match (report.counted, report.required) {
                 (0, _) => {
