@@ -263,8 +263,8 @@ impl Pack {
         report.reused = (!self.base.is_empty()).then_some(packed.spared.reused);
         report.kept = self.resume.then_some(packed.spared.kept);
         // What the policy makes of it is decided here: before anything is signed or has its name.
-        let findings = report.found(scan.finish(&described.description, packed.manifest.directories()));
-        let outcome = self.publish(context, &described, &names, key.as_ref(), packed, findings, report)?;
+        report.found(scan.finish(&described.description, packed.manifest.directories()));
+        let outcome = self.publish(context, &described, &names, key.as_ref(), packed, report)?;
         self.tidy(&names)?;
         Ok(outcome)
     }
@@ -333,12 +333,11 @@ impl Pack {
         names: &Names,
         key: Option<&PrivateKey>,
         packed: PackedArchive,
-        findings: Findings,
         mut report: Packed,
     ) -> Result<Outcome, Failure> {
         let out = &self.output;
         let failed = |error: io::Error| unwritable(out, &error);
-        let claim = claim(&packed.manifest, packed.id, &packed.facts, described, findings)?;
+        let claim = claim(&packed.manifest, packed.id, &packed.facts, described, &report)?;
         report.made(packed.id, &packed.facts, out, names);
         let mut files = Vec::new();
         match existing(&out.join(&names.manifest))? {
@@ -408,7 +407,7 @@ impl Pack {
         }
         report.made(id, there.facts(), out, names);
         report.status = "unchanged";
-        let findings = report.found(scan.finish(&described.description, manifest.directories()));
+        report.found(scan.finish(&described.description, manifest.directories()));
         self.tidy(names)?;
         if !out.join(&names.manifest).exists() {
             report.manifest = None;
@@ -416,7 +415,7 @@ impl Pack {
         match (key, &set.attestations) {
             // What was packed unsigned before, or lost its attestations, is signed now.
             (Some(key), None) => {
-                let claim = claim(there.manifest(), id, there.facts(), described, findings)?;
+                let claim = claim(there.manifest(), id, there.facts(), described, &report)?;
                 let signed = sign_statement(context, key, claim, &self.key.role, Basis::Packed)?;
                 let bytes = Attestations::new(signed).to_bytes();
                 let file = prepare(out, &bytes).map_err(|error| unwritable(out, &error))?;
@@ -427,7 +426,7 @@ impl Pack {
             }
             (Some(key), Some((path, attestations))) => {
                 let signed = sole_claim(&set)?.and_then(|claim| claim.findings.as_ref());
-                if signed.is_some_and(|signed| *signed != findings) {
+                if signed.is_some() && signed != report.findings.as_ref() {
                     report.notes.push(scan_args::OTHER_FINDINGS.into());
                 }
                 match attestations.statements().iter().find(|signed| signed.key() == key.public_key()) {
@@ -452,11 +451,11 @@ fn claim(
     id: BundleId,
     facts: &ArchiveFacts,
     described: &Described,
-    findings: Findings,
+    report: &Packed,
 ) -> Result<Claim, Failure> {
     Ok(Claim {
         excluded: Some(excluded(described)),
-        findings: Some(findings),
+        findings: report.findings.clone(),
         ..Claim::new(bundle_claim(manifest, id), Content::Archive(archive_claim(facts)?))
     })
 }
@@ -564,10 +563,9 @@ impl Packed {
     }
 
     /// Takes over what the scan found.
-    fn found(&mut self, scanned: Scanned) -> Findings {
+    fn found(&mut self, scanned: Scanned) {
         self.notes.extend(scanned.unused.iter().map(scan_args::unused_in_words));
-        self.findings = Some(scanned.findings.clone());
-        scanned.findings
+        self.findings = Some(scanned.findings);
     }
 
     /// Says what is about to be signed, before it is.
