@@ -124,7 +124,7 @@ mod tests {
         let f32s: Vec<u8> = (0..1024).flat_map(|_| normal(&mut random).to_le_bytes()).collect();
         let bf16: Vec<u8> =
             (0..2048).flat_map(|_| ((normal(&mut random).to_bits() >> 16) as u16).to_le_bytes()).collect();
-        let noise: Vec<u8> = (0..4096).map(|_| random() as u8).collect();
+        let noise: Vec<u8> = (0..4096).map(|_| random().to_le_bytes()[0]).collect();
         for block in [&f32s[..], &bf16, &noise, &[0; 4096]] {
             assert!(!is_text(block));
             let mut count = 0;

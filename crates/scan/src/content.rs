@@ -40,7 +40,7 @@ pub(crate) struct ContentScan {
 enum State {
     /// What has come so far is too little to tell.
     Head(Vec<u8>),
-    Known(Known),
+    Known(Box<Known>),
 }
 
 struct Known {
@@ -223,7 +223,7 @@ impl Inspect for ContentScan {
                 known
             }
         };
-        self.state = State::Known(known);
+        self.state = State::Known(Box::new(known));
     }
 
     fn finish(&mut self, report: &mut Report) {
@@ -235,7 +235,7 @@ impl Inspect for ContentScan {
             self.size = self.seen;
             let mut known = self.know(&head, report);
             known.update(&head, report);
-            self.state = State::Known(known);
+            self.state = State::Known(Box::new(known));
         }
         if let State::Known(known) = &mut self.state {
             known.finish(&self.subject, report);

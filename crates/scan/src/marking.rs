@@ -123,7 +123,7 @@ mod tests {
         let markings = Markings::new(&markings);
         let mut found = Vec::new();
         markings.search(text.as_bytes(), 0, text.len(), &mut |marked| {
-            found.push((marked.word.to_string(), marked.at))
+            found.push((marked.word.to_string(), marked.at));
         });
         found
     }

@@ -45,6 +45,8 @@ pub(crate) struct Engine {
     tokens: Vec<Compiled>,
     /// Which tokens begin with a byte, each with the byte behind it.
     by_first: Vec<Vec<(u8, u8)>>,
+    /// The pairs of bytes that tokens begin with: a bit each.
+    pairs: Box<[[u64; 4]; 256]>,
     password: Option<RuleId>,
     high_entropy: Option<RuleId>,
     aws_secret: Option<RuleId>,
@@ -71,9 +73,11 @@ impl Engine {
         };
         let tokens: Vec<Compiled> = TOKENS.iter().filter_map(compile).collect();
         let mut by_first = vec![Vec::new(); 256];
+        let mut pairs = Box::new([[0; 4]; 256]);
         for (n, one) in (0u8..).zip(&tokens) {
             for literal in one.token.literals {
                 if let [first, second, ..] = literal.as_bytes() {
+                    pairs[usize::from(*first)][usize::from(second >> 6)] |= 1 << (second & 63);
                     let first: &mut Vec<(u8, u8)> = &mut by_first[usize::from(*first)];
                     if !first.contains(&(*second, n)) {
                         first.push((*second, n));
@@ -87,6 +91,7 @@ impl Engine {
             literals: Literals::new(&texts),
             tokens,
             by_first,
+            pairs,
             password: rule("password"),
             high_entropy: rule("high-entropy"),
             aws_secret: rule("aws-secret-key"),
@@ -116,14 +121,23 @@ impl Engine {
             found.extend(one.map(|one| (start, one)));
         }
         runs(bytes, from, to, &mut |run| {
-            for at in beginnings(bytes, run) {
+            for at in self.beginnings(bytes, run) {
                 let window = &bytes[..bytes.len().min(at + AHEAD)];
                 found.extend(self.token_at(window, at).map(|one| (at, one)));
             }
         });
-        found.sort_by(|a, b| (a.0, a.1.at).cmp(&(b.0, b.1.at)));
+        found.sort_by_key(|(lead, one)| (*lead, one.at));
         found.dedup();
         found
+    }
+
+    /// Where in a range a token can begin, by its first two bytes and what stands before it.
+    fn beginnings(&self, bytes: &[u8], range: Range<usize>) -> impl Iterator<Item = usize> {
+        let pairs = bytes[range.start..bytes.len().min(range.end + 1)].windows(2).zip(range.start..);
+        let known = |pair: &[u8]| {
+            self.pairs[usize::from(pair[0])][usize::from(pair[1] >> 6)] >> (pair[1] & 63) & 1 != 0
+        };
+        pairs.filter(move |(pair, _)| known(pair)).map(|(_, at)| at).filter(|&at| begins(bytes, at))
     }
 
     /// The token that begins at a place.
@@ -140,7 +154,7 @@ impl Engine {
 
     /// Whether something in the range gives itself away.
     fn holds_token(&self, bytes: &[u8], range: &Range<usize>) -> bool {
-        beginnings(bytes, range.clone()).any(|at| self.token_at(bytes, at).is_some())
+        self.beginnings(bytes, range.clone()).any(|at| self.token_at(bytes, at).is_some())
     }
 
     fn assignment(
@@ -286,16 +300,16 @@ fn runs(bytes: &[u8], from: usize, to: usize, found: &mut dyn FnMut(Range<usize>
     }
 }
 
-/// Where in a range a token can begin: behind everything but letters and digits, at such a thing, behind the `n` of
+/// Whether a token can begin at a place: behind everything but letters and digits, at such a thing, behind the `n` of
 /// `\n` in a text with escapes, and at the mark of a key of Azure.
-fn beginnings(bytes: &[u8], range: Range<usize>) -> impl Iterator<Item = usize> {
-    let mut in_word = range.start.checked_sub(1).is_some_and(|before| bytes[before].is_ascii_alphanumeric());
-    range.filter(move |&at| {
-        let before = std::mem::replace(&mut in_word, bytes[at].is_ascii_alphanumeric());
-        !(before && in_word)
-            || (bytes[at] == b'Q' && bytes.get(at + 1) == Some(&b'~'))
-            || matches!(bytes[..at], [.., b'\\', b'n' | b'r' | b't'])
-    })
+fn begins(bytes: &[u8], at: usize) -> bool {
+    match bytes[..at] {
+        [.., b'\\', b'n' | b'r' | b't'] => true,
+        [.., before] if before.is_ascii_alphanumeric() => {
+            !bytes[at].is_ascii_alphanumeric() || bytes[at..].starts_with(b"Q~")
+        }
+        _ => true,
+    }
 }
 
 /// Not a name, not a path, not an expression, without quotes to tell.
@@ -395,12 +409,11 @@ fn is_url_password(bytes: &[u8], at: usize, secret: Range<usize>) -> bool {
     let host = &bytes[secret.end..];
     let local = [&b"@localhost"[..], b"@127.0.0.1", b"@0.0.0.0", b"@[::1]", b"@host", b"@example"];
     let local = local.iter().any(|local| host.starts_with(local));
-    scheme >= 2
-        && !is_placeholder(password)
-        && !password.iter().all(|byte| byte.is_ascii_punctuation())
-        // `8080@` is a port, and something with `@` behind it.
-        && !(user.is_empty() && password.iter().all(u8::is_ascii_digit))
-        && !(local && (password == user || password.len() < 4))
+    let punctuation = password.iter().all(u8::is_ascii_punctuation);
+    // `8080@` is a port, and something with `@` behind it.
+    let port = user.is_empty() && password.iter().all(u8::is_ascii_digit);
+    let example = local && (password == user || password.len() < 4);
+    scheme >= 2 && !(is_placeholder(password) || punctuation || port || example)
 }
 
 #[cfg(test)]
