@@ -119,42 +119,13 @@ impl Attestations {
     /// All that is wrong, at most one error a line. One bad line makes the whole file bad: what to make of the
     /// others is not for a reader to guess.
     pub fn parse(bytes: &[u8]) -> Result<Self, Vec<AttestationError>> {
-        let fail = |line, kind| AttestationError { line, kind };
-        if bytes.is_empty() {
-            return Err(vec![fail(1, AttestationErrorKind::EmptyFile)]);
-        }
-        // Said once for the file, not again for each of its lines.
-        if let Some(mangled) = mangled(bytes) {
-            return Err(vec![fail(1, EnvelopeError::from(mangled).into())]);
-        }
-        let mut statements: Vec<(usize, SignedStatement)> = Vec::new();
-        let mut errors = Vec::new();
-        for (index, line) in bytes.split_inclusive(|&b| b == b'\n').enumerate() {
-            let number = index + 1;
-            if index == ATTESTATIONS_MAX {
-                errors.push(fail(number, AttestationErrorKind::TooManyLines));
-                break;
-            }
-            match read_line(line, &statements) {
-                Ok(statement) => statements.push((number, statement)),
-                Err(kind) => errors.push(fail(number, kind)),
-            }
-        }
-        if errors.is_empty() {
-            Ok(Self { statements: statements.into_iter().map(|(_, statement)| statement).collect() })
-        } else {
-            Err(errors)
-        }
+        let statements = read_lines(bytes, SignedStatement::verify, SignedStatement::line)?;
+        Ok(Self { statements })
     }
 
     /// The file: each line as it was read or made, with its line feed.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for statement in &self.statements {
-            bytes.extend_from_slice(statement.line());
-            bytes.push(b'\n');
-        }
-        bytes
+        to_file(self.statements.iter().map(SignedStatement::line))
     }
 
     /// All statements, in the order of the file.
@@ -223,18 +194,49 @@ impl Attestations {
     }
 }
 
-fn read_line(
-    line: &[u8],
-    before: &[(usize, SignedStatement)],
-) -> Result<SignedStatement, AttestationErrorKind> {
-    let line = line.strip_suffix(b"\n").ok_or(AttestationErrorKind::NoLineFeed)?;
-    if line.is_empty() {
-        return Err(AttestationErrorKind::EmptyLine);
+/// Reads a file of envelopes, one a line: at least one, each ended by a line feed, none empty, none twice.
+pub(crate) fn read_lines<T>(
+    bytes: &[u8],
+    verify: fn(&[u8]) -> Result<T, EnvelopeError>,
+    line_of: fn(&T) -> &[u8],
+) -> Result<Vec<T>, Vec<AttestationError>> {
+    let fail = |line, kind| AttestationError { line, kind };
+    if bytes.is_empty() {
+        return Err(vec![fail(1, AttestationErrorKind::EmptyFile)]);
     }
-    if let Some((number, _)) = before.iter().find(|(_, earlier)| earlier.line() == line) {
-        return Err(AttestationErrorKind::Repeated(*number));
+    // Said once for the file, not again for each of its lines.
+    if let Some(mangled) = mangled(bytes) {
+        return Err(vec![fail(1, EnvelopeError::from(mangled).into())]);
     }
-    Ok(SignedStatement::verify(line)?)
+    let read_line = |line: &[u8], before: &[(usize, T)]| {
+        let line = line.strip_suffix(b"\n").ok_or(AttestationErrorKind::NoLineFeed)?;
+        if line.is_empty() {
+            return Err(AttestationErrorKind::EmptyLine);
+        }
+        if let Some((number, _)) = before.iter().find(|(_, earlier)| line_of(earlier) == line) {
+            return Err(AttestationErrorKind::Repeated(*number));
+        }
+        Ok(verify(line)?)
+    };
+    let mut read: Vec<(usize, T)> = Vec::new();
+    let mut errors = Vec::new();
+    for (index, line) in bytes.split_inclusive(|&b| b == b'\n').enumerate() {
+        let number = index + 1;
+        if index == ATTESTATIONS_MAX {
+            errors.push(fail(number, AttestationErrorKind::TooManyLines));
+            break;
+        }
+        match read_line(line, &read) {
+            Ok(one) => read.push((number, one)),
+            Err(kind) => errors.push(fail(number, kind)),
+        }
+    }
+    if errors.is_empty() { Ok(read.into_iter().map(|(_, one)| one).collect()) } else { Err(errors) }
+}
+
+/// The file: each line as it was read or made, with its line feed.
+pub(crate) fn to_file<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    lines.flat_map(|line| line.iter().chain(b"\n")).copied().collect()
 }
 
 #[cfg(test)]

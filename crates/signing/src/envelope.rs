@@ -54,9 +54,14 @@ pub struct SignedStatement {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnvelopeError {
-    /// Longer than [`ENVELOPE_BYTES_MAX`].
-    #[error("the line is {0} bytes long (at most {ENVELOPE_BYTES_MAX})")]
-    TooLong(usize),
+    /// Longer than such a line may be.
+    #[error("the line is {length} bytes long (at most {longest})")]
+    TooLong {
+        /// Its length in bytes.
+        length: usize,
+        /// [`ENVELOPE_BYTES_MAX`], or [`TRUST_ENVELOPE_BYTES_MAX`](crate::TRUST_ENVELOPE_BYTES_MAX).
+        longest: usize,
+    },
     /// Rewritten on its way.
     #[error(transparent)]
     Mangled(#[from] Mangled),
@@ -100,7 +105,7 @@ impl EnvelopeError {
             Self::Mangled(mangled) => {
                 return Problem::new("envelope-mangled", self.to_string()).hint(mangled.hint());
             }
-            Self::TooLong(_) => "envelope-too-long",
+            Self::TooLong { .. } => "envelope-too-long",
             Self::Malformed(_) => "envelope-malformed",
             Self::NotCanonical { .. } => "envelope-not-canonical",
             Self::PayloadType(_) => "payload-type",
@@ -152,29 +157,9 @@ impl SignedStatement {
     /// # Errors
     /// Anything but one valid signature over one canonical statement.
     pub fn verify(line: &[u8]) -> Result<Self, EnvelopeError> {
-        if line.len() > ENVELOPE_BYTES_MAX {
-            return Err(EnvelopeError::TooLong(line.len()));
-        }
-        if let Some(mangled) = mangled(line) {
-            return Err(mangled.into());
-        }
-        let Envelope { payload, payload_type, signatures } = wire::read(line)?;
-        if payload_type != PAYLOAD_TYPE {
-            return Err(EnvelopeError::PayloadType(printable(&payload_type)));
-        }
-        let [EnvelopeSignature { keyid, sig }] = signatures.as_slice() else {
-            return Err(EnvelopeError::SignatureCount(signatures.len()));
-        };
-        let payload = wire::from_base64(&payload).ok_or(EnvelopeError::Base64("payload"))?;
-        let signature = wire::from_base64(sig).ok_or(EnvelopeError::Base64("sig"))?;
-        let signature: [u8; 64] =
-            signature.as_slice().try_into().map_err(|_| EnvelopeError::SignatureLength(signature.len()))?;
-        let statement = Statement::parse(&payload)?;
-        let key = &statement.signer.public_key;
-        if *keyid != key.keyid() {
-            return Err(EnvelopeError::KeyId(printable(keyid)));
-        }
-        key.verify(&pae(&payload), &Signature::from_bytes(signature))?;
+        let opened = Opened::read(line, ENVELOPE_BYTES_MAX)?;
+        let statement = Statement::parse(&opened.payload)?;
+        opened.check(&statement.signer.public_key)?;
         Ok(Self { statement, line: line.into() })
     }
 
@@ -191,16 +176,7 @@ impl SignedStatement {
         let payload = statement.to_payload();
         // A statement that nobody would accept is not put before the signer at all.
         Statement::parse(&payload).map_err(|e| SignError::NotAcceptable(e.into()))?;
-        let signature = signer.sign(&pae(&payload))?;
-        let line = wire::write(&Envelope {
-            payload: wire::to_base64(&payload),
-            payload_type: PAYLOAD_TYPE.to_owned(),
-            signatures: vec![EnvelopeSignature {
-                keyid: held.keyid(),
-                sig: wire::to_base64(signature.as_bytes()),
-            }],
-        });
-        Self::verify(&line).map_err(SignError::NotAcceptable)
+        Self::verify(&enclose(signer, &payload)?).map_err(SignError::NotAcceptable)
     }
 
     /// What the holder of [`key`](Self::key) says.
@@ -223,6 +199,60 @@ impl fmt::Debug for SignedStatement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SignedStatement").field("statement", &self.statement).finish_non_exhaustive()
     }
+}
+
+/// An envelope of the right shape, whose signature has not been checked: its payload says under which key that
+/// is to be done.
+pub(crate) struct Opened {
+    /// The bytes as received.
+    pub(crate) payload: Vec<u8>,
+    keyid: String,
+    signature: Signature,
+}
+
+impl Opened {
+    /// Reads one line, without its line feed, of at most `longest` bytes.
+    pub(crate) fn read(line: &[u8], longest: usize) -> Result<Self, EnvelopeError> {
+        if line.len() > longest {
+            return Err(EnvelopeError::TooLong { length: line.len(), longest });
+        }
+        if let Some(mangled) = mangled(line) {
+            return Err(mangled.into());
+        }
+        let Envelope { payload, payload_type, signatures } = wire::read(line)?;
+        if payload_type != PAYLOAD_TYPE {
+            return Err(EnvelopeError::PayloadType(printable(&payload_type)));
+        }
+        let [EnvelopeSignature { keyid, sig }] = signatures.as_slice() else {
+            return Err(EnvelopeError::SignatureCount(signatures.len()));
+        };
+        let payload = wire::from_base64(&payload).ok_or(EnvelopeError::Base64("payload"))?;
+        let signature = wire::from_base64(sig).ok_or(EnvelopeError::Base64("sig"))?;
+        let signature: [u8; 64] =
+            signature.as_slice().try_into().map_err(|_| EnvelopeError::SignatureLength(signature.len()))?;
+        Ok(Self { payload, keyid: keyid.clone(), signature: Signature::from_bytes(signature) })
+    }
+
+    /// Checks id and signature under the key that the payload names.
+    pub(crate) fn check(&self, key: &PublicKey) -> Result<(), EnvelopeError> {
+        if self.keyid != key.keyid() {
+            return Err(EnvelopeError::KeyId(printable(&self.keyid)));
+        }
+        Ok(key.verify(&pae(&self.payload), &self.signature)?)
+    }
+}
+
+/// Signs a payload: the line of its envelope, without a line feed. Nothing is checked yet.
+pub(crate) fn enclose(signer: &dyn Signer, payload: &[u8]) -> Result<Vec<u8>, SignerError> {
+    let signature = signer.sign(&pae(payload))?;
+    Ok(wire::write(&Envelope {
+        payload: wire::to_base64(payload),
+        payload_type: PAYLOAD_TYPE.to_owned(),
+        signatures: vec![EnvelopeSignature {
+            keyid: signer.public_key().keyid(),
+            sig: wire::to_base64(signature.as_bytes()),
+        }],
+    }))
 }
 
 /// The bytes that are signed: DSSE's pre-authentication encoding of the payload and its type.
@@ -475,7 +505,8 @@ mod tests {
 
     #[test]
     fn long_lines_are_refused_before_they_are_read() {
-        assert_eq!(error(vec![b'{'; ENVELOPE_BYTES_MAX + 1]), EnvelopeError::TooLong(ENVELOPE_BYTES_MAX + 1));
+        let too_long = EnvelopeError::TooLong { length: ENVELOPE_BYTES_MAX + 1, longest: ENVELOPE_BYTES_MAX };
+        assert_eq!(error(vec![b'{'; ENVELOPE_BYTES_MAX + 1]), too_long);
         let deep = [b"{\"payload\":".as_slice(), &[b'['; 60_000]].concat();
         assert!(matches!(error(deep), EnvelopeError::Malformed(_)));
     }
@@ -519,7 +550,7 @@ mod tests {
             |n: usize| crate::ExcludedCount { pattern: format!("{n:0>100}").parse().unwrap(), count: 1 };
         long.claim.excluded = Some((0..1000).map(excluded).collect());
         let error = SignedStatement::sign(&key, &long).unwrap_err();
-        assert!(matches!(error, SignError::NotAcceptable(EnvelopeError::TooLong(_))), "{error}");
+        assert!(matches!(error, SignError::NotAcceptable(EnvelopeError::TooLong { .. })), "{error}");
     }
 
     /// The example of the DSSE specification, protocol.md.

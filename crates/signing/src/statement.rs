@@ -26,7 +26,7 @@ pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
 /// `predicateType` of a statement about a bundle.
 pub const PREDICATE_TYPE: &str = "https://consign.dev/attestations/bundle/v1";
 /// The only algorithm of this predicate type; another one is another type, so there is nothing to negotiate.
-const ALGORITHM: &str = "ed25519";
+pub(crate) const ALGORITHM: &str = "ed25519";
 
 /// A statement about a bundle, as its signer makes it.
 ///
@@ -321,14 +321,7 @@ impl Statement {
     /// Other types, unknown fields, other spellings, a subject that does not follow from the rest, sizes that
     /// contradict each other.
     pub fn parse(payload: &[u8]) -> Result<Self, StatementError> {
-        // Type before shape: a statement of another type deserves to be called that, not "unknown field".
-        let head: Head = serde_json::from_slice(payload).map_err(|e| wire::malformed(&e))?;
-        if head.kind != STATEMENT_TYPE {
-            return Err(StatementError::UnknownType(printable(&head.kind)));
-        }
-        if head.predicate_type != PREDICATE_TYPE {
-            return Err(StatementError::UnknownPredicateType(printable(&head.predicate_type)));
-        }
+        check_type(payload, PREDICATE_TYPE)?;
         Self::from_document(wire::read(payload)?)
     }
 
@@ -355,12 +348,7 @@ impl Statement {
             downgrades,
             environment,
         } = predicate;
-        if signer.algorithm != ALGORITHM {
-            return Err(StatementError::Malformed(format!(
-                "the signer's algorithm is `{}`, not `{ALGORITHM}`",
-                printable(&signer.algorithm)
-            )));
-        }
+        check_algorithm(&signer.algorithm)?;
         let digest = Sha256Digest::from_hex(&subject.digest.sha256)
             .map_err(|e| StatementError::Malformed(e.to_string()))?;
         let content = match archive {
@@ -459,6 +447,27 @@ impl From<WireError> for StatementError {
     }
 }
 
+/// Type before shape: a statement of another type deserves to be called that, not "unknown field".
+pub(crate) fn check_type(payload: &[u8], predicate_type: &str) -> Result<(), StatementError> {
+    let head: Head = serde_json::from_slice(payload).map_err(|e| wire::malformed(&e))?;
+    if head.kind != STATEMENT_TYPE {
+        return Err(StatementError::UnknownType(printable(&head.kind)));
+    }
+    if head.predicate_type != predicate_type {
+        return Err(StatementError::UnknownPredicateType(printable(&head.predicate_type)));
+    }
+    Ok(())
+}
+
+/// The one algorithm.
+pub(crate) fn check_algorithm(algorithm: &str) -> Result<(), StatementError> {
+    if algorithm == ALGORITHM {
+        return Ok(());
+    }
+    let found = printable(algorithm);
+    Err(StatementError::Malformed(format!("the signer's algorithm is `{found}`, not `{ALGORITHM}`")))
+}
+
 /// As much of a statement as tells what type it is.
 #[derive(Deserialize)]
 struct Head {
@@ -490,23 +499,23 @@ struct Document {
 /// A list of exactly one subject.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-struct Exactly([Subject; 1]);
+pub(crate) struct Exactly(pub(crate) [Subject; 1]);
 
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Subject {
+pub(crate) struct Subject {
     /// `NAME-VERSION.tar.zst` or `NAME-VERSION.manifest.json`.
-    name: String,
+    pub(crate) name: String,
     /// Its digest.
-    digest: DigestSet,
+    pub(crate) digest: DigestSet,
 }
 
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct DigestSet {
+pub(crate) struct DigestSet {
     /// 64 lower-case hexadecimal digits.
     #[schemars(regex(pattern = "^[0-9a-f]{64}$"))]
-    sha256: String,
+    pub(crate) sha256: String,
 }
 
 #[derive(Serialize, Deserialize, JsonSchema)]
