@@ -10,7 +10,7 @@ use std::num::NonZeroU32;
 
 use consign_metadata::{Line, Role};
 
-use crate::envelope::SignedStatement;
+use crate::attested::Attested;
 use crate::fingerprint::Fingerprint;
 use crate::public_key::PublicKey;
 use crate::statement::{Basis, Claim};
@@ -40,11 +40,11 @@ pub enum Trust<'a> {
 
 /// What came of asking: each signature with its verdict, what was required, and the trusted claim if it was met.
 #[derive(Clone, Debug)]
-pub struct Decision {
+pub struct Decision<C = Claim> {
     signatures: Vec<SignatureVerdict>,
     required: u64,
     missing_keys: Vec<PublicKey>,
-    claim: Option<TrustedClaim>,
+    claim: Option<TrustedClaim<C>>,
 }
 
 /// One signature and what became of it.
@@ -137,14 +137,14 @@ impl fmt::Display for Reason {
 /// A claim for which enough trusted signatures count. Only [`evaluate`] makes a value; whoever needs proof of
 /// trust asks for one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrustedClaim {
-    claim: Claim,
+pub struct TrustedClaim<C = Claim> {
+    claim: C,
     signers: Vec<SignerInfo>,
 }
 
-impl TrustedClaim {
+impl<C> TrustedClaim<C> {
     /// What is trusted.
-    pub fn claim(&self) -> &Claim {
+    pub fn claim(&self) -> &C {
         &self.claim
     }
 
@@ -154,7 +154,7 @@ impl TrustedClaim {
     }
 }
 
-impl Decision {
+impl<C> Decision<C> {
     /// Every signature that was looked at, in the order given.
     pub fn signatures(&self) -> &[SignatureVerdict] {
         &self.signatures
@@ -182,17 +182,17 @@ impl Decision {
     }
 
     /// The claim, if it is trusted.
-    pub fn trusted(&self) -> Option<&TrustedClaim> {
+    pub fn trusted(&self) -> Option<&TrustedClaim<C>> {
         self.claim.as_ref()
     }
 
     /// The claim, if it is trusted.
-    pub fn into_trusted(self) -> Option<TrustedClaim> {
+    pub fn into_trusted(self) -> Option<TrustedClaim<C>> {
         self.claim
     }
 }
 
-impl fmt::Display for Decision {
+impl<C> fmt::Display for Decision<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (counted, required) = (self.counted(), self.required);
         let verb = if self.claim.is_some() { "trusted" } else { "not trusted" };
@@ -223,13 +223,15 @@ impl fmt::Display for Decision {
 /// assert!(evaluate(&signed, &statement.claim, &trust(stranger)).trusted().is_none());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn evaluate(statements: &[SignedStatement], claim: &Claim, trust: &Trust<'_>) -> Decision {
+pub fn evaluate<S: Attested>(statements: &[S], claim: &S::Claim, trust: &Trust<'_>) -> Decision<S::Claim> {
     let mut counted = BTreeSet::new();
     let mut signatures = Vec::new();
     for signed in statements {
         let verdict = match judge(signed, claim, trust) {
             Err(reason) => Verdict::NotCounted(reason),
-            Ok(()) if !counted.insert(*signed.key()) => Verdict::NotCounted(Reason::KeyCountedAlready),
+            Ok(()) if !counted.insert(signed.signer().public_key) => {
+                Verdict::NotCounted(Reason::KeyCountedAlready)
+            }
             Ok(()) => Verdict::Counted,
         };
         signatures.push(SignatureVerdict { signer: describe(signed, trust), verdict });
@@ -256,16 +258,16 @@ pub fn evaluate(statements: &[SignedStatement], claim: &Claim, trust: &Trust<'_>
 }
 
 /// Whether a signature counts, as far as that does not depend on the others.
-fn judge(signed: &SignedStatement, claim: &Claim, trust: &Trust<'_>) -> Result<(), Reason> {
-    if signed.statement().claim != *claim {
+fn judge<S: Attested>(signed: &S, claim: &S::Claim, trust: &Trust<'_>) -> Result<(), Reason> {
+    if signed.claim() != claim {
         return Err(Reason::OtherClaim);
     }
     match trust {
-        Trust::Keys { keys, .. } if keys.contains(signed.key()) => Ok(()),
+        Trust::Keys { keys, .. } if keys.contains(&signed.signer().public_key) => Ok(()),
         Trust::Keys { .. } => Err(Reason::UnknownKey),
         Trust::Policy { policy, .. } => {
-            let listed = policy.find(signed.key()).ok_or(Reason::UnknownKey)?;
-            if listed.roles.contains(&signed.statement().signer.role) {
+            let listed = policy.find(&signed.signer().public_key).ok_or(Reason::UnknownKey)?;
+            if listed.roles.contains(&signed.signer().role) {
                 Ok(())
             } else {
                 Err(Reason::RoleNotHeld { held: listed.roles.clone() })
@@ -274,14 +276,14 @@ fn judge(signed: &SignedStatement, claim: &Claim, trust: &Trust<'_>) -> Result<(
     }
 }
 
-fn describe(signed: &SignedStatement, trust: &Trust<'_>) -> SignerInfo {
+fn describe<S: Attested>(signed: &S, trust: &Trust<'_>) -> SignerInfo {
     let listed = match trust {
         Trust::Keys { .. } => None,
-        Trust::Policy { policy, .. } => policy.find(signed.key()),
+        Trust::Policy { policy, .. } => policy.find(&signed.signer().public_key),
     };
-    let signer = &signed.statement().signer;
+    let signer = signed.signer();
     SignerInfo {
-        public_key: *signed.key(),
+        public_key: signer.public_key,
         name: listed.map(|key| key.name.clone()),
         owner: listed.and_then(|key| key.owner.clone()),
         organization: listed.and_then(|key| key.organization.clone()),
@@ -294,6 +296,7 @@ fn describe(signed: &SignedStatement, trust: &Trust<'_>) -> SignerInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::envelope::SignedStatement;
     use crate::private_key::PrivateKey;
     use crate::signer::Signer as _;
     use crate::testing::{key, signed, signed_as, statement};
