@@ -56,7 +56,7 @@ impl PassphraseArgs {
 }
 
 /// Asks on the terminal; `None` if there is none.
-fn prompt(question: &str) -> std::io::Result<Option<Passphrase>> {
+pub(crate) fn prompt(question: &str) -> std::io::Result<Option<Passphrase>> {
     if !std::io::stdin().is_terminal() {
         return Ok(None);
     }

@@ -5,13 +5,16 @@ mod checked;
 mod commands;
 mod context;
 mod descriptor_file;
+mod encrypted_set;
+#[cfg_attr(not(feature = "encryption"), path = "no_encryption.rs")]
+mod encryption;
 mod environment;
 mod exit;
 mod git;
 mod keys;
 mod meter;
 mod outcome;
-#[cfg(test)]
+#[cfg(all(test, feature = "encryption"))]
 mod schemas;
 mod sign_statement;
 mod source_args;

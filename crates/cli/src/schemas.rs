@@ -4,7 +4,10 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
-use crate::commands::{diff, id, init, inspect, keygen, pack, quickstart, seal, sign, trust, unpack, verify};
+use crate::commands::{
+    decrypt, diff, encrypt, id, init, inspect, keygen, pack, quickstart, seal, sign, trust, unpack, verify,
+};
+use crate::encryption::keygen::MadeIdentity;
 
 /// The one document that `--json` prints, by command.
 fn output_schema() -> Value {
@@ -13,14 +16,25 @@ fn output_schema() -> Value {
     let commands = [
         ("quickstart", vec![subschema::<quickstart::Ran>(&mut generator)]),
         ("init", vec![subschema::<init::report::Written>(&mut generator)]),
-        ("keygen", vec![subschema::<keygen::Made>(&mut generator)]),
+        (
+            "keygen",
+            vec![subschema::<keygen::Made>(&mut generator), subschema::<MadeIdentity>(&mut generator)],
+        ),
         ("id", vec![subschema::<id::Card>(&mut generator)]),
         ("pack", vec![subschema::<pack::Packed>(&mut generator)]),
         ("seal", vec![subschema::<seal::Sealed>(&mut generator)]),
         ("sign", vec![subschema::<sign::Added>(&mut generator)]),
         ("verify", vec![subschema::<verify::VerifyReport>(&mut generator)]),
-        ("inspect", vec![subschema::<inspect::Inspected>(&mut generator)]),
+        (
+            "inspect",
+            vec![
+                subschema::<inspect::Inspected>(&mut generator),
+                subschema::<inspect::InspectedOutside>(&mut generator),
+            ],
+        ),
         ("unpack", vec![subschema::<unpack::Unpacked>(&mut generator)]),
+        ("encrypt", vec![subschema::<encrypt::EncryptedBundle>(&mut generator)]),
+        ("decrypt", vec![subschema::<decrypt::Decrypted>(&mut generator)]),
         ("diff", vec![subschema::<diff::Differences>(&mut generator)]),
         (
             "trust",
@@ -65,6 +79,7 @@ fn the_schema_files_are_what_the_types_say() {
     for (name, schema) in [
         ("manifest", consign_metadata::manifest_schema()),
         ("statement", consign_signing::Statement::json_schema().to_value()),
+        ("encrypted-statement", consign_signing::EncryptedStatement::json_schema().to_value()),
         ("output", output_schema()),
     ] {
         jsonschema::meta::validate(&schema).unwrap_or_else(|error| panic!("{name}: {error}"));

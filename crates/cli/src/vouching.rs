@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use consign_bundle::VerifiedArchive;
 use consign_metadata::{BundleId, DigestError, Manifest, Problem, printable};
 use consign_signing::{
-    Claim, Content, Decision, PublicKey, Reason, Trust, TrustPolicy, TrustedClaim, Verdict, evaluate,
+    Claim, Content, Decision, EncryptedClaim, PublicKey, Reason, Trust, TrustPolicy, TrustedClaim, Verdict,
+    evaluate,
 };
 
 use crate::bundle_set::BundleSet;
 use crate::checked::{archive_claim, bundle_claim};
 use crate::context::Context;
+use crate::encrypted_set::{Ciphertext, EncryptedSet};
 use crate::keys::load_public;
 use crate::outcome::Failure;
 
@@ -79,6 +81,29 @@ impl Expectation {
     }
 }
 
+impl Expectation {
+    /// What is wrong, as far as an encrypted bundle says in public what it is.
+    fn check_encrypted(&self, claim: &EncryptedClaim, shown: &Path) -> Option<Problem> {
+        let announced = match self {
+            Self::Id(id) => id.to_string(),
+            Self::Version { name, version } => format!("{name}@{version}"),
+        };
+        let public = claim.public.bundle.as_ref().map(|bundle| format!("{}@{}", bundle.name, bundle.version));
+        let message = match (self, &public) {
+            (Self::Version { .. }, Some(found)) if *found == announced => return None,
+            (Self::Version { .. }, Some(found)) => {
+                format!("is `{found}`, where `{}` was announced", printable(&announced))
+            }
+            _ => format!("does not say in public whether it is `{}`", printable(&announced)),
+        };
+        Some(
+            Problem::new("not-expected", message)
+                .at(shown.display().to_string())
+                .hint("whoever can open it can tell: `--identity FILE`"),
+        )
+    }
+}
+
 /// Whose signatures count, loaded.
 pub(crate) enum Trusted {
     Keys(Vec<PublicKey>),
@@ -113,14 +138,39 @@ impl VouchingArgs {
         Ok(Trusted::Keys(keys))
     }
 
-    /// Asks whether enough of the signatures on a claim count, and whether it is the expected one. `shown` is
-    /// the file that goes by its name.
-    pub(crate) fn judge(&self, trusted: &Trusted, set: &BundleSet, claim: &Claim, shown: &Path) -> Vouching {
-        let trust = match trusted {
+    fn trust<'a>(&self, trusted: &'a Trusted) -> Trust<'a> {
+        match trusted {
             Trusted::Keys(keys) => Trust::Keys { keys: keys.clone(), threshold: self.threshold },
             Trusted::Policy(policy) => Trust::Policy { policy, threshold: self.threshold },
             Trusted::Nobody => Trust::Keys { keys: Vec::new(), threshold: None },
-        };
+        }
+    }
+
+    /// The same for an encrypted bundle that is not opened: who vouches for its bytes.
+    pub(crate) fn judge_encrypted(
+        &self,
+        trusted: &Trusted,
+        set: &EncryptedSet,
+        claim: &EncryptedClaim,
+        shown: &Path,
+    ) -> (Decision<EncryptedClaim>, Vec<Problem>) {
+        let statements = set.attestations.as_ref().map_or(&[][..], |(_, found)| found.statements());
+        let decision = evaluate(statements, claim, &self.trust(trusted));
+        let mut problems = Vec::new();
+        match &self.expect {
+            Some(expectation) => problems.extend(expectation.check_encrypted(claim, shown)),
+            None => problems.extend(set.misnamed(claim)),
+        }
+        if decision.trusted().is_none() {
+            problems.push(untrusted(&decision, trusted, shown));
+        }
+        (decision, problems)
+    }
+
+    /// Asks whether enough of the signatures on a claim count, and whether it is the expected one. `shown` is
+    /// the file that goes by its name.
+    pub(crate) fn judge(&self, trusted: &Trusted, set: &BundleSet, claim: &Claim, shown: &Path) -> Vouching {
+        let trust = self.trust(trusted);
         let statements = set.attestations.as_ref().map_or(&[][..], |(_, found)| found.statements());
         let decision = evaluate(statements, claim, &trust);
         let mut problems = Vec::new();
@@ -152,6 +202,11 @@ impl Vouched {
         same.then_some(Self(()))
     }
 
+    /// The encrypted file was found to be the one that the trusted claim is about. Of what it holds nothing is known.
+    pub(crate) fn ciphertext(found: &Ciphertext, trusted: &TrustedClaim<EncryptedClaim>) -> Option<Self> {
+        (found.claim() == trusted.claim()).then_some(Self(()))
+    }
+
     /// The manifest that a directory was found to hold to is the one that the trusted claim names.
     pub(crate) fn manifest(manifest: &Manifest, id: BundleId, trusted: &TrustedClaim) -> Option<Self> {
         (bundle_claim(manifest, id) == trusted.claim().bundle).then_some(Self(()))
@@ -163,7 +218,8 @@ fn misnamed(set: &BundleSet, claim: &Claim) -> Option<Problem> {
     let path = set.archive.as_ref().filter(|path| path.as_path() != Path::new("-"))?;
     let stem = format!("{}-{}.", claim.bundle.name, claim.bundle.version);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    (!name.starts_with(&stem)).then(|| {
+    let other = set.other_stem().is_some_and(|other| name.starts_with(&format!("{other}.")));
+    (!name.starts_with(&stem) && !other).then(|| {
         let signed = format!("{}@{}", claim.bundle.name, claim.bundle.version);
         let message = format!("goes by the name `{}`, but what was signed is `{signed}`", printable(&name));
         let hint = format!("if that is the bundle you were told of, say so: --expect {signed}");
@@ -172,7 +228,7 @@ fn misnamed(set: &BundleSet, claim: &Claim) -> Option<Problem> {
 }
 
 /// What is missing for trust, and the command that would establish it.
-fn untrusted(decision: &Decision, trusted: &Trusted, shown: &Path) -> Problem {
+fn untrusted<C>(decision: &Decision<C>, trusted: &Trusted, shown: &Path) -> Problem {
     let message = match trusted {
         Trusted::Nobody => "no key was named, and there is no trust policy".to_owned(),
         _ => format!("{} of {} required signatures by trusted keys", decision.counted(), decision.required()),

@@ -24,6 +24,10 @@ pub(crate) struct Keygen {
     /// Do not encrypt the private key
     #[arg(long, conflicts_with_all = ["passphrase_file", "passphrase_fd"], help_heading = "Key options")]
     no_passphrase: bool,
+    /// Make an age identity instead, for bundles that are encrypted to you; its recipient goes to FILE.pub
+    #[cfg(feature = "encryption")]
+    #[arg(long)]
+    encryption: bool,
     #[command(flatten)]
     passphrase: PassphraseArgs,
 }
@@ -80,6 +84,10 @@ impl Keygen {
                 })?),
             }
         };
+        #[cfg(feature = "encryption")]
+        if self.encryption {
+            return crate::encryption::keygen::make(&self.output, &public, passphrase.as_ref());
+        }
         let failed = |error: consign_signing::PrivateKeyError| Failure::failed(error.problem());
         let key = PrivateKey::generate().map_err(failed)?;
         let pem = match &passphrase {

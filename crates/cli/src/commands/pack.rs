@@ -16,6 +16,9 @@ use serde::Serialize;
 use crate::bundle_set::{BundleSet, Names};
 use crate::checked::{archive_claim, archive_failure, bundle_claim, check, open_archive, sole_claim};
 use crate::context::{Context, threads, unwritable};
+use crate::encryption::EncryptArgs;
+#[cfg(feature = "encryption")]
+use crate::encryption::{EncryptedOut, Sealing};
 use crate::keys::{PassphraseArgs, load_private};
 use crate::outcome::{Failure, Outcome, Report};
 use crate::sign_statement::sign_statement;
@@ -55,6 +58,8 @@ pub(crate) struct Pack {
     /// What is kept lies in OUT under hidden names, and is checked against the directory before it is used.
     #[arg(long)]
     resume: bool,
+    #[command(flatten)]
+    encrypt: EncryptArgs,
     /// Check everything that can be checked before reading content, and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -113,6 +118,10 @@ pub(crate) struct Packed {
     bundle_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     archive: Option<ArchiveOut>,
+    /// The encrypted archive, which takes the place of `archive` and `manifest`.
+    #[cfg(feature = "encryption")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encrypted: Option<EncryptedOut>,
     #[serde(skip_serializing_if = "Option::is_none")]
     manifest: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -183,6 +192,10 @@ impl Report for Packed {
             writeln!(out, "  archive       {} ({})", archive.path.display(), size(archive.size))?;
             writeln!(out, "                {}", archive.sha256)?;
         }
+        #[cfg(feature = "encryption")]
+        if let Some(encrypted) = &self.encrypted {
+            encrypted.human(out)?;
+        }
         if let Some(id) = &self.bundle_id {
             writeln!(out, "  bundle id     {id}")?;
         }
@@ -213,6 +226,12 @@ impl Report for Packed {
             writeln!(out, "  zstd -dc {path} | tar -xf -")?;
             writeln!(out, "  (cd {} && sha256sum -c --quiet manifest-sha256.txt)", shell_word(&self.name))?;
         }
+        #[cfg(feature = "encryption")]
+        if let Some(encrypted) = &self.encrypted {
+            let path = shell_word(&encrypted.path.file_name().unwrap_or_default().to_string_lossy());
+            writeln!(out, "\n{faint}Without consign, a recipient opens it with:{faint:#}")?;
+            writeln!(out, "  age -d -i IDENTITY {path} | zstd -dc | tar -xf -")?;
+        }
         Ok(())
     }
 }
@@ -221,6 +240,7 @@ impl Pack {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         let described = self.source.load(context, false)?;
         let key = self.key.load()?;
+        let sealing = self.encrypt.load()?;
         let (source, summary) = (&described.source, described.source.summary());
         let mut report = Packed::new(&described, &self.output);
         check_output(source, &self.output)?;
@@ -232,7 +252,7 @@ impl Pack {
         check_space(summary, &self.output)?;
         let names = Names::of(&described.description.core.name, &described.description.core.version);
         report.echo(&described);
-        if self.output.join(&names.archive).exists() {
+        if sealing.is_none() && self.output.join(&names.archive).exists() {
             return self.unchanged(context, &described, &names, key.as_ref(), report);
         }
 
@@ -242,7 +262,10 @@ impl Pack {
             None => Compression::Auto,
         };
         let bases = self.bases(compression, &mut report)?;
-        let place = self.place(&names)?;
+        let place = match &sealing {
+            Some(sealing) => sealing.place(&self.output),
+            None => self.place(&names)?,
+        };
         let meter = context.meter("packing", summary.bytes);
         let options = PackOptions { compression, threads: threads(self.threads), bases: &bases };
         let packed = pack(source, &described.description, options, place, &meter);
@@ -250,6 +273,10 @@ impl Pack {
         let packed = packed.map_err(|error| self.failure(error))?;
         report.reused = (!self.base.is_empty()).then_some(packed.spared.reused);
         report.kept = self.resume.then_some(packed.spared.kept);
+        #[cfg(feature = "encryption")]
+        if let (Some(sealing), Some(key)) = (&sealing, &key) {
+            return self.publish_encrypted(context, &described, sealing, key, packed, report);
+        }
         let outcome = self.publish(context, &described, &names, key.as_ref(), packed, report)?;
         self.tidy(&names)?;
         Ok(outcome)
@@ -360,6 +387,38 @@ impl Pack {
             io::ErrorKind::AlreadyExists => taken(&path),
             _ => unwritable(&path, &error),
         })?;
+        Ok(Outcome::done(report))
+    }
+
+    /// Signs and seals what was packed, and gives the encrypted archive and its statement their names. Of the
+    /// manifest there is no copy outside.
+    #[cfg(feature = "encryption")]
+    fn publish_encrypted(
+        &self,
+        context: &Context,
+        described: &Described,
+        sealing: &Sealing,
+        key: &PrivateKey,
+        packed: PackedArchive,
+        mut report: Packed,
+    ) -> Result<Outcome, Failure> {
+        let out = &self.output;
+        let claim = claim(&packed.manifest, packed.id, &packed.facts, described)?;
+        let inner = sign_statement(context, key, claim, &self.key.role, Basis::Packed)?;
+        let outer = sealing.claim(&inner)?;
+        let names = crate::encrypted_set::EncryptedNames::of(&outer);
+        report.bundle_id = Some(packed.id.to_string());
+        report.encrypted = Some(EncryptedOut {
+            path: out.join(&names.archive),
+            size: outer.size,
+            sha256: outer.sha256.to_string(),
+            recipients: sealing.recipients().to_vec(),
+        });
+        let signed = sealing.sign(context, key, outer, inner)?;
+        let bytes = consign_signing::EncryptedAttestations::new(signed).to_bytes();
+        let attestations = prepare(out, &bytes).map_err(|error| unwritable(out, &error))?;
+        crate::commands::encrypt::publish_encrypted(context, out, &names, attestations, packed.file)?;
+        report.signed(key, &self.key.role, out.join(&names.attestations));
         Ok(Outcome::done(report))
     }
 
@@ -523,6 +582,8 @@ impl Packed {
             kept: None,
             bundle_id: None,
             archive: None,
+            #[cfg(feature = "encryption")]
+            encrypted: None,
             manifest: None,
             attestations: None,
             signer: None,

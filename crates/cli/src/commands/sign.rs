@@ -7,12 +7,16 @@ use std::path::{Path, PathBuf};
 use consign_bundle::publish::{prepare, publish, replace};
 use consign_bundle::{Scope, TreeLayout, compare_directory};
 use consign_metadata::{Manifest, Problem, Role};
+#[cfg(feature = "encryption")]
+use consign_signing::EncryptedAttestations;
 use consign_signing::{Attestations, Basis, Claim, Content, PrivateKey, SignedStatement, Signer as _};
 use serde::Serialize;
 
 use crate::bundle_set::{BundleSet, join, read_attestations, read_manifest, too_many};
 use crate::checked::{archive_claim, bundle_claim, check, sole_claim};
 use crate::context::{Context, threads, unwritable};
+use crate::encrypted_set::{EncryptedSet, sealed};
+use crate::encryption::IdentityArgs;
 use crate::exit::Exit;
 use crate::keys::{PassphraseArgs, load_private};
 use crate::outcome::{Failure, Outcome, Report};
@@ -41,6 +45,8 @@ pub(crate) struct Sign {
     role: Role,
     #[command(flatten)]
     passphrase: PassphraseArgs,
+    #[command(flatten)]
+    identity: IdentityArgs,
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
@@ -97,6 +103,9 @@ struct Checked {
 
 impl Sign {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
+        if let Some(set) = EncryptedSet::find_one(&self.bundle)? {
+            return self.sign_encrypted(context, &set);
+        }
         let set = BundleSet::find_one(&self.bundle)?;
         let key = self.key.as_deref().map(|key| load_private(key, &self.passphrase)).transpose()?;
         let (path, before) = match &set.attestations {
@@ -131,6 +140,52 @@ impl Sign {
             }
         };
         self.finish(&path, before.as_ref(), Some(all), Some((&key, checked.basis)))
+    }
+
+    /// Opens and verifies an encrypted bundle, and adds a signature that is sealed to those who can open it.
+    #[cfg(feature = "encryption")]
+    fn sign_encrypted(&self, context: &Context, encrypted: &EncryptedSet) -> Result<Outcome, Failure> {
+        if self.unseen || self.directory.is_some() || !self.merge.is_empty() {
+            let problem = Problem::new("encrypted", "is encrypted: it is signed by those who can open it");
+            let problem = problem.at(self.bundle.display().to_string());
+            return Err(Failure::usage(problem.hint("leave out `--unseen`, `--directory` and `--merge`")));
+        }
+        let ciphertext = encrypted.check(context)?;
+        let opened = self.identity.open(encrypted, &ciphertext)?;
+        let (Some((path, before)), Some(key)) = (&encrypted.attestations, &self.key) else {
+            return Err(sealed(&self.bundle));
+        };
+        let key = load_private(key, &self.passphrase)?;
+        let checked = self.check(context, &opened.set, None)?;
+        let inner = opened.set.attestations.as_ref().map(|(_, found)| found);
+        let same =
+            |s: &SignedStatement| s.key() == key.public_key() && s.statement().signer.role == self.role;
+        let there = inner.is_some_and(|there| there.statements().iter().any(same));
+        let mut after = before.clone();
+        if !there {
+            self.confirm(&checked, inner, &key)?;
+            let signed = sign_statement(context, &key, checked.claim.clone(), &self.role, checked.basis)?;
+            let claim = ciphertext.claim().clone();
+            let signed = crate::encryption::seal(context, &key, claim, signed, opened.recipients)?;
+            after.push(signed).map_err(|error| too_many(&error, path))?;
+            write_encrypted_attestations(path, before, &after)?;
+        }
+        let bundle = &checked.claim.bundle;
+        Ok(Outcome::done(Added {
+            status: if there { "unchanged" } else { "signed" },
+            name: bundle.name.to_string(),
+            version: bundle.version.to_string(),
+            attestations: path.clone(),
+            signatures: after.statements().len(),
+            fingerprint: Some(key.public_key().fingerprint().to_string()),
+            role: Some(self.role.to_string()),
+            basis: Some(checked.basis.to_string()),
+        }))
+    }
+
+    #[cfg(not(feature = "encryption"))]
+    fn sign_encrypted(&self, _: &Context, _: &EncryptedSet) -> Result<Outcome, Failure> {
+        Err(sealed(&self.bundle))
     }
 
     /// Where the attestations of a bundle go that has none.
@@ -379,15 +434,29 @@ impl Sign {
     }
 }
 
+/// Somebody else added to the file while this process was about to.
+fn changed_meanwhile(path: &Path) -> Failure {
+    let problem =
+        Problem::new("attestations-changed", "was changed by another process meanwhile; nothing was written");
+    Failure::failed(problem.at(path.display().to_string()).hint("sign again"))
+}
+
+/// The same for statements about an encrypted bundle, of which there is one at least.
+#[cfg(feature = "encryption")]
+fn write_encrypted_attestations(
+    path: &Path,
+    before: &EncryptedAttestations,
+    after: &EncryptedAttestations,
+) -> Result<(), Failure> {
+    if crate::encrypted_set::read(path).is_ok_and(|now| now == *before) {
+        return replace(path, &after.to_bytes()).map_err(|error| unwritable(path, &error));
+    }
+    Err(changed_meanwhile(path))
+}
+
 /// Replaces the file at once, unless somebody else changed it meanwhile.
 fn write_attestations(path: &Path, before: Option<&Attestations>, bytes: &[u8]) -> Result<(), Failure> {
-    let changed = || {
-        let problem = Problem::new(
-            "attestations-changed",
-            "was changed by another process meanwhile; nothing was written",
-        );
-        Failure::failed(problem.at(path.display().to_string()).hint("sign again"))
-    };
+    let changed = || changed_meanwhile(path);
     let folder = consign_bundle::publish::parent(path);
     match before {
         None => {
