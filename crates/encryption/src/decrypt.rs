@@ -180,10 +180,11 @@ impl<R: Read> Read for Decryptor<R> {
     }
 }
 
-/// The header of a file in memory.
-pub(crate) fn header(bytes: &[u8]) -> Result<age::Decryptor<&[u8]>, DecryptError> {
-    read_header(&mut &bytes[..])?;
-    age::Decryptor::new_buffered(bytes).map_err(|error| DecryptError::of_age(&error))
+/// The header of a file in memory, parsed and as it stands.
+pub(crate) fn header(bytes: &[u8]) -> Result<(age::Decryptor<&[u8]>, Vec<u8>), DecryptError> {
+    let head = read_header(&mut &bytes[..])?;
+    let decryptor = age::Decryptor::new_buffered(bytes).map_err(|error| DecryptError::of_age(&error))?;
+    Ok((decryptor, head))
 }
 
 /// Reads as far as age does before the first chunk, and not more than a header may have: age itself would read a

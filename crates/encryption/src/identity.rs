@@ -144,10 +144,11 @@ impl Identities {
         if !text.starts_with(MAGIC) && !text.starts_with(ARMOR) {
             return Self::parse_lines(text);
         }
+        let file = EncryptedIdentities::read(text)?;
         let answer = ask();
         let passphrase = answer.map_err(|error| IdentityError::Asking(error.to_string()))?;
         let secret = secret(&passphrase.ok_or(IdentityError::PassphraseNeeded)?)?;
-        Self::parse_lines(&open(text, secret)?)
+        Self::parse_lines(&file.open(secret)?)
     }
 
     fn parse_lines(text: &[u8]) -> Result<Self, IdentityError> {
@@ -241,20 +242,37 @@ fn secret(passphrase: &Passphrase) -> Result<SecretString, IdentityError> {
     Ok(SecretString::from(text.to_owned()))
 }
 
-/// Decrypts an identity file.
-fn open(text: &[u8], passphrase: SecretString) -> Result<Zeroizing<Vec<u8>>, IdentityError> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
-    age::armor::ArmoredReader::new(text)
-        .read_to_end(&mut bytes)
-        .map_err(|_| IdentityError::Damaged(DecryptError::Header))?;
-    let mut identity = age::scrypt::Identity::new(passphrase);
-    identity.set_max_work_factor(WORK_FACTOR_MAX);
-    let decryptor = decrypt::header(&bytes[..]).map_err(IdentityError::Damaged)?;
-    if !decryptor.is_scrypt() {
-        return Err(IdentityError::NotByPassphrase);
+/// An identity file that a passphrase opens, without its armour. What it would cost to open is known, and not too
+/// much: nobody is asked for a passphrase in vain.
+struct EncryptedIdentities(Vec<u8>);
+
+impl EncryptedIdentities {
+    fn read(text: &[u8]) -> Result<Self, IdentityError> {
+        let mut bytes = Vec::with_capacity(text.len());
+        age::armor::ArmoredReader::new(text)
+            .read_to_end(&mut bytes)
+            .map_err(|_| IdentityError::Damaged(DecryptError::Header))?;
+        let (decryptor, head) = decrypt::header(&bytes).map_err(IdentityError::Damaged)?;
+        if !decryptor.is_scrypt() {
+            return Err(IdentityError::NotByPassphrase);
+        }
+        // `-> scrypt SALT FACTOR`. What is no number, age refuses as malformed.
+        let stanza = head.split(|byte| *byte == b'\n').find(|line| line.starts_with(b"-> scrypt "));
+        let factor = stanza.and_then(|line| std::str::from_utf8(line).ok()?.rsplit(' ').next()?.parse().ok());
+        match factor {
+            Some(required) if required > WORK_FACTOR_MAX => {
+                Err(IdentityError::ExcessiveWork { required, allowed: WORK_FACTOR_MAX })
+            }
+            _ => Ok(Self(bytes)),
+        }
     }
-    let mut reader =
-        decryptor.decrypt(std::iter::once(&identity as &dyn age::Identity)).map_err(|error| match error {
+
+    fn open(&self, passphrase: SecretString) -> Result<Zeroizing<Vec<u8>>, IdentityError> {
+        let mut identity = age::scrypt::Identity::new(passphrase);
+        identity.set_max_work_factor(WORK_FACTOR_MAX);
+        let (decryptor, _) = decrypt::header(&self.0).map_err(IdentityError::Damaged)?;
+        let identity = std::iter::once(&identity as &dyn age::Identity);
+        let mut reader = decryptor.decrypt(identity).map_err(|error| match error {
             age::DecryptError::ExcessiveWork { required, .. } => {
                 IdentityError::ExcessiveWork { required, allowed: WORK_FACTOR_MAX }
             }
@@ -263,11 +281,12 @@ fn open(text: &[u8], passphrase: SecretString) -> Result<Zeroizing<Vec<u8>>, Ide
             }
             other => IdentityError::Damaged(DecryptError::of_age(&other)),
         })?;
-    let mut content = Zeroizing::new(Vec::with_capacity(bytes.len()));
-    reader
-        .read_to_end(&mut content)
-        .map_err(|error| IdentityError::Damaged(DecryptError::of_stream(error)))?;
-    Ok(content)
+        let mut content = Zeroizing::new(Vec::with_capacity(self.0.len()));
+        reader
+            .read_to_end(&mut content)
+            .map_err(|error| IdentityError::Damaged(DecryptError::of_stream(error)))?;
+        Ok(content)
+    }
 }
 
 #[cfg(test)]
@@ -350,7 +369,8 @@ mod tests {
         for (factor, error) in [("21", 21), ("23", 23), ("40", 40), ("63", 63)] {
             let mut more = file.clone();
             more[end + 1..end + 3].copy_from_slice(factor.as_bytes());
-            let found = with(&more, "x").unwrap_err();
+            // Nobody is asked.
+            let found = Identities::parse(&more, &mut || panic!("no passphrase is needed")).unwrap_err();
             assert!(
                 matches!(found, IdentityError::ExcessiveWork { required, allowed: 20 } if required == error),
                 "{found}"
