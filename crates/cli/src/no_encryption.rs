@@ -33,7 +33,7 @@ pub(crate) struct Opened {
 pub(crate) struct EncryptArgs {}
 
 impl EncryptArgs {
-    pub(crate) fn load(&self) -> Result<Option<Sealing>, Failure> {
+    pub(crate) fn load<N>(&self, _: &N) -> Result<Option<Sealing>, Failure> {
         Ok(None)
     }
 }

@@ -10,6 +10,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bundles::{assert_same_tree, names, payload, tree};
+use consign_signing::{
+    EncryptedAttestations, EncryptedStatement, PrivateKey, PublicClaim, PublicName, SignedEncrypted,
+};
 use serde_json::Value;
 use support::{Desk, written_down};
 
@@ -502,6 +505,76 @@ fn a_second_person_signs_what_they_could_open() {
     for extra in [&["--unseen"][..], &["--merge", text(&bundle.attestations)]] {
         assert_eq!(desk.verdict(&[&sign[..], extra].concat()), (2, vec!["encrypted".into()]));
     }
+}
+
+/// What only a dishonest signer can make: a statement of one's own choice around an encrypted file.
+fn sign_outside(desk: &Desk, bundle: &Encrypted, change: impl Fn(&mut EncryptedStatement)) -> String {
+    let found = EncryptedAttestations::parse(&fs::read(&bundle.attestations).unwrap()).unwrap();
+    let mut statement = found.statements()[0].statement().clone();
+    change(&mut statement);
+    let key = PrivateKey::parse(&fs::read(desk.path("ada")).unwrap(), &mut |_| Ok(None)).unwrap();
+    let signed = SignedEncrypted::sign(&key, &statement).unwrap();
+    let stem = statement.claim.stem();
+    fs::remove_file(&bundle.attestations).unwrap();
+    let folder = bundle.archive.parent().unwrap();
+    fs::rename(&bundle.archive, folder.join(format!("{stem}.tar.zst.age"))).unwrap();
+    fs::write(folder.join(format!("{stem}.age.intoto.jsonl")), EncryptedAttestations::new(signed).to_bytes())
+        .unwrap();
+    stem
+}
+
+/// E1, E13: the signer's own envelope about another archive, sealed into the statement about this one.
+#[test]
+fn a_sealed_statement_about_another_archive_is_refused() {
+    let desk = desk();
+    let one = pack(&desk, "one", &["lab.pub"]);
+    desk.write("source/small.csv", "other\n");
+    let two = pack(&desk, "two", &["lab.pub"]);
+    let other = EncryptedAttestations::parse(&fs::read(&two.attestations).unwrap()).unwrap();
+    let sealed = other.statements()[0].statement().sealed.clone();
+    sign_outside(&desk, &one, |statement| statement.sealed.clone_from(&sealed));
+    // The bytes are what ada signed, and no more than that is said.
+    let document = desk.json(["verify", "one", "--key", "ada.pub"]);
+    assert_eq!(result(&document)["bundles"][0]["level"], "encrypted");
+    for command in [
+        &["verify", "one"][..],
+        &["unpack", "one", "gone"],
+        &["decrypt", "one", "-o", "gone"],
+        &["decrypt", "one", "-o", "gone", "--allow-untrusted"],
+    ] {
+        let (exit, codes) = desk.verdict(&[command, &["--identity", "lab", "--key", "ada.pub"]].concat());
+        assert_eq!(exit, 3, "{command:?}: {codes:?}");
+    }
+    let sign = ["sign", "one", "--key", "eve", "--identity", "lab", "--yes"];
+    assert_eq!(desk.verdict(&sign).0, 3);
+    assert!(!desk.path("gone").exists());
+}
+
+#[test]
+fn what_is_called_public_is_seen_and_must_be_so() {
+    let desk = desk();
+    let bundle = pack(&desk, "out", &["lab.pub"]);
+    let public = |version: &str| PublicClaim {
+        bundle: Some(PublicName { name: NAME.parse().unwrap(), version: version.parse().unwrap() }),
+        classification: Some("confidential".parse().unwrap()),
+        addressees: Vec::new(),
+    };
+    let stem = sign_outside(&desk, &bundle, |statement| statement.claim.public = public("7.3.1-marker"));
+    assert_eq!(stem, format!("{NAME}-7.3.1-marker"));
+    let document = desk.json(["verify", "out", "--key", "ada.pub", "--expect", "quokka-survey@7.3.1-marker"]);
+    assert_eq!(result(&document)["bundles"][0]["public"]["bundle"]["name"], NAME);
+    desk.succeed(["verify", "out", "--key", "ada.pub", "--identity", "lab"]);
+    let said = desk.succeed(["inspect", "out"]);
+    assert!(said.contains("bundle      quokka-survey 7.3.1-marker\nclass       CONFIDENTIAL\n"), "{said}");
+    // Outside anything can be said; inside it shows.
+    let lie = Encrypted {
+        archive: desk.path(&format!("out/{stem}.tar.zst.age")),
+        attestations: desk.path(&format!("out/{stem}.age.intoto.jsonl")),
+    };
+    sign_outside(&desk, &lie, |statement| statement.claim.public = public("8.0.0"));
+    assert_eq!(desk.verdict(&["verify", "out", "--key", "ada.pub"]).0, 0);
+    let inside = desk.verdict(&["verify", "out", "--key", "ada.pub", "--identity", "lab"]);
+    assert_eq!(inside, (3, vec!["sealed-disagrees".into()]));
 }
 
 #[test]

@@ -684,7 +684,11 @@ mod tests {
         statement.sealed.push(7);
         assert!(SignedEncrypted::sign(&key, &statement).is_err());
         // An ordinary envelope of the greatest length, with the most recipients, and age's header on top.
-        assert!(SEALED_BYTES_MAX > crate::ENVELOPE_BYTES_MAX + 1 + SEALED_RECIPIENTS_MAX * 63 + 16 * 1024);
+        const {
+            assert!(
+                SEALED_BYTES_MAX > crate::ENVELOPE_BYTES_MAX + 1 + SEALED_RECIPIENTS_MAX * 63 + 16 * 1024
+            );
+        };
     }
 
     #[test]

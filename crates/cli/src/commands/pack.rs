@@ -240,7 +240,7 @@ impl Pack {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         let described = self.source.load(context, false)?;
         let key = self.key.load()?;
-        let sealing = self.encrypt.load()?;
+        let sealing = self.encrypt.load(&())?;
         let (source, summary) = (&described.source, described.source.summary());
         let mut report = Packed::new(&described, &self.output);
         check_output(source, &self.output)?;

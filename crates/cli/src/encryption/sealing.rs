@@ -35,18 +35,18 @@ impl RecipientNames for () {
 pub(crate) struct EncryptArgs {
     /// Encrypt the bundle to this recipient: `age1…` or a file of such; may be repeated
     ///
-    /// Nothing outside of the encryption then tells what the bundle is: the files are called by their digest.
+    /// Name everybody who is to open it: nobody can be added later. Nothing outside of the encryption then tells what the bundle is: the files are called by their digest.
     #[arg(long, value_name = "RECIPIENT", conflicts_with_all = ["resume", "unsigned"], help_heading = "Encryption options")]
     encrypt_to: Vec<String>,
 }
 
 impl EncryptArgs {
     /// Finds the recipients, if any are named.
-    pub(crate) fn load(&self) -> Result<Option<Sealing>, Failure> {
+    pub(crate) fn load(&self, names: &dyn RecipientNames) -> Result<Option<Sealing>, Failure> {
         if self.encrypt_to.is_empty() {
             return Ok(None);
         }
-        load_recipients("--encrypt-to", &self.encrypt_to, &()).map(Sealing::new).map(Some)
+        load_recipients("--encrypt-to", &self.encrypt_to, names).map(Sealing::new).map(Some)
     }
 }
 
@@ -287,5 +287,34 @@ impl Write for Hashed {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use consign_encryption::Identities;
+
+    use super::*;
+
+    struct Table(Recipient);
+
+    impl RecipientNames for Table {
+        fn find(&self, name: &str) -> Option<Vec<Recipient>> {
+            (name == "CERN").then(|| vec![self.0.clone()])
+        }
+    }
+
+    #[test]
+    fn recipients_are_found_by_key_name_and_file_and_each_but_once() {
+        let [by_name, by_file, by_key] = [(); 3].map(|()| Identities::generate().recipients().remove(0));
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("lab.pub").display().to_string();
+        std::fs::write(&file, format!("# both\n{by_file}\n{by_name}\n")).unwrap();
+        let values = ["CERN".to_owned(), file.clone(), by_key.to_string(), by_key.to_string()];
+        let found = load_recipients("--to", &values, &Table(by_name.clone())).unwrap();
+        let found: Vec<_> = found.into_iter().map(|named| (named.name, named.recipient)).collect();
+        assert_eq!(found, [(Some("CERN".into()), by_name), (Some(file), by_file), (None, by_key)]);
+        let nobody = load_recipients("--to", &["CERN".into()], &()).unwrap_err();
+        assert!(nobody.problems[0].hint.as_ref().unwrap().contains("a name in the policy"));
     }
 }
