@@ -170,7 +170,7 @@ fn compare_contents(
     let work = || -> Result<(), TreeError> {
         let mut buffer = read_buffer();
         while let Some((entry, file)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let digest = hash_entry(source, entry, &mut buffer, progress).map_err(|error| {
+            let digest = hash_entry(source, entry, &mut buffer, None, progress).map_err(|error| {
                 // Nobody needs to begin another file.
                 next.store(usize::MAX / 2, Ordering::Relaxed);
                 hash_error(error)
@@ -230,7 +230,7 @@ fn compare_tags(bag: &Path, manifest: &Manifest, faults: &mut Vec<TreeFault>) ->
             None => faults.push(TreeFault::Missing(path.into())),
             Some(entry) => {
                 let same = entry.shape().size() == len as u64
-                    && hash_entry(&source, entry, &mut buffer, &()).map_err(hash_error)? == digest;
+                    && hash_entry(&source, entry, &mut buffer, None, &()).map_err(hash_error)? == digest;
                 if !same {
                     faults.push(TreeFault::Content(path.into()));
                 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use consign_metadata::{Manifest, Sha256Digest};
 
 use crate::header::HeaderKind;
+use crate::observer::ContentObserver;
 use crate::pack::{ContentReader, Description, PackError};
 use crate::progress::{Cancelled, Progress};
 use crate::sha256::Sha256State;
@@ -21,7 +22,7 @@ pub(crate) fn read_buffer() -> Box<[u8; READ]> {
 }
 
 /// The manifest that packing the source would give. Files are hashed side by side; `progress` is told of bytes
-/// of files.
+/// of files, `observer` shown their content.
 ///
 /// # Errors
 /// A file that cannot be read or changes meanwhile, a manifest beyond the limits.
@@ -29,6 +30,7 @@ pub fn hash_source(
     source: &Source,
     description: &Description,
     threads: NonZeroUsize,
+    observer: Option<&dyn ContentObserver>,
     progress: &dyn Progress,
 ) -> Result<Manifest, PackError> {
     let next = AtomicUsize::new(0);
@@ -39,7 +41,7 @@ pub fn hash_source(
             if entry.kind == HeaderKind::Directory {
                 continue;
             }
-            let digest = hash_entry(source, entry, &mut buffer, progress);
+            let digest = hash_entry(source, entry, &mut buffer, observer, progress);
             if digest.is_err() {
                 // Nobody needs to begin another file.
                 next.store(usize::MAX / 2, Ordering::Relaxed);
@@ -68,9 +70,10 @@ pub(crate) fn hash_entry(
     source: &Source,
     entry: &SourceEntry,
     buffer: &mut [u8; READ],
+    observer: Option<&dyn ContentObserver>,
     progress: &dyn Progress,
 ) -> Result<Sha256Digest, PackError> {
-    let mut reader = ContentReader::open(source, entry)?;
+    let mut reader = ContentReader::open(source, entry, observer)?;
     let mut state = Sha256State::initial();
     while reader.left > 0 {
         if progress.cancelled() {

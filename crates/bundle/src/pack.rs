@@ -16,6 +16,7 @@ use crate::cutter::{Cutter, Grain};
 use crate::encoder::{Compression, EncodeError, Encoder, EncoderId, GRAIN_HEAD};
 use crate::header::{self, HeaderKind, padding};
 use crate::layout::{GatherCutter, Part, TagSection};
+use crate::observer::{ContentObserver, FileObserver};
 use crate::partial::Partial;
 use crate::pipeline::{
     self, ArchiveWriter, Encoding, FilePlaces, FrameSink, Gathering, Layer, RawFrame, RawKind, Spared,
@@ -79,6 +80,9 @@ pub struct PackOptions<'a> {
     /// encoder are passed over. The result is the same as without them if they were made as their encoder id
     /// says, and the content is in any case.
     pub bases: &'a [Base],
+    /// Who looks at the content of all files, also of those that need not be compressed again. The result does
+    /// not depend on it.
+    pub observer: Option<&'a dyn ContentObserver>,
 }
 
 /// Puts a layer between an archive and the file that it is written to.
@@ -161,7 +165,7 @@ pub fn pack<'a>(
     place: impl Into<Place<'a>>,
     progress: &dyn Progress,
 ) -> Result<PackedArchive, PackError> {
-    let PackOptions { compression, threads, bases } = options;
+    let PackOptions { compression, threads, bases, observer } = options;
     let encoder = EncoderId::current(compression);
     let bundle = description.core.name.as_str();
     let temporary = |directory: &Path| publish::temporary(directory).map_err(PackError::Write);
@@ -180,13 +184,14 @@ pub fn pack<'a>(
     };
     let mut writer = ArchiveWriter::new(handle(&file)?, layer, journal);
     let bases: Vec<_> = bases.iter().filter(|base| *base.encoder() == encoder).collect();
-    let gather = |gathering: &mut Gathering| gather(source, bundle, gathering);
+    let gather = |gathering: &mut Gathering| gather(source, bundle, observer, gathering);
     let encoding = Encoding { compression, threads, gather: &gather, kept: kept.as_ref(), bases: &bases };
 
     let mut digests = vec![None; source.entries.len()];
     let mut sampler = Encoder::new(compression);
-    let produce =
-        |sink: &mut FrameSink<'_>| Producer { source, bundle, encoder: &mut sampler, sink }.payload();
+    let produce = |sink: &mut FrameSink<'_>| {
+        Producer { source, bundle, observer, encoder: &mut sampler, sink }.payload()
+    };
     pipeline::run(produce, &encoding, progress, &mut writer, &mut digests)?;
 
     let manifest = description.manifest(source, &digests)?;
@@ -230,12 +235,13 @@ fn tag_frames(tags: &TagSection<'_>, sink: &mut FrameSink<'_>) -> Result<(), Pac
 struct Producer<'a, 's> {
     source: &'a Source,
     bundle: &'a str,
+    observer: Option<&'a dyn ContentObserver>,
     /// For looking at samples.
     encoder: &'a mut Encoder,
     sink: &'a mut FrameSink<'s>,
 }
 
-/// How much is read at a time while the end of a frame is looked for.
+/// How much is read at a time.
 const STEP: usize = 128 << 10;
 
 impl Producer<'_, '_> {
@@ -274,7 +280,7 @@ impl Producer<'_, '_> {
 
     /// Cuts the content of a large file into frames.
     fn large_content(&mut self, index: usize, entry: &SourceEntry) -> Result<(), PackError> {
-        let mut reader = ContentReader::open(self.source, entry)?;
+        let mut reader = ContentReader::open(self.source, entry, self.observer)?;
         let mut carried = Vec::new();
         loop {
             let mut content = self.sink.buffer(room(Grain::Fine, carried.len(), &reader))?;
@@ -329,7 +335,12 @@ fn room(grain: Grain, read: usize, reader: &ContentReader<'_>) -> usize {
 }
 
 /// Reads a gather frame: headers, the content of small files, padding. Says where each file's content stands.
-fn gather(source: &Source, bundle: &str, gathering: &mut Gathering) -> Result<FilePlaces, PackError> {
+fn gather(
+    source: &Source,
+    bundle: &str,
+    observer: Option<&dyn ContentObserver>,
+    gathering: &mut Gathering,
+) -> Result<FilePlaces, PackError> {
     let Gathering { units, content } = gathering;
     let mut files = Vec::with_capacity(units.len());
     let mut header = Vec::new();
@@ -346,7 +357,7 @@ fn gather(source: &Source, bundle: &str, gathering: &mut Gathering) -> Result<Fi
         }
         if part == Part::Whole {
             let start = content.len();
-            let mut reader = ContentReader::open(source, entry)?;
+            let mut reader = ContentReader::open(source, entry, observer)?;
             reader.append(content, header::len(size))?;
             reader.finish()?;
             files.push((index, start..content.len()));
@@ -358,19 +369,27 @@ fn gather(source: &Source, bundle: &str, gathering: &mut Gathering) -> Result<Fi
     Ok(files)
 }
 
-/// A file that is read from beginning to end and must stay what it was found to be.
+/// A file that is read from beginning to end and must stay what it was found to be. All content that is packed or
+/// hashed comes through here, so that the observer misses nothing.
 pub(crate) struct ContentReader<'a> {
     source: &'a Source,
     entry: &'a SourceEntry,
     file: File,
+    observer: Option<Box<dyn FileObserver + 'a>>,
     /// Bytes not yet read.
     pub(crate) left: u64,
 }
 
 impl<'a> ContentReader<'a> {
-    pub(crate) fn open(source: &'a Source, entry: &'a SourceEntry) -> Result<Self, ReadError> {
+    pub(crate) fn open(
+        source: &'a Source,
+        entry: &'a SourceEntry,
+        observer: Option<&'a dyn ContentObserver>,
+    ) -> Result<Self, ReadError> {
         let file = source.open_entry(entry)?;
-        Ok(Self { source, entry, file, left: entry.shape().size() })
+        let left = entry.shape().size();
+        let observer = observer.map(|observer| observer.file(&entry.path, left));
+        Ok(Self { source, entry, file, observer, left })
     }
 
     fn io(&self, error: io::Error) -> ReadError {
@@ -387,24 +406,30 @@ impl<'a> ContentReader<'a> {
     /// Reads the next bytes into `target`, as many as it holds or as are left, and says how many.
     pub(crate) fn fill(&mut self, target: &mut [u8]) -> Result<usize, ReadError> {
         let count = usize::try_from(self.left).map_or(target.len(), |left| left.min(target.len()));
-        match self.file.read_exact(&mut target[..count]) {
-            Ok(()) => {
-                self.left -= count as u64;
-                Ok(count)
+        // In pieces that are still in the cache when the observer looks at them.
+        for piece in target[..count].chunks_mut(STEP) {
+            self.file.read_exact(piece).map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => ReadError::Changed(self.entry.path.clone()),
+                _ => self.io(error),
+            })?;
+            self.left -= piece.len() as u64;
+            if let Some(observer) = &mut self.observer {
+                observer.update(piece);
             }
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Err(ReadError::Changed(self.entry.path.clone()))
-            }
-            Err(error) => Err(self.io(error)),
         }
+        Ok(count)
     }
 
     /// Checks that the file ends here and is what it was.
     pub(crate) fn finish(&mut self) -> Result<(), ReadError> {
         match self.file.read(&mut [0]) {
-            Ok(0) => self.source.check_unchanged(self.entry, &self.file),
-            Ok(_) => Err(ReadError::Changed(self.entry.path.clone())),
-            Err(error) => Err(self.io(error)),
+            Ok(0) => self.source.check_unchanged(self.entry, &self.file)?,
+            Ok(_) => return Err(ReadError::Changed(self.entry.path.clone())),
+            Err(error) => return Err(self.io(error)),
         }
+        if let Some(observer) = self.observer.take() {
+            observer.finish();
+        }
+        Ok(())
     }
 }

@@ -97,7 +97,8 @@ fn another_version_of_the_same_content_changes_tag_frames_only() {
     let tree = dir.path().join("tree");
     support::write_tree(&tree);
     let source = Source::scan(&tree, SourceOptions::default()).unwrap();
-    let options = PackOptions { compression: Compression::Auto, threads: threads(2), bases: &[] };
+    let options =
+        PackOptions { compression: Compression::Auto, threads: threads(2), bases: &[], observer: None };
     let [before, now] = ["1.0.0", "1.0.1"].map(|version| {
         let mut description = description();
         description.core.version = version.parse().unwrap();

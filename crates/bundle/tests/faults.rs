@@ -108,7 +108,8 @@ fn packing_can_be_stopped_at_any_time_and_leaves_nothing() {
     fs::create_dir(&out).unwrap();
     let source = Source::scan(&tree, SourceOptions::default()).unwrap();
     for n in [1, 4] {
-        let options = PackOptions { compression: Compression::Auto, threads: threads(n), bases: &[] };
+        let options =
+            PackOptions { compression: Compression::Auto, threads: threads(n), bases: &[], observer: None };
         stopped_everywhere(
             |progress| {
                 pack(&source, &description(), options, out.as_path(), progress).map(|packed| packed.id)
@@ -128,9 +129,9 @@ fn hashing_and_comparing_can_be_stopped_at_any_time() {
     let dir = tempfile::tempdir().unwrap();
     write_some(dir.path());
     let source = Source::scan(dir.path(), SourceOptions::default()).unwrap();
-    let manifest = hash_source(&source, &description(), threads(2), &()).unwrap();
+    let manifest = hash_source(&source, &description(), threads(2), None, &()).unwrap();
     stopped_everywhere(
-        |progress| hash_source(&source, &description(), threads(3), progress),
+        |progress| hash_source(&source, &description(), threads(3), None, progress),
         |result, _| match result {
             Ok(found) => assert_eq!(*found, manifest),
             Err(error) => assert!(matches!(error, PackError::Cancelled(_)), "{error:?}"),
@@ -184,7 +185,8 @@ fn a_panic_while_progress_is_told_ends_the_work() {
     write_some(&tree);
     fs::create_dir(&out).unwrap();
     let source = Source::scan(&tree, SourceOptions::default()).unwrap();
-    let options = PackOptions { compression: Compression::Level(1), threads: threads(2), bases: &[] };
+    let options =
+        PackOptions { compression: Compression::Level(1), threads: threads(2), bases: &[], observer: None };
     for at in [0, 1, 2, 5, 9] {
         let panics = |work: &dyn Fn(&After) -> bool| {
             let after = After::new(at, true);
@@ -226,7 +228,12 @@ fn nobody_waits_for_memory_that_a_stopped_writer_holds() {
     fs::File::create(tree.join("zeros.bin")).unwrap().set_len(100 << 20).unwrap();
     let source = Source::scan(&tree, SourceOptions::default()).unwrap();
     for n in [1, 3] {
-        let options = PackOptions { compression: Compression::Level(1), threads: threads(n), bases: &[] };
+        let options = PackOptions {
+            compression: Compression::Level(1),
+            threads: threads(n),
+            bases: &[],
+            observer: None,
+        };
         let pack = |panics| {
             let progress = AtFirstFrame { panics, told: AtomicUsize::new(0) };
             pack(&source, &description(), options, out.as_path(), &progress)
@@ -243,7 +250,8 @@ fn packing_into_what_is_no_directory_is_an_error() {
     let tree = dir.path().join("tree");
     write_some(&tree);
     let source = Source::scan(&tree, SourceOptions::default()).unwrap();
-    let options = PackOptions { compression: Compression::Level(1), threads: threads(2), bases: &[] };
+    let options =
+        PackOptions { compression: Compression::Level(1), threads: threads(2), bases: &[], observer: None };
     for out in ["nowhere", "tree/a.bin"] {
         let result = pack(&source, &description(), options, dir.path().join(out).as_path(), &());
         assert!(matches!(result, Err(PackError::Write(_))), "{result:?}");

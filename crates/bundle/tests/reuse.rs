@@ -14,7 +14,7 @@ use consign_bundle::{
 use support::{description, noise, pack_tree, threads, write_tree};
 
 const OPTIONS: fn(&[Base]) -> PackOptions<'_> =
-    |bases| PackOptions { compression: Compression::Auto, threads: threads(3), bases };
+    |bases| PackOptions { compression: Compression::Auto, threads: threads(3), bases, observer: None };
 
 fn bytes_of(packed: &PackedArchive) -> Vec<u8> {
     fs::read(packed.file.path()).unwrap()

@@ -295,7 +295,8 @@ impl<F: Fn() + Sync> Progress for Meddler<F> {
 }
 
 fn pack_source(source: &Source, out: &Path, progress: &dyn Progress) -> Result<PackedArchive, PackError> {
-    let options = PackOptions { compression: Compression::Level(1), threads: threads(2), bases: &[] };
+    let options =
+        PackOptions { compression: Compression::Level(1), threads: threads(2), bases: &[], observer: None };
     pack(source, &description(), options, out, progress)
 }
 

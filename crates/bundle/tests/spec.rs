@@ -38,8 +38,12 @@ fn the_example_is_what_packing_gives() {
     let mut description: Description = description();
     description.core.contact.name = "Ada".parse().unwrap();
     let source = Source::scan(&tree, SourceOptions::default()).unwrap();
-    let options =
-        PackOptions { compression: consign_bundle::Compression::Auto, threads: threads(2), bases: &[] };
+    let options = PackOptions {
+        compression: consign_bundle::Compression::Auto,
+        threads: threads(2),
+        bases: &[],
+        observer: None,
+    };
     let packed = pack(&source, &description, options, dir.path(), &()).unwrap();
 
     let manifest = String::from_utf8(packed.manifest_bytes).unwrap();

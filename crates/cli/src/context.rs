@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use consign_metadata::{Problem, Scheme};
-use consign_signing::{Timestamp, TrustPolicy};
+use consign_metadata::Problem;
+use consign_policy::Policy;
+use consign_signing::{StrictModesErrorKind, Timestamp, TrustPolicy, read_unwritable};
 
+use crate::config::{CONFIG_FILE, Config};
 use crate::exit::Exit;
 use crate::meter::{Meter, ProgressMode};
 use crate::outcome::Failure;
@@ -41,9 +43,29 @@ impl Context {
         Meter::new(self.progress, &self.cancel, doing, total)
     }
 
-    /// The classification scheme in force.
-    pub(crate) fn scheme(&self) -> Scheme {
-        Scheme::builtin()
+    /// Where `policy.toml` is, or would be.
+    pub(crate) fn policy_file(&self) -> Option<PathBuf> {
+        self.home.as_ref().map(|home| home.join("policy.toml"))
+    }
+
+    /// The handling policy: of the file that is named, which must be there, else of the configuration, else the
+    /// built-in one.
+    pub(crate) fn policy(&self, named: Option<&Path>) -> Result<Policy, Failure> {
+        let Some(path) = named.map(Path::to_path_buf).or_else(|| self.policy_file()) else {
+            return Ok(Policy::builtin());
+        };
+        let bytes = match named {
+            Some(path) => std::fs::read(path).map_err(|error| unreadable(path, &error))?,
+            None => match own_file(&path)? {
+                Some(bytes) => bytes,
+                None => return Ok(Policy::builtin()),
+            },
+        };
+        let at = |problem: Problem| problem.at(path.display().to_string());
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Failure::usage(at(Problem::new("policy-malformed", "is not UTF-8"))))?;
+        Policy::parse(&text)
+            .map_err(|error| Failure { exit: Exit::Usage, problems: error.0.into_iter().map(at).collect() })
     }
 
     /// The time by this machine's clock, to the second.
@@ -76,22 +98,51 @@ impl Context {
             (None, Some(home)) => home.join("trust.toml"),
             (None, None) => return Ok(None),
         };
-        let text = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => return Ok(None),
-            Err(error) => return Err(unreadable(&path, &error)),
+        let text = match named {
+            // Who may write a file that the caller names is the caller's business.
+            Some(path) => std::fs::read(path).map_err(|error| unreadable(path, &error))?,
+            None => match own_file(&path)? {
+                Some(text) => text,
+                None => return Ok(None),
+            },
         };
         let text = String::from_utf8(text).map_err(|_| {
             Failure::usage(Problem::new("trust-malformed", "is not UTF-8").at(path.display().to_string()))
         })?;
-        TrustPolicy::parse(&text).map(Some).map_err(|problems| {
-            let at = |problem: Problem| {
-                let field = problem.at.clone().map_or_else(String::new, |field| format!(": {field}"));
-                problem.at(format!("{}{field}", path.display()))
-            };
-            Failure { exit: Exit::Usage, problems: problems.into_iter().map(at).collect() }
-        })
+        TrustPolicy::parse(&text).map(Some).map_err(|problems| in_file(&path, problems))
     }
+
+    /// Where `config.toml` is, or would be.
+    pub(crate) fn config_file(&self) -> Option<PathBuf> {
+        self.home.as_ref().map(|home| home.join(CONFIG_FILE))
+    }
+
+    /// The configuration in consign's home; one that says nothing if there is none.
+    pub(crate) fn config(&self) -> Result<Config, Failure> {
+        let Some(path) = self.config_file() else { return Ok(Config::default()) };
+        let Some(text) = own_file(&path)? else { return Ok(Config::default()) };
+        let text = String::from_utf8(text).map_err(|_| {
+            Failure::usage(Problem::new("config-malformed", "is not UTF-8").at(path.display().to_string()))
+        })?;
+        Config::parse(&text).map_err(|problems| in_file(&path, problems))
+    }
+}
+
+/// Reads a file in consign's home, unless others could have written it.
+fn own_file(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    read_unwritable(path).map_err(|error| match &error.kind {
+        StrictModesErrorKind::Io(error) => unreadable(path, error),
+        _ => Failure::failed(error.problem()),
+    })
+}
+
+/// What is wrong in a file of the user's own.
+fn in_file(path: &Path, problems: Vec<Problem>) -> Failure {
+    let at = |problem: Problem| {
+        let field = problem.at.clone().map_or_else(String::new, |field| format!(": {field}"));
+        problem.at(format!("{}{field}", path.display()))
+    };
+    Failure { exit: Exit::Usage, problems: problems.into_iter().map(at).collect() }
 }
 
 /// The number of threads: as many as were asked for, else as many as this process may use by affinity and

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use consign_metadata::{Descriptor, DescriptorSyntax, Edit, NameProfile, Problem};
+use consign_metadata::{Descriptor, DescriptorSyntax, Edit, NameProfile, Problem, Scheme};
 
-use crate::context::{Context, unreadable};
+use crate::context::unreadable;
 use crate::exit::Exit;
 use crate::outcome::Failure;
 
@@ -20,7 +20,7 @@ pub(crate) struct DescriptorFile {
 
 /// Finds the descriptor of a directory and reads it, with edits.
 pub(crate) fn read(
-    context: &Context,
+    scheme: &Scheme,
     directory: &Path,
     named: Option<&Path>,
     edits: &[Edit],
@@ -36,7 +36,7 @@ pub(crate) fn read(
         Failure::usage(problem.at(at.clone()))
     })?;
     let text = std::fs::read(&path).map_err(|error| unreadable(&path, &error))?;
-    let descriptor = Descriptor::parse(&text, syntax, edits, &context.scheme()).map_err(|problems| {
+    let descriptor = Descriptor::parse(&text, syntax, edits, scheme).map_err(|problems| {
         let place = |problem: Problem| {
             let field = problem.at.clone().map_or_else(String::new, |field| format!(": {field}"));
             problem.at(format!("{at}{field}"))

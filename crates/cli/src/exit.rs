@@ -14,7 +14,6 @@ pub(crate) enum Exit {
     /// Not trusted, or not what was expected.
     NotTrusted,
     /// Refused by handling policy.
-    #[expect(dead_code, reason = "the code is reserved; handling policy comes with its own commands")]
     Refused,
 }
 

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use consign_metadata::Problem;
 use consign_signing::{
-    Passphrase, PassphraseAnswer, PassphraseRequest, PrivateKey, PublicKey, read_private_key_file,
+    Passphrase, PassphraseAnswer, PassphraseRequest, PrivateKey, PublicKey, PublicKeyError,
+    read_private_key_file,
 };
 
 use crate::context::unreadable;
@@ -111,13 +112,32 @@ pub(crate) fn load_private(path: &Path, passphrase: &PassphraseArgs) -> Result<P
     })
 }
 
+/// The PIN or passphrase in a file that nobody but its owner can read.
+#[cfg(feature = "pkcs11")]
+pub(crate) fn secret_file(path: &Path) -> Result<Passphrase, Failure> {
+    let text = read_private_key_file(path).map_err(|error| {
+        let mut problem = error.problem();
+        if problem.code == "key-file-exposed" {
+            problem.hint = Some("let nobody else read it (`chmod 600`), and change what it holds".into());
+        }
+        Failure::failed(problem)
+    })?;
+    Passphrase::from_line(&text).map_err(|error| {
+        let problem = Problem::new("passphrase", error.to_string()).at(path.display().to_string());
+        Failure::usage(problem.hint("the file holds the PIN and nothing else, on one line"))
+    })
+}
+
+/// Loads the public key in a file.
+pub(crate) fn load_public_file(path: &Path) -> Result<PublicKey, Failure> {
+    let text = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
+    PublicKey::parse(&text).map_err(|error| Failure::usage(error.problem().at(path.display().to_string())))
+}
+
 /// Loads the public key that `--key` names: a file, or an OpenSSH line itself.
 pub(crate) fn load_public(named: &str) -> Result<PublicKey, Failure> {
-    let (text, at) = if named.starts_with("ssh-ed25519 ") {
-        (named.as_bytes().to_vec(), "--key".to_owned())
-    } else {
-        let path = Path::new(named);
-        (std::fs::read(path).map_err(|error| unreadable(path, &error))?, named.to_owned())
-    };
-    PublicKey::parse(&text).map_err(|error| Failure::usage(error.problem().at(at)))
+    if named.starts_with("ssh-ed25519 ") {
+        return named.parse().map_err(|error: PublicKeyError| Failure::usage(error.problem().at("--key")));
+    }
+    load_public_file(Path::new(named))
 }

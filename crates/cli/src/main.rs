@@ -3,6 +3,7 @@
 mod bundle_set;
 mod checked;
 mod commands;
+mod config;
 mod context;
 mod descriptor_file;
 mod encrypted_set;
@@ -11,9 +12,12 @@ mod encryption;
 mod environment;
 mod exit;
 mod git;
+mod handling;
+mod key_source;
 mod keys;
 mod meter;
 mod outcome;
+mod scan_args;
 #[cfg(all(test, feature = "encryption"))]
 mod schemas;
 mod sign_statement;

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use consign_bundle::Place;
-use consign_metadata::Problem;
+use consign_metadata::{Core, Problem};
+use consign_policy::{Encryption, Policy};
 
 use crate::bundle_set::BundleSet;
 use crate::encrypted_set::{Ciphertext, EncryptedSet, sealed};
@@ -33,7 +34,7 @@ pub(crate) struct Opened {
 pub(crate) struct EncryptArgs {}
 
 impl EncryptArgs {
-    pub(crate) fn load<N>(&self, _: &N) -> Result<Option<Sealing>, Failure> {
+    pub(crate) fn load(&self, _: &Policy, _: &Core) -> Result<Option<Sealing>, Failure> {
         Ok(None)
     }
 }
@@ -42,6 +43,10 @@ impl EncryptArgs {
 pub(crate) enum Sealing {}
 
 impl Sealing {
+    pub(crate) fn encryption(&self) -> Encryption {
+        match *self {}
+    }
+
     pub(crate) fn place<'a>(&self, _: &'a Path) -> Place<'a> {
         match *self {}
     }

@@ -5,7 +5,8 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use crate::commands::{
-    decrypt, diff, encrypt, id, init, inspect, keygen, pack, quickstart, seal, sign, trust, unpack, verify,
+    decrypt, diff, encrypt, id, init, inspect, keygen, pack, policy, preflight, quickstart, seal, sign,
+    submit, trust, unpack, verify,
 };
 use crate::encryption::keygen::MadeIdentity;
 
@@ -35,6 +36,9 @@ fn output_schema() -> Value {
         ("unpack", vec![subschema::<unpack::Unpacked>(&mut generator)]),
         ("encrypt", vec![subschema::<encrypt::EncryptedBundle>(&mut generator)]),
         ("decrypt", vec![subschema::<decrypt::Decrypted>(&mut generator)]),
+        ("policy", vec![subschema::<policy::Shown>(&mut generator)]),
+        ("preflight", vec![subschema::<preflight::Foreseen>(&mut generator)]),
+        ("submit", vec![subschema::<submit::Submitted>(&mut generator)]),
         ("diff", vec![subschema::<diff::Differences>(&mut generator)]),
         (
             "trust",
@@ -80,6 +84,7 @@ fn the_schema_files_are_what_the_types_say() {
         ("manifest", consign_metadata::manifest_schema()),
         ("statement", consign_signing::Statement::json_schema().to_value()),
         ("encrypted-statement", consign_signing::EncryptedStatement::json_schema().to_value()),
+        ("policy", consign_policy::Policy::json_schema().to_value()),
         ("output", output_schema()),
     ] {
         jsonschema::meta::validate(&schema).unwrap_or_else(|error| panic!("{name}: {error}"));

@@ -1,23 +1,33 @@
 //! The signature of a key over a claim, made here and now.
 
 use consign_metadata::{Problem, Role};
-use consign_signing::{Basis, Claim, SignedStatement, Signer, SignerClaim, Statement};
+use consign_policy::Permit;
+use consign_signing::{
+    Basis, Claim, Environment, SignError, SignedStatement, Signer, SignerClaim, Statement,
+};
 
 use crate::context::Context;
 use crate::environment::capture;
 use crate::outcome::Failure;
 
-/// Signs a claim in a role.
+/// Signs a claim in a role, which a policy permits.
 pub(crate) fn sign_statement(
     context: &Context,
     key: &dyn Signer,
     claim: Claim,
     role: &Role,
     basis: Basis,
+    permit: &Permit,
 ) -> Result<SignedStatement, Failure> {
     let signer =
         SignerClaim { public_key: *key.public_key(), role: role.clone(), basis, time: context.now()? };
-    let statement = Statement { claim, signer, environment: capture() };
-    SignedStatement::sign(key, &statement)
-        .map_err(|error| Failure::failed(Problem::new("cannot-sign", error.to_string())))
+    let environment = Environment { policy: Some(permit.policy()), ..capture() };
+    let statement = Statement { claim, signer, environment };
+    SignedStatement::sign(key, &statement).map_err(|error| {
+        let mut problem = Problem::new("cannot-sign", error.to_string());
+        if let SignError::Signer(error) = &error {
+            problem.hint = error.hint().map(str::to_owned);
+        }
+        Failure::failed(problem)
+    })
 }

@@ -6,7 +6,7 @@ use consign_bundle::{
     Description, LinkPolicy, LinkTarget, PackError, ReadError, Source, SourceError, SourceFault,
     SourceOptions, count_by_rule,
 };
-use consign_metadata::{Edit, ExcludePattern, Line, Problem};
+use consign_metadata::{Edit, ExcludePattern, Line, Problem, Scheme};
 
 use crate::checked::interrupted;
 use crate::context::{Context, next_step, unreadable, unwritable};
@@ -62,7 +62,12 @@ pub(crate) struct Described {
 impl SourceArgs {
     /// Reads the descriptor and looks at the directory: everything that can be wrong before a content byte is
     /// read. `keep_descriptor` leaves the descriptor file among the files.
-    pub(crate) fn load(&self, context: &Context, keep_descriptor: bool) -> Result<Described, Failure> {
+    pub(crate) fn load(
+        &self,
+        context: &Context,
+        scheme: &Scheme,
+        keep_descriptor: bool,
+    ) -> Result<Described, Failure> {
         let mut edits = Vec::new();
         let mut problems = Vec::new();
         let mut edit = |result: Result<Edit, Problem>| match result {
@@ -74,7 +79,7 @@ impl SourceArgs {
         if !problems.is_empty() {
             return Err(Failure { exit: Exit::Usage, problems });
         }
-        let found = descriptor_file::read(context, &self.directory, self.descriptor.as_deref(), &edits)?;
+        let found = descriptor_file::read(scheme, &self.directory, self.descriptor.as_deref(), &edits)?;
         let descriptor = found.descriptor;
         let exclude = self.patterns(&descriptor.exclude)?;
         let follow = self.dereference || !self.dereference_into.is_empty();

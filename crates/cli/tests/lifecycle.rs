@@ -202,7 +202,7 @@ fn a_sentence_transformer_goes_all_the_way_without_an_edit_by_hand() {
         "--version",
         "1.0.0",
         "--classification",
-        "confidential",
+        "internal",
         "--contact-name",
         "Ada Lovelace",
         "--contact-email",
@@ -222,7 +222,7 @@ fn a_sentence_transformer_goes_all_the_way_without_an_edit_by_hand() {
     assert_eq!(verified["result"]["bundles"][0]["counted"], 2);
     assert_eq!(verified["result"]["bundles"][0]["level"], "content");
     let inspected = desk.succeed(["inspect", "out", "--files"]);
-    for expected in ["CONFIDENTIAL", "minilm", "1.0.0", "safetensors", "Apache-2.0", "tokenizer.json"] {
+    for expected in ["INTERNAL", "minilm", "1.0.0", "safetensors", "Apache-2.0", "tokenizer.json"] {
         assert!(inspected.to_lowercase().contains(&expected.to_lowercase()), "{expected}: {inspected}");
     }
     desk.succeed(["unpack", "out", "unpacked", "--key", "owner.pub", "--key", "release.pub"]);

@@ -23,6 +23,12 @@ impl Scheme {
         Self { levels: levels.iter().filter_map(|name| name.parse().ok()).collect() }
     }
 
+    /// A scheme of these levels, lowest first; `None` if there is none, or one appears twice.
+    pub fn new(levels: Vec<Classification>) -> Option<Self> {
+        let twice = levels.iter().enumerate().any(|(n, level)| levels[..n].contains(level));
+        (!levels.is_empty() && !twice).then_some(Self { levels })
+    }
+
     /// All levels, lowest first.
     pub fn levels(&self) -> &[Classification] {
         &self.levels

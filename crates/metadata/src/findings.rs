@@ -56,6 +56,49 @@ text_type! {
 }
 
 impl RuleId {
+    /// The rule of the findings that a marking makes. It follows from the word alone, so that whoever has the word
+    /// can tell its findings; upper and lower case make no difference.
+    ///
+    /// Letters and digits of ASCII stay, in lower case; a row of anything else becomes one `-`. A word that has more
+    /// in it than letters, digits and single blanks gets a number made of its bytes, so that `CUI//` and `CUI` have
+    /// rules of their own.
+    ///
+    /// ```
+    /// use consign_metadata::RuleId;
+    /// assert_eq!(RuleId::of_marking(&"Export Controlled".parse()?).as_str(), "marking/export-controlled");
+    /// assert!(RuleId::of_marking(&"CUI//".parse()?).as_str().starts_with("marking/cui-"));
+    /// # Ok::<(), consign_metadata::TextError>(())
+    /// ```
+    pub fn of_marking(word: &Line) -> Self {
+        /// Longest slug, in characters.
+        const SLUG_MAX: usize = 64;
+        let lower = word.as_str().to_lowercase();
+        let mut slug = String::new();
+        for c in lower.chars() {
+            if c.is_ascii_lowercase() || c.is_ascii_digit() {
+                slug.push(c);
+            } else if !slug.is_empty() && !slug.ends_with('-') {
+                slug.push('-');
+            }
+        }
+        let plain = slug.replace('-', " ") == lower && slug.len() <= SLUG_MAX;
+        if !plain {
+            slug.truncate(SLUG_MAX - 12);
+        }
+        let mut rule = String::from("marking/");
+        if !slug.starts_with(|c: char| c.is_ascii_lowercase()) {
+            rule.push('m');
+            rule.push_str(if slug.is_empty() { "" } else { "-" });
+        }
+        rule.push_str(slug.trim_end_matches('-'));
+        if !plain {
+            // FNV-1a, 32 bits: tells words apart, and need not withstand anybody.
+            let fnv = |hash: u32, &byte: &u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+            rule.push_str(&format!("-{:08x}", lower.as_bytes().iter().fold(0x811c_9dc5, fnv)));
+        }
+        Self(rule.into())
+    }
+
     /// What kind of finding the rule makes: the word before the slash.
     pub fn kind(&self) -> &str {
         self.as_str().split_once('/').map_or("", |(kind, _)| kind)
@@ -187,6 +230,16 @@ impl FindingsBuilder {
         *self.allowed.entry((rule, path, reason)).or_default() += 1;
     }
 
+    /// Adds findings of which no more than the number is known.
+    pub fn add_unplaced(&mut self, rule: RuleId, count: u64) {
+        self.found.entry(rule).or_default().0 += count;
+    }
+
+    /// Adds as many findings that an entry of an allow-list lets pass.
+    pub fn allow_many(&mut self, rule: RuleId, path: Line, reason: Line, count: u64) {
+        *self.allowed.entry((rule, path, reason)).or_default() += count;
+    }
+
     /// Counts a file of a format.
     pub fn format(&mut self, format: Line) {
         *self.formats.entry(format).or_default() += 1;
@@ -271,6 +324,17 @@ mod tests {
     fn finding(rule: &str, path: &str, line: u64) -> Finding {
         let place = FindingPlace { path: path.parse().ok(), member: None, line: Some(line), excerpt: None };
         Finding { rule: rule.parse().unwrap(), place }
+    }
+
+    #[test]
+    fn every_word_has_a_rule_of_its_own() {
+        let words =
+            ["CUI", "CUI//", "CUI/", "//", "1", "projekt blau", "Projekt-Blau", "秘", &"x".repeat(300)];
+        let rules: Vec<RuleId> = words.map(|word| RuleId::of_marking(&word.parse().unwrap())).to_vec();
+        for (n, rule) in rules.iter().enumerate() {
+            assert_eq!(rule.as_str().parse::<RuleId>().as_ref(), Ok(rule));
+            assert!(!rules[..n].contains(rule), "{rule}");
+        }
     }
 
     #[test]

@@ -1,6 +1,11 @@
 //! What looks into one kind of content.
 
+use std::collections::BTreeMap;
+
 use consign_metadata::{EntryPath, Finding, FindingPlace, Line, ModelFacts, RuleId};
+
+/// Findings of one file that are listed with their places; of more, the number is kept.
+pub const LISTED_MAX: usize = 1000;
 
 /// Looks into one stream of bytes: a file, or a member of one. Whatever the bytes are, it neither panics nor
 /// needs more than a bounded amount of memory.
@@ -24,17 +29,89 @@ pub struct Subject {
 /// What was found in one file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// What was found, in the order of the content.
+    /// What was found, in the order of the content; no more than [`LISTED_MAX`].
     pub findings: Vec<Finding>,
+    /// How much more was found, by rule.
+    pub more: BTreeMap<RuleId, u64>,
     /// What the header of a model says.
     pub facts: Option<ModelFacts>,
+    /// Files of the bundle that this one needs beside it, such as external data of an ONNX model. Whether they
+    /// exist is for the caller to check.
+    pub needs: Vec<EntryPath>,
 }
 
 impl Report {
     /// Adds a finding. `rule` is one of the crate's own names.
     pub fn add(&mut self, rule: &RuleId, subject: &Subject, line: Option<u64>, excerpt: Option<Line>) {
-        let place =
-            FindingPlace { path: subject.path.clone(), member: subject.member.clone(), line, excerpt };
-        self.findings.push(Finding { rule: rule.clone(), place });
+        self.add_in(rule, subject, None, line, excerpt);
+    }
+
+    /// Adds a finding in a part of the subject, such as the cell of a notebook.
+    pub(crate) fn add_in(
+        &mut self,
+        rule: &RuleId,
+        subject: &Subject,
+        part: Option<Line>,
+        line: Option<u64>,
+        excerpt: Option<Line>,
+    ) {
+        let member = match (&subject.member, part) {
+            (Some(member), Some(part)) => format!("{member}, {part}").parse().ok().or(Some(part)),
+            (member, part) => part.or_else(|| member.clone()),
+        };
+        let place = FindingPlace { path: subject.path.clone(), member, line, excerpt };
+        self.push(Finding { rule: rule.clone(), place });
+    }
+
+    /// Adds a finding.
+    pub(crate) fn push(&mut self, finding: Finding) {
+        if self.findings.len() < LISTED_MAX {
+            self.findings.push(finding);
+        } else {
+            *self.more.entry(finding.rule).or_default() += 1;
+        }
+    }
+
+    /// Adds what another report holds.
+    pub(crate) fn join(&mut self, other: Self) {
+        other.findings.into_iter().for_each(|finding| self.push(finding));
+        for (rule, count) in other.more {
+            *self.more.entry(rule).or_default() += count;
+        }
+        self.facts = self.facts.take().or(other.facts);
+    }
+
+    /// Adds what another report of the same file says.
+    pub(crate) fn join(&mut self, other: Self) {
+        self.findings.extend(other.findings);
+        self.needs.extend(other.needs);
+        if other.facts.is_some() {
+            self.facts = other.facts;
+        }
+    }
+}
+
+/// Several that look into the same bytes. What each finds stands together, so that it does not depend on the chunks
+/// in which order things are reported.
+pub(crate) struct Several(Vec<(Box<dyn Inspect + Send>, Report)>);
+
+impl Several {
+    pub(crate) fn new(all: Vec<Box<dyn Inspect + Send>>) -> Self {
+        Self(all.into_iter().map(|inspect| (inspect, Report::default())).collect())
+    }
+}
+
+impl Inspect for Several {
+    fn update(&mut self, bytes: &[u8], _: &mut Report) {
+        for (inspect, own) in &mut self.0 {
+            inspect.update(bytes, own);
+        }
+    }
+
+    fn finish(&mut self, report: &mut Report) {
+        for (mut inspect, mut own) in std::mem::take(&mut self.0) {
+            inspect.finish(&mut own);
+            report.join(own);
+        }
     }
 }

@@ -208,14 +208,14 @@ fn with_mode(_: &mut OpenOptions, _: u32) {}
 
 /// Opening a pipe must not wait for somebody to write to it.
 #[cfg(unix)]
-fn do_not_wait(options: &mut OpenOptions) {
+pub(crate) fn do_not_wait(options: &mut OpenOptions) {
     use std::os::unix::fs::OpenOptionsExt as _;
     let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
     options.custom_flags(flags.bits().cast_signed());
 }
 
 #[cfg(not(unix))]
-fn do_not_wait(_: &mut OpenOptions) {}
+pub(crate) fn do_not_wait(_: &mut OpenOptions) {}
 
 /// Makes the new name last. A file system that cannot sync directories has nothing to wait for.
 #[cfg(unix)]

@@ -37,22 +37,33 @@
 //! ```
 //!
 //! Nothing here reads a clock, the environment or a home directory, or prints: times, passphrases and policies
-//! are arguments. Only [`read_private_key_file`] and the two functions that write keys touch files.
+//! are arguments. Files are touched by [`read_private_key_file`], the two functions that write keys,
+//! [`read_unwritable`] and [`check_strict_modes`]; [`SshAgent`], [`ExternalSigner`] and [`Pkcs11Signer`] talk to
+//! what the caller names.
 
 mod armor;
 mod attestations;
 mod attested;
 mod encrypted;
 mod envelope;
+#[cfg(unix)]
+mod external_signer;
 mod fingerprint;
 mod key_file;
 mod key_kind;
+mod key_origin;
 mod mangled;
 mod passphrase;
+#[cfg(feature = "pkcs11")]
+mod pkcs11;
+mod pkcs11_uri;
 mod private_key;
 mod public_key;
 mod signer;
+#[cfg(unix)]
+mod ssh_agent;
 mod statement;
+mod strict_modes;
 mod terms;
 #[cfg(test)]
 mod testing;
@@ -72,21 +83,32 @@ pub use encrypted::{
     SealError, Sealed, SignedEncrypted, UnsealError,
 };
 pub use envelope::{ENVELOPE_BYTES_MAX, EnvelopeError, PAYLOAD_TYPE, SignError, SignedStatement};
+#[cfg(unix)]
+pub use external_signer::{
+    EXTERNAL_SIGNER_PATH, ExternalSigner, ExternalSignerError, SignerName, SignerNameError,
+};
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use key_file::{
     KeyFileError, KeyFileErrorKind, read_private_key_file, write_private_key_file, write_public_key_file,
 };
+pub use key_origin::KeyOrigin;
 pub use mangled::Mangled;
 pub use passphrase::{Passphrase, PassphraseAnswer, PassphraseError, PassphraseRequest};
+#[cfg(feature = "pkcs11")]
+pub use pkcs11::{PinRequest, Pkcs11Error, Pkcs11Signer, pkcs11_public_key};
+pub use pkcs11_uri::{Pkcs11Uri, Pkcs11UriError};
 pub use private_key::{
     BCRYPT_ROUNDS_MAX, PBKDF2_ROUNDS_MAX, PrivateKey, PrivateKeyError, SCRYPT_MEMORY_MAX, SCRYPT_WORK_MAX,
 };
 pub use public_key::{BadSignature, PublicKey, PublicKeyError, Signature};
 pub use signer::{Signer, SignerError};
+#[cfg(unix)]
+pub use ssh_agent::{AGENT_KEYS_MAX, AGENT_MESSAGE_MAX, AgentKey, SshAgent, SshAgentError, SshAgentSigner};
 pub use statement::{
     ArchiveClaim, Basis, BundleClaim, Ci, Claim, Content, Environment, ExcludedCount, PREDICATE_TYPE,
     STATEMENT_TYPE, SignerClaim, Statement, StatementError, Tail,
 };
+pub use strict_modes::{StrictModesError, StrictModesErrorKind, check_strict_modes, read_unwritable};
 pub use terms::{Downgrade, Override};
 pub use time::{Timestamp, TimestampError};
 pub use trust::{Decision, Reason, SignatureVerdict, SignerInfo, Trust, TrustedClaim, Verdict, evaluate};

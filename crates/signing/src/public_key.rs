@@ -212,7 +212,13 @@ impl PublicKey {
         Sha256Digest::of(json.as_bytes()).hex()
     }
 
-    fn ssh_wire(&self) -> Vec<u8> {
+    /// A public key from SSH's wire form (RFC 8709 section 4).
+    pub(crate) fn from_ssh_wire(wire: &[u8]) -> Result<Self, PublicKeyError> {
+        let bytes = wire.strip_prefix(SSH_PREFIX).and_then(|key| key.try_into().ok());
+        Self::from_bytes(bytes.ok_or(PublicKeyError::Malformed("the base64 does not hold an Ed25519 key"))?)
+    }
+
+    pub(crate) fn ssh_wire(&self) -> Vec<u8> {
         [&SSH_PREFIX[..], self.as_bytes()].concat()
     }
 }
@@ -256,11 +262,7 @@ fn parse_openssh(text: &[u8]) -> Result<PublicKey, PublicKeyError> {
     }
     let wire = crate::wire::from_base64(words.next().unwrap_or_default())
         .ok_or(PublicKeyError::Malformed("the second word is not base64"))?;
-    let bytes = wire
-        .strip_prefix(SSH_PREFIX)
-        .and_then(|key| key.try_into().ok())
-        .ok_or(PublicKeyError::Malformed("the base64 does not hold an Ed25519 key"))?;
-    PublicKey::from_bytes(bytes)
+    PublicKey::from_ssh_wire(&wire)
 }
 
 impl FromStr for PublicKey {

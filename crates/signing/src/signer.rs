@@ -1,4 +1,4 @@
-//! Whatever can sign: a key in memory, and later agents, tokens and external commands.
+//! Whatever can sign: a key in memory, an agent, a token, a program.
 
 use crate::public_key::{PublicKey, Signature};
 
@@ -38,18 +38,31 @@ pub trait Signer {
 #[error("the signer did not sign: {message}")]
 pub struct SignerError {
     message: String,
+    hint: Option<String>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl SignerError {
     /// A failure with nothing but its sentence.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), source: None }
+        Self { message: message.into(), hint: None, source: None }
+    }
+
+    /// The same, with the next step.
+    #[must_use]
+    pub fn with_hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint;
+        self
+    }
+
+    /// What to do next, if the signer knows.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
     }
 
     /// A failure that comes from another error.
     pub fn from_error(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         let source = source.into();
-        Self { message: source.to_string(), source: Some(source) }
+        Self { message: source.to_string(), hint: None, source: Some(source) }
     }
 }

@@ -35,7 +35,8 @@ pub fn threads(n: usize) -> NonZeroUsize {
 
 pub fn pack_tree(tree: &Path, out: &Path, n: usize) -> PackedArchive {
     let source = Source::scan(tree, SourceOptions::default()).unwrap();
-    let options = PackOptions { compression: Compression::Auto, threads: threads(n), bases: &[] };
+    let options =
+        PackOptions { compression: Compression::Auto, threads: threads(n), bases: &[], observer: None };
     pack(&source, &description(), options, out, &()).unwrap()
 }
 

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use consign_bundle::publish::{prepare, publish, temporary};
 use consign_bundle::{Progress as _, Scope, Sha256State};
 use consign_metadata::Problem;
+use consign_policy::Stage;
+use consign_signing::TrustedClaim;
 use serde::Serialize;
 
 use crate::bundle_set::Names;
@@ -16,6 +18,7 @@ use crate::context::{Context, threads, unwritable};
 use crate::encrypted_set::EncryptedSet;
 use crate::encryption::IdentityArgs;
 use crate::exit::Exit;
+use crate::handling::{Handling, PolicyArgs, Standing, counted, decide_bundle, permit};
 use crate::outcome::{Failure, Outcome, Report};
 use crate::source_args::OutputFolder;
 use crate::style::{self, count, size};
@@ -36,6 +39,8 @@ pub(crate) struct Decrypt {
     output: PathBuf,
     #[command(flatten)]
     vouching: VouchingArgs,
+    #[command(flatten)]
+    policy: PolicyArgs,
     /// Decrypt even if nobody trusted vouches for the bundle; what is decrypted may come from anyone
     #[arg(long, help_heading = "Trust options")]
     allow_untrusted: bool,
@@ -58,6 +63,8 @@ pub(crate) struct Decrypted {
     bytes: u64,
     /// Whom it is for, by the sender's word.
     addressees: Vec<String>,
+    /// What the handling policy says.
+    handling: Handling,
     /// Whether a trusted key vouches for it.
     trusted: bool,
 }
@@ -80,6 +87,7 @@ impl Report for Decrypted {
         writeln!(out, "  archive       {}", self.archive.display())?;
         writeln!(out, "  manifest      {}", self.manifest.display())?;
         writeln!(out, "  attestations  {}", self.attestations.display())?;
+        self.handling.human(out, 13)?;
         if !self.trusted {
             writeln!(
                 out,
@@ -93,6 +101,7 @@ impl Report for Decrypted {
 impl Decrypt {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         let trusted = self.vouching.load(context)?;
+        let policy = self.policy.load(context)?;
         let Some(encrypted) = EncryptedSet::find_one(&self.bundle)? else {
             std::fs::metadata(&self.bundle)
                 .map_err(|error| crate::context::unreadable(&self.bundle, &error))?;
@@ -115,6 +124,11 @@ impl Decrypt {
         // Nothing is written before all of it was verified, and what is written is held against that.
         let verified = check(context, set, Scope::Content, threads(self.threads))?;
         let vouched = vouching.decision.trusted().and_then(|trusted| Vouched::archive(&verified, trusted));
+        let trusted_claim = vouching.decision.trusted();
+        let signers = trusted_claim.map(|trusted| counted(trusted.signers())).unwrap_or_default();
+        let standing = Standing::new(trusted_claim.map(TrustedClaim::claim), &signers);
+        let decision = decide_bundle(&policy, Stage::Unpack, verified.manifest(), standing);
+        permit(&decision, &policy, path)?;
         let (manifest, core) = (verified.manifest(), verified.manifest().core());
         let names = Names::of(&core.name, &core.version);
 
@@ -172,6 +186,7 @@ impl Decrypt {
             files: manifest.files().len() as u64,
             bytes: manifest.payload_bytes(),
             addressees: claim.addressees.iter().map(ToString::to_string).collect(),
+            handling: Handling::of(&policy, Stage::Unpack, &decision),
             trusted: vouching.problems.is_empty() && vouched.is_some(),
         }))
     }

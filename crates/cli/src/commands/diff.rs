@@ -83,7 +83,7 @@ impl Diff {
         if !path.is_dir() || holds_bundle(path) {
             return claimed_manifest(path).map(|manifest| Side::Described(Box::new(manifest)));
         }
-        let found = match descriptor_file::read(context, path, None, &[]) {
+        let found = match descriptor_file::read(context.policy(None)?.scheme(), path, None, &[]) {
             Ok(found) => found,
             Err(failure) if failure.problems.iter().any(|problem| problem.code == "no-descriptor") => {
                 return Ok(Side::Bare(path.into()));
@@ -121,7 +121,7 @@ impl Diff {
         let source =
             Source::scan(directory, options).map_err(|error| source_failure(context, error, directory))?;
         let meter = context.meter("hashing", source.summary().bytes);
-        hash_source(&source, description, threads(self.threads), &meter)
+        hash_source(&source, description, threads(self.threads), None, &meter)
             .map_err(|error| pack_failure(error, directory))
     }
 }

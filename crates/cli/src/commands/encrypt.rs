@@ -1,5 +1,6 @@
 //! `consign encrypt`: a signed bundle, encrypted to recipients.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 use consign_bundle::publish::{prepare, publish, temporary};
 use consign_bundle::{Progress, ReadAt, Scope};
 use consign_metadata::{Line, Problem};
+use consign_policy::Stage;
 use consign_signing::{Claim, EncryptedAttestations, SignedStatement, Signer as _};
 use serde::Serialize;
 
@@ -15,8 +17,10 @@ use crate::checked::{archive_path, check, interrupted, sole_claim};
 use crate::commands::pack::taken;
 use crate::context::{Context, threads, unreadable, unwritable};
 use crate::encrypted_set::EncryptedNames;
-use crate::encryption::{EncryptedOut, Sealing, load_recipients};
-use crate::keys::{PassphraseArgs, load_private};
+use crate::encryption::{EncryptedOut, load_with_policy};
+use crate::handling::{Handling, PolicyArgs, Standing, decide_bundle, forecast, permit};
+use crate::key_source::KeySource;
+use crate::keys::PassphraseArgs;
 use crate::outcome::{Failure, Outcome, Report};
 use crate::sign_statement::sign_statement;
 use crate::source_args::OutputFolder;
@@ -31,7 +35,7 @@ pub(crate) struct Encrypt {
     /// Archive, attestations, or folder with one bundle
     #[arg(value_name = "BUNDLE")]
     bundle: PathBuf,
-    /// Who is to open it: `age1…` or a file of such; may be repeated
+    /// Who is to open it: a name in the policy, `age1…`, or a file of such; may be repeated
     #[arg(long, value_name = "RECIPIENT", required = true, help_heading = "Encryption options")]
     to: Vec<String>,
     /// Whom it is for, by the name that they go by; may be repeated
@@ -40,11 +44,19 @@ pub(crate) struct Encrypt {
     /// Where the encrypted bundle goes; made if it is not there
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
-    /// The private key that has signed the bundle
-    #[arg(long, value_name = "FILE", env = "CONSIGN_KEY", help_heading = "Key options")]
-    key: PathBuf,
+    /// The key that has signed the bundle, wherever it is kept
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "CONSIGN_KEY",
+        hide_env_values = true,
+        help_heading = "Key options"
+    )]
+    key: OsString,
     #[command(flatten)]
     passphrase: PassphraseArgs,
+    #[command(flatten)]
+    policy: PolicyArgs,
     /// How many threads verify [default: as many as there are processors]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -61,6 +73,7 @@ pub(crate) struct EncryptedBundle {
     fingerprint: String,
     role: String,
     addressees: Vec<String>,
+    handling: Handling,
 }
 
 impl Report for EncryptedBundle {
@@ -72,16 +85,17 @@ impl Report for EncryptedBundle {
             writeln!(out, "  for           {addressee}")?;
         }
         writeln!(out, "  attestations  {}", self.attestations.display())?;
-        writeln!(out, "  signed by     {} as {}", self.fingerprint, self.role)
+        writeln!(out, "  signed by     {} as {}", self.fingerprint, self.role)?;
+        self.handling.human(out, 13)
     }
 }
 
 impl Encrypt {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
-        let sealing = Sealing::new(load_recipients("--to", &self.to, &())?);
+        let policy = self.policy.load(context)?;
         let set = BundleSet::find_one(&self.bundle)?;
         let path = archive_path(&set)?;
-        let key = load_private(&self.key, &self.passphrase)?;
+        let key = KeySource::parse(&self.key)?.open(context, &self.passphrase)?;
         let of_key = |signed: &&SignedStatement| signed.key() == key.public_key();
         let statements = set.attestations.as_ref().map_or(&[][..], |(_, found)| found.statements());
         let Some(signed) = statements.iter().find(of_key) else {
@@ -93,17 +107,30 @@ impl Encrypt {
             return Err(Failure::failed(problem.at(path.display().to_string()).hint(hint)));
         };
         sole_claim(&set)?;
-        check(context, &set, Scope::Content, threads(self.threads))?;
+        let verified = check(context, &set, Scope::Content, threads(self.threads))?;
+        let sealing = load_with_policy("--to", &self.to, &policy, verified.manifest().core())?;
 
         let mut addressees = self.addressees.clone();
         addressees.sort();
         addressees.dedup();
         let statement = signed.statement();
-        let inner = if addressees.is_empty() || addressees == statement.claim.addressees {
+        let claim = if addressees.is_empty() {
+            statement.claim.clone()
+        } else {
+            Claim { addressees, ..statement.claim.clone() }
+        };
+        let of_claim = statements.iter().filter(|signed| signed.statement().claim == statement.claim);
+        let signers = forecast(context, of_claim.map(|s| (*s.key(), &s.statement().signer.role)))?;
+        let standing =
+            Standing { encryption: Some(sealing.encryption()), ..Standing::new(Some(&claim), &signers) };
+        let decision = decide_bundle(&policy, Stage::Encrypt, verified.manifest(), standing);
+        let handling = Handling::of(&policy, Stage::Encrypt, &decision);
+        let permit = permit(&decision, &policy, path)?;
+        let inner = if claim == statement.claim {
             signed.clone()
         } else {
-            let claim = Claim { addressees, ..statement.claim.clone() };
-            sign_statement(context, &key, claim, &statement.signer.role, statement.signer.basis)?
+            let (role, basis) = (&statement.signer.role, statement.signer.basis);
+            sign_statement(context, &key, claim, role, basis, &permit)?
         };
 
         let _folder = OutputFolder::open(&self.output)?;
@@ -144,6 +171,7 @@ impl Encrypt {
             fingerprint: key.public_key().fingerprint().to_string(),
             role,
             addressees: claim.addressees.iter().map(ToString::to_string).collect(),
+            handling,
         }))
     }
 }

@@ -1,5 +1,6 @@
 //! `consign id`: the card of a key, for reading aloud.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 
 use consign_metadata::Line;
@@ -7,15 +8,19 @@ use consign_signing::{PublicKey, TrustedKey};
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::keys::load_public;
+use crate::key_source::KeySource;
+use crate::keys::{PassphraseArgs, load_public};
 use crate::outcome::{Failure, Outcome, Report};
 
 /// Print the card of a public key, fit for reading aloud
 #[derive(clap::Args)]
 pub(crate) struct Id {
-    /// The public key: a file (PEM or OpenSSH), or an OpenSSH line
+    /// The public key: a file (PEM or OpenSSH), an OpenSSH line, or where the private one is kept:
+    /// `ssh-agent:FINGERPRINT`, a `pkcs11:` URI, `exec:NAME`
     #[arg(long, value_name = "PUB")]
-    key: String,
+    key: OsString,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
 }
 
 /// What there is to say about a public key: itself, and how `trust.toml` lists it.
@@ -75,7 +80,10 @@ impl Report for Card {
 
 impl Id {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
-        let key = load_public(&self.key)?;
+        let key = match self.key.to_str() {
+            Some(line) if line.starts_with("ssh-ed25519 ") => load_public(line)?,
+            _ => KeySource::parse(&self.key)?.public_key(context, &self.passphrase)?,
+        };
         let policy = context.trust_policy(None)?;
         let listed = policy.as_ref().and_then(|policy| policy.find(&key));
         Ok(Outcome::done(Card::of(&key, listed)))

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use consign_bundle::{Anchor, Archive};
-use consign_metadata::{FileEntry, Line, Manifest, Paragraph, Problem, printable};
+use consign_metadata::{FileEntry, Findings, Line, Manifest, Paragraph, Problem, printable};
 use consign_signing::PublicClaim;
 use serde::Serialize;
 use serde_json::Value;
@@ -16,6 +16,7 @@ use crate::context::Context;
 use crate::encrypted_set::{EncryptedSet, opened_or_plain};
 use crate::encryption::IdentityArgs;
 use crate::outcome::{Failure, Outcome, Report};
+use crate::scan_args;
 use crate::style::{self, count, size};
 
 /// Show what a bundle says of itself: claims, not verdicts
@@ -57,6 +58,9 @@ pub(crate) struct Inspected {
     bytes: u64,
     formats: Vec<Format>,
     signatures: Vec<SignatureOut>,
+    /// What the signers say that a scan of the content found; absent if they do not say, or not the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    findings: Option<Findings>,
     #[serde(skip_serializing_if = "Option::is_none")]
     files: Option<Vec<FileEntry>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -112,8 +116,13 @@ impl Inspect {
             let (manifest, bytes, archive) = manifest_of(&set)?;
             (manifest, bytes, archive, Some(set))
         };
-        let signatures = set.and_then(|set| set.attestations).map_or_else(Vec::new, |(_, attestations)| {
+        let attestations = set.and_then(|set| set.attestations);
+        let signatures = attestations.as_ref().map_or_else(Vec::new, |(_, attestations)| {
             attestations.statements().iter().map(SignatureOut::of).collect()
+        });
+        let findings = attestations.as_ref().and_then(|(_, attestations)| match &attestations.claims()[..] {
+            [group] => group.claim.findings.clone(),
+            _ => None,
         });
         let core = manifest.core();
         let bundle_id = Manifest::id_of(&bytes).to_string();
@@ -136,6 +145,7 @@ impl Inspect {
             bytes: manifest.payload_bytes(),
             formats: formats(&manifest),
             signatures,
+            findings,
             files: self.files.then(|| manifest.files().to_vec()),
             directories: self.files.then(|| manifest.directories().iter().map(ToString::to_string).collect()),
             manifest,
@@ -338,6 +348,13 @@ impl Report for Inspected {
                 "            {} as {} ({}), stated time {}",
                 signature.fingerprint, signature.role, signature.basis, signature.time
             )?;
+        }
+        if let Some(findings) = &self.findings {
+            writeln!(out, "\nfindings    of {}, as signed", printable(findings.scanner.as_str()))?;
+            if findings.found.is_empty() && findings.allowed.is_empty() {
+                writeln!(out, "            none")?;
+            }
+            scan_args::in_words(findings, out)?;
         }
         if let Some(files) = &self.files {
             writeln!(out)?;

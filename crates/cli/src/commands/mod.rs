@@ -10,9 +10,12 @@ pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod keygen;
 pub(crate) mod pack;
+pub(crate) mod policy;
+pub(crate) mod preflight;
 pub(crate) mod quickstart;
 pub(crate) mod seal;
 pub(crate) mod sign;
+pub(crate) mod submit;
 pub(crate) mod trust;
 pub(crate) mod unpack;
 pub(crate) mod verify;
@@ -50,6 +53,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     Quickstart(quickstart::Quickstart),
     Init(init::Init),
+    Preflight(preflight::Preflight),
     Keygen(keygen::Keygen),
     Id(id::Id),
     Pack(pack::Pack),
@@ -63,7 +67,9 @@ pub(crate) enum Command {
     #[cfg(feature = "encryption")]
     Decrypt(decrypt::Decrypt),
     Diff(diff::Diff),
+    Submit(submit::Submit),
     Trust(trust::Trust),
+    Policy(policy::Policy),
 }
 
 impl Command {
@@ -86,6 +92,9 @@ impl Command {
             Self::Decrypt(command) => ("decrypt", command.run(context)),
             Self::Diff(command) => ("diff", command.run(context)),
             Self::Trust(command) => ("trust", command.run(context)),
+            Self::Policy(command) => ("policy", command.run(context)),
+            Self::Preflight(command) => ("preflight", command.run(context)),
+            Self::Submit(command) => ("submit", command.run(context)),
         };
         (name, result.unwrap_or_else(Outcome::from))
     }

@@ -1,5 +1,6 @@
 //! `consign pack`: make a bundle and sign it.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -9,8 +10,10 @@ use consign_bundle::{
     ArchiveFacts, Base, Compression, EncoderId, PackError, PackOptions, PackedArchive, Partial, Place, Scope,
     SourceSummary, VerifiedArchive, hash_source, pack,
 };
-use consign_metadata::{BundleId, Classification, Manifest, Problem, Role};
-use consign_signing::{Attestations, Basis, Claim, Content, ExcludedCount, PrivateKey, Signer as _};
+use consign_metadata::{BundleId, Classification, Findings, Manifest, Problem, Role};
+use consign_policy::{Decision, Encryption, Permit, Scan, Stage};
+use consign_scan::Scanned;
+use consign_signing::{Attestations, Basis, Claim, Content, ExcludedCount, KeyOrigin, Signer as _};
 use serde::Serialize;
 
 use crate::bundle_set::{BundleSet, Names};
@@ -18,9 +21,13 @@ use crate::checked::{archive_claim, archive_failure, bundle_claim, check, open_a
 use crate::context::{Context, threads, unwritable};
 use crate::encryption::EncryptArgs;
 #[cfg(feature = "encryption")]
-use crate::encryption::{EncryptedOut, Sealing};
-use crate::keys::{PassphraseArgs, load_private};
+use crate::encryption::EncryptedOut;
+use crate::encryption::Sealing;
+use crate::handling::{Handling, Terms, TermsArgs, forecast, permit};
+use crate::key_source::{KeySource, OpenKey};
+use crate::keys::PassphraseArgs;
 use crate::outcome::{Failure, Outcome, Report};
+use crate::scan_args::{self, ScanArgs, ScanObserver};
 use crate::sign_statement::sign_statement;
 use crate::source_args::{Described, OutputFolder, SourceArgs, check_output, pack_failure};
 use crate::style::{self, count, shell_word, size};
@@ -37,7 +44,11 @@ pub(crate) struct Pack {
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
     #[command(flatten)]
+    scan: ScanArgs,
+    #[command(flatten)]
     key: KeyArgs,
+    #[command(flatten)]
+    terms: TermsArgs,
     /// How many threads compress [default: as many as there are processors]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -68,15 +79,16 @@ pub(crate) struct Pack {
 /// Who signs.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct KeyArgs {
-    /// The private key to sign with
+    /// The key to sign with: a private key in a file, `ssh-agent:FINGERPRINT`, a `pkcs11:` URI, or `exec:NAME`
     #[arg(
         long,
-        value_name = "FILE",
+        value_name = "KEY",
         env = "CONSIGN_KEY",
+        hide_env_values = true,
         required_unless_present = "unsigned",
         help_heading = "Key options"
     )]
-    pub(crate) key: Option<PathBuf>,
+    pub(crate) key: Option<OsString>,
     /// What to sign as
     #[arg(long, value_name = "ROLE", default_value = "owner", help_heading = "Key options")]
     pub(crate) role: Role,
@@ -89,9 +101,9 @@ pub(crate) struct KeyArgs {
 
 impl KeyArgs {
     /// Opens the key.
-    pub(crate) fn load(&self) -> Result<Option<PrivateKey>, Failure> {
+    pub(crate) fn load(&self, context: &Context) -> Result<Option<OpenKey>, Failure> {
         match &self.key {
-            Some(path) if !self.unsigned => load_private(path, &self.passphrase).map(Some),
+            Some(key) if !self.unsigned => KeySource::parse(key)?.open(context, &self.passphrase).map(Some),
             _ => Ok(None),
         }
     }
@@ -129,6 +141,11 @@ pub(crate) struct Packed {
     #[serde(skip_serializing_if = "Option::is_none")]
     signer: Option<SignerOut>,
     excluded: Vec<ExcludedOut>,
+    /// What the handling policy says.
+    handling: Option<Handling>,
+    /// What the scan of the content found; absent if no content was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    findings: Option<Findings>,
     notes: Vec<String>,
 }
 
@@ -144,8 +161,29 @@ struct ArchiveOut {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct SignerOut {
-    pub(crate) fingerprint: String,
-    pub(crate) role: String,
+    fingerprint: String,
+    role: String,
+    /// Where the private key is kept.
+    key: KeyOrigin,
+}
+
+impl SignerOut {
+    pub(crate) fn of(key: &OpenKey, role: &Role) -> Self {
+        Self {
+            fingerprint: key.public_key().fingerprint().to_string(),
+            role: role.to_string(),
+            key: key.origin().clone(),
+        }
+    }
+
+    /// The lines about it in a report for people.
+    pub(crate) fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "  signed by     {} as {}", self.fingerprint, self.role)?;
+        match &self.key {
+            KeyOrigin::File { .. } => Ok(()),
+            elsewhere => writeln!(out, "  with          {elsewhere}"),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -205,7 +243,7 @@ impl Report for Packed {
         match (&self.signer, &self.attestations) {
             (Some(signer), Some(path)) => {
                 writeln!(out, "  attestations  {}", path.display())?;
-                writeln!(out, "  signed by     {} as {}", signer.fingerprint, signer.role)?;
+                signer.human(out)?;
             }
             _ if self.status == "packed" => {
                 writeln!(
@@ -215,8 +253,14 @@ impl Report for Packed {
             }
             _ => {}
         }
+        if let Some(findings) = &self.findings {
+            scan_args::in_words(findings, out)?;
+        }
         for note in &self.notes {
             writeln!(out, "  note          {note}")?;
+        }
+        if let Some(handling) = &self.handling {
+            handling.human(out, 13)?;
         }
         if let Some(archive) = &self.archive {
             let path = shell_word(&archive.path.file_name().unwrap_or_default().to_string_lossy());
@@ -236,24 +280,43 @@ impl Report for Packed {
     }
 }
 
+/// What is to be made, and by whose hand.
+#[derive(Clone, Copy)]
+struct Order<'a> {
+    described: &'a Described,
+    terms: &'a Terms,
+    names: &'a Names,
+    key: Option<&'a OpenKey>,
+}
+
 impl Pack {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
-        let described = self.source.load(context, false)?;
-        let key = self.key.load()?;
-        let sealing = self.encrypt.load(&())?;
+        let policy = self.terms.policy(context)?;
+        let described = self.source.load(context, policy.scheme(), false)?;
+        let mut terms = self.terms.load(policy, &described.description.core)?;
+        let key = self.key.load(context)?;
+        let sealing = self.encrypt.load(&terms.policy, &described.description.core)?;
+        terms.encryption = sealing.as_ref().map_or(Encryption::Plain, Sealing::encryption);
+        terms.signers = forecast(context, key.iter().map(|key| (*key.public_key(), &self.key.role)))?;
         let (source, summary) = (&described.source, described.source.summary());
         let mut report = Packed::new(&described, &self.output);
         check_output(source, &self.output)?;
+        // Everything but what only the content can say is decided before any of it is read.
+        let decision = self.decide(&terms, &described, Scan::NotYet);
+        report.handling = Some(Handling::of(&terms.policy, Stage::Pack, &decision));
+        permit(&decision, &terms.policy, &self.source.directory)?;
         if self.dry_run {
             report.status = "dry-run";
             return Ok(Outcome::done(report));
         }
+        let scan = self.scan.begin([&terms.policy])?;
         let _folder = OutputFolder::open(&self.output)?;
         check_space(summary, &self.output)?;
         let names = Names::of(&described.description.core.name, &described.description.core.version);
         report.echo(&described);
+        let order = Order { described: &described, terms: &terms, names: &names, key: key.as_ref() };
         if sealing.is_none() && self.output.join(&names.archive).exists() {
-            return self.unchanged(context, &described, &names, key.as_ref(), report);
+            return self.unchanged(context, &order, scan, report);
         }
 
         let compression = match self.level {
@@ -267,17 +330,20 @@ impl Pack {
             None => self.place(&names)?,
         };
         let meter = context.meter("packing", summary.bytes);
-        let options = PackOptions { compression, threads: threads(self.threads), bases: &bases };
+        let options =
+            PackOptions { compression, threads: threads(self.threads), bases: &bases, observer: Some(&scan) };
         let packed = pack(source, &described.description, options, place, &meter);
         drop(meter);
         let packed = packed.map_err(|error| self.failure(error))?;
         report.reused = (!self.base.is_empty()).then_some(packed.spared.reused);
         report.kept = self.resume.then_some(packed.spared.kept);
+        // What the policy makes of it is decided before anything is signed or has its name.
+        let findings = report.found(scan.finish(&described.description, &packed.manifest));
         #[cfg(feature = "encryption")]
         if let (Some(sealing), Some(key)) = (&sealing, &key) {
-            return self.publish_encrypted(context, &described, sealing, key, packed, report);
+            return self.publish_encrypted(context, &order, (sealing, key), packed, findings, report);
         }
-        let outcome = self.publish(context, &described, &names, key.as_ref(), packed, report)?;
+        let outcome = self.publish(context, &order, packed, findings, report)?;
         self.tidy(&names)?;
         Ok(outcome)
     }
@@ -337,20 +403,48 @@ impl Pack {
         Ok(())
     }
 
+    /// Asks the policy: with the findings of the content, or, before it was read, about all else.
+    fn decide(&self, terms: &Terms, described: &Described, findings: Scan<'_>) -> Decision {
+        let Described { source, description } = described;
+        let content = terms.policy.survey(source.files().map(|(path, size, _)| (path.as_str(), size)));
+        terms.decide(
+            &terms.policy,
+            Stage::Pack,
+            (&description.core, description.descriptor.details()),
+            &content,
+            findings,
+            terms.encryption.clone(),
+        )
+    }
+
+    /// Asks the policy about the claim that is to be signed.
+    fn permit(
+        &self,
+        claim: &Claim,
+        described: &Described,
+        terms: &Terms,
+        report: &mut Packed,
+    ) -> Result<Permit, Failure> {
+        let decision = self.decide(terms, described, claim.findings.as_ref().into());
+        report.handling = Some(Handling::of(&terms.policy, Stage::Pack, &decision));
+        permit(&decision, &terms.policy, &self.source.directory)
+    }
+
     /// Signs what was packed, and gives all files their names: the archive last, so that whoever sees it sees
     /// everything that belongs to it.
     fn publish(
         &self,
         context: &Context,
-        described: &Described,
-        names: &Names,
-        key: Option<&PrivateKey>,
+        order: &Order<'_>,
         packed: PackedArchive,
+        findings: Findings,
         mut report: Packed,
     ) -> Result<Outcome, Failure> {
+        let Order { described, terms, names, key } = *order;
         let out = &self.output;
         let failed = |error: io::Error| unwritable(out, &error);
-        let claim = claim(&packed.manifest, packed.id, &packed.facts, described)?;
+        let claim = claim(&packed.manifest, packed.id, &packed.facts, order, findings)?;
+        let permit = self.permit(&claim, described, terms, &mut report)?;
         report.made(packed.id, &packed.facts, out, names);
         let mut files = Vec::new();
         match existing(&out.join(&names.manifest))? {
@@ -373,7 +467,7 @@ impl Pack {
                     return Err(taken(&attestations));
                 }
             } else {
-                let signed = sign_statement(context, key, claim, &self.key.role, Basis::Packed)?;
+                let signed = sign_statement(context, key, claim, &self.key.role, Basis::Packed, &permit)?;
                 let bytes = Attestations::new(signed).to_bytes();
                 files.push((names.attestations.clone(), prepare(out, &bytes).map_err(failed)?));
             }
@@ -396,15 +490,16 @@ impl Pack {
     fn publish_encrypted(
         &self,
         context: &Context,
-        described: &Described,
-        sealing: &Sealing,
-        key: &PrivateKey,
+        order: &Order<'_>,
+        (sealing, key): (&Sealing, &OpenKey),
         packed: PackedArchive,
+        findings: Findings,
         mut report: Packed,
     ) -> Result<Outcome, Failure> {
         let out = &self.output;
-        let claim = claim(&packed.manifest, packed.id, &packed.facts, described)?;
-        let inner = sign_statement(context, key, claim, &self.key.role, Basis::Packed)?;
+        let claim = claim(&packed.manifest, packed.id, &packed.facts, order, findings)?;
+        let permit = self.permit(&claim, order.described, order.terms, &mut report)?;
+        let inner = sign_statement(context, key, claim, &self.key.role, Basis::Packed, &permit)?;
         let outer = sealing.claim(&inner)?;
         let names = crate::encrypted_set::EncryptedNames::of(&outer);
         report.bundle_id = Some(packed.id.to_string());
@@ -426,17 +521,23 @@ impl Pack {
     fn unchanged(
         &self,
         context: &Context,
-        described: &Described,
-        names: &Names,
-        key: Option<&PrivateKey>,
+        order: &Order<'_>,
+        scan: ScanObserver,
         mut report: Packed,
     ) -> Result<Outcome, Failure> {
+        let Order { described, terms, names, key } = *order;
         let out = &self.output;
         let archive = out.join(&names.archive);
         let set = BundleSet::find_one(&archive)?;
         let there = check(context, &set, Scope::Content, threads(self.threads))?;
         let meter = context.meter("hashing", described.source.summary().bytes);
-        let manifest = hash_source(&described.source, &described.description, threads(self.threads), &meter);
+        let manifest = hash_source(
+            &described.source,
+            &described.description,
+            threads(self.threads),
+            Some(&scan),
+            &meter,
+        );
         drop(meter);
         let manifest = manifest.map_err(|error| pack_failure(error, out))?;
         let id = Manifest::id_of(&manifest.to_bytes());
@@ -445,6 +546,7 @@ impl Pack {
         }
         report.made(id, there.facts(), out, names);
         report.status = "unchanged";
+        let findings = report.found(scan.finish(&described.description, &manifest));
         self.tidy(names)?;
         if !out.join(&names.manifest).exists() {
             report.manifest = None;
@@ -452,8 +554,9 @@ impl Pack {
         match (key, &set.attestations) {
             // What was packed unsigned before, or lost its attestations, is signed now.
             (Some(key), None) => {
-                let claim = claim(there.manifest(), id, there.facts(), described)?;
-                let signed = sign_statement(context, key, claim, &self.key.role, Basis::Packed)?;
+                let claim = claim(there.manifest(), id, there.facts(), order, findings)?;
+                let permit = self.permit(&claim, described, terms, &mut report)?;
+                let signed = sign_statement(context, key, claim, &self.key.role, Basis::Packed, &permit)?;
                 let bytes = Attestations::new(signed).to_bytes();
                 let file = prepare(out, &bytes).map_err(|error| unwritable(out, &error))?;
                 publish(out, vec![(names.attestations.clone(), file)])
@@ -462,7 +565,10 @@ impl Pack {
                 report.notes.push("the archive was there already, unsigned; it is signed now".into());
             }
             (Some(key), Some((path, attestations))) => {
-                sole_claim(&set)?;
+                let signed = sole_claim(&set)?.and_then(|claim| claim.findings.as_ref());
+                if signed.is_some_and(|signed| *signed != findings) {
+                    report.notes.push(scan_args::OTHER_FINDINGS.into());
+                }
                 match attestations.statements().iter().find(|signed| signed.key() == key.public_key()) {
                     Some(signed) => report.signed(key, &signed.statement().signer.role, path.clone()),
                     None => {
@@ -484,12 +590,14 @@ fn claim(
     manifest: &Manifest,
     id: BundleId,
     facts: &ArchiveFacts,
-    described: &Described,
+    order: &Order<'_>,
+    findings: Findings,
 ) -> Result<Claim, Failure> {
-    Ok(Claim {
-        excluded: Some(excluded(described)),
-        ..Claim::new(bundle_claim(manifest, id), Content::Archive(archive_claim(facts)?))
-    })
+    let mut claim = Claim::new(bundle_claim(manifest, id), Content::Archive(archive_claim(facts)?));
+    claim.excluded = Some(excluded(order.described));
+    claim.findings = Some(findings);
+    order.terms.apply(&mut claim);
+    Ok(claim)
 }
 
 /// How many files each pattern left out.
@@ -587,12 +695,21 @@ impl Packed {
             manifest: None,
             attestations: None,
             signer: None,
+            handling: None,
             excluded: excluded(described)
                 .into_iter()
                 .map(|e| ExcludedOut { pattern: e.pattern.to_string(), files: e.count })
                 .collect(),
+            findings: None,
             notes,
         }
+    }
+
+    /// Takes over what the scan found.
+    fn found(&mut self, scanned: Scanned) -> Findings {
+        self.notes.extend(scanned.unused.iter().map(scan_args::unused_in_words));
+        self.findings = Some(scanned.findings.clone());
+        scanned.findings
     }
 
     /// Says what is about to be signed, before it is.
@@ -623,11 +740,8 @@ impl Packed {
         self.manifest = Some(out.join(&names.manifest));
     }
 
-    fn signed(&mut self, key: &PrivateKey, role: &Role, attestations: PathBuf) {
-        self.signer = Some(SignerOut {
-            fingerprint: key.public_key().fingerprint().to_string(),
-            role: role.to_string(),
-        });
+    fn signed(&mut self, key: &OpenKey, role: &Role, attestations: PathBuf) {
+        self.signer = Some(SignerOut::of(key, role));
         self.attestations = Some(attestations);
     }
 }

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use consign_bundle::hash_source;
 use consign_bundle::publish::{prepare, publish};
-use consign_metadata::{Manifest, Problem};
+use consign_metadata::{Findings, Manifest, Problem};
+use consign_policy::Stage;
 use consign_signing::{Attestations, Basis, Claim, Content, Signer as _};
 use serde::Serialize;
 
@@ -14,7 +15,9 @@ use crate::bundle_set::{Names, read_attestations, read_manifest};
 use crate::checked::bundle_claim;
 use crate::commands::pack::{KeyArgs, SignerOut, excluded, taken};
 use crate::context::{Context, threads, unwritable};
+use crate::handling::{Handling, TermsArgs, forecast, permit};
 use crate::outcome::{Failure, Outcome, Report};
+use crate::scan_args::{self, ScanArgs};
 use crate::sign_statement::sign_statement;
 use crate::source_args::{OutputFolder, SourceArgs, check_output, pack_failure};
 use crate::style::{self, count, shell_word, size};
@@ -31,7 +34,11 @@ pub(crate) struct Seal {
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
     #[command(flatten)]
+    scan: ScanArgs,
+    #[command(flatten)]
     key: KeyArgs,
+    #[command(flatten)]
+    terms: TermsArgs,
     /// How many threads hash [default: as many as there are processors]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -53,6 +60,11 @@ pub(crate) struct Sealed {
     attestations: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     signer: Option<SignerOut>,
+    /// What the handling policy says.
+    handling: Handling,
+    /// What the scan of the content found.
+    findings: Findings,
+    notes: Vec<String>,
     #[serde(skip)]
     directory: PathBuf,
 }
@@ -68,10 +80,15 @@ impl Report for Sealed {
         match (&self.signer, &self.attestations) {
             (Some(signer), Some(path)) => {
                 writeln!(out, "  attestations  {}", path.display())?;
-                writeln!(out, "  signed by     {} as {}", signer.fingerprint, signer.role)?;
+                signer.human(out)?;
             }
             _ => writeln!(out, "  {warn}NOT SIGNED: nobody can tell where it comes from{warn:#}")?,
         }
+        scan_args::in_words(&self.findings, out)?;
+        for note in &self.notes {
+            writeln!(out, "  note          {note}")?;
+        }
+        self.handling.human(out, 13)?;
         let word = |path: &PathBuf| shell_word(&path.display().to_string());
         writeln!(out, "\nA recipient checks the directory with:")?;
         writeln!(
@@ -85,7 +102,9 @@ impl Report for Sealed {
 
 impl Seal {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
-        let described = self.source.load(context, true)?;
+        let policy = self.terms.policy(context)?;
+        let described = self.source.load(context, policy.scheme(), true)?;
+        let mut terms = self.terms.load(policy, &described.description.core)?;
         let source = &described.source;
         let left_out: Vec<_> = excluded(&described).into_iter().filter(|count| count.count > 0).collect();
         if !left_out.is_empty() {
@@ -103,13 +122,18 @@ impl Seal {
                 problems: left_out.iter().map(problem).collect(),
             });
         }
-        let key = self.key.load()?;
+        let key = self.key.load(context)?;
+        terms.signers = forecast(context, key.iter().map(|key| (*key.public_key(), &self.key.role)))?;
         check_output(source, &self.output)?;
+        let scan = self.scan.begin([&terms.policy])?;
         let _folder = OutputFolder::open(&self.output)?;
         let meter = context.meter("hashing", source.summary().bytes);
-        let manifest = hash_source(source, &described.description, threads(self.threads), &meter);
+        let manifest =
+            hash_source(source, &described.description, threads(self.threads), Some(&scan), &meter);
         drop(meter);
         let manifest = manifest.map_err(|error| pack_failure(error, &self.output))?;
+        // What the policy makes of it is decided here: before anything is signed or has its name.
+        let scanned = scan.finish(&described.description, &manifest);
         let bytes = manifest.to_bytes();
         let id = Manifest::id_of(&bytes);
         let core = manifest.core();
@@ -127,25 +151,35 @@ impl Seal {
             status = "sealed";
             files.push((names.manifest.clone(), prepare(&self.output, &bytes).map_err(failed)?));
         }
-        let claim = Claim::new(bundle_claim(&manifest, id), Content::Sealed);
+        let mut claim = Claim::new(bundle_claim(&manifest, id), Content::Sealed);
+        claim.findings = Some(scanned.findings.clone());
+        terms.apply(&mut claim);
+        let decision = terms.decide_manifest(Stage::Pack, &manifest, &claim);
+        let handling = Handling::of(&terms.policy, Stage::Pack, &decision);
+        let permit = permit(&decision, &terms.policy, &self.source.directory)?;
+        let mut notes: Vec<_> = scanned.unused.iter().map(scan_args::unused_in_words).collect();
         let mut signer = None;
         let mut role = self.key.role.clone();
         if let Some(key) = &key {
             if attestations_path.exists() {
                 let there = read_attestations(&attestations_path)?;
                 let mine = |s: &consign_signing::SignedStatement| {
-                    s.statement().claim == claim && s.key() == key.public_key()
+                    let there = Claim { findings: claim.findings.clone(), ..s.statement().claim.clone() };
+                    there == claim && s.key() == key.public_key()
                 };
                 let mine = there.statements().iter().find(|s| mine(s));
-                role = mine.ok_or_else(|| taken(&attestations_path))?.statement().signer.role.clone();
+                let mine = mine.ok_or_else(|| taken(&attestations_path))?.statement();
+                if mine.claim.findings.as_ref().is_some_and(|signed| *signed != scanned.findings) {
+                    notes.push(scan_args::OTHER_FINDINGS.into());
+                }
+                role = mine.signer.role.clone();
             } else {
                 status = "sealed";
-                let signed = sign_statement(context, key, claim, &role, Basis::Sealed)?;
+                let signed = sign_statement(context, key, claim, &role, Basis::Sealed, &permit)?;
                 let bytes = Attestations::new(signed).to_bytes();
                 files.push((names.attestations.clone(), prepare(&self.output, &bytes).map_err(failed)?));
             }
-            let fingerprint = key.public_key().fingerprint().to_string();
-            signer = Some(SignerOut { fingerprint, role: role.to_string() });
+            signer = Some(SignerOut::of(key, &role));
         }
         publish(&self.output, files).map_err(|(path, error)| match error.kind() {
             io::ErrorKind::AlreadyExists => taken(&path),
@@ -162,6 +196,9 @@ impl Seal {
             manifest: manifest_path,
             attestations: signer.is_some().then_some(attestations_path),
             signer,
+            handling,
+            findings: scanned.findings,
+            notes,
             directory: self.source.directory.clone(),
         }))
     }

@@ -1,5 +1,6 @@
 //! `consign sign`: verify, show, add a signature.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -7,9 +8,10 @@ use std::path::{Path, PathBuf};
 use consign_bundle::publish::{prepare, publish, replace};
 use consign_bundle::{Scope, TreeLayout, compare_directory};
 use consign_metadata::{Manifest, Problem, Role};
+use consign_policy::Stage;
 #[cfg(feature = "encryption")]
 use consign_signing::EncryptedAttestations;
-use consign_signing::{Attestations, Basis, Claim, Content, PrivateKey, SignedStatement, Signer as _};
+use consign_signing::{Attestations, Basis, Claim, Content, KeyOrigin, SignedStatement, Signer as _};
 use serde::Serialize;
 
 use crate::bundle_set::{BundleSet, join, read_attestations, read_manifest, too_many};
@@ -18,7 +20,9 @@ use crate::context::{Context, threads, unwritable};
 use crate::encrypted_set::{EncryptedSet, sealed};
 use crate::encryption::IdentityArgs;
 use crate::exit::Exit;
-use crate::keys::{PassphraseArgs, load_private};
+use crate::handling::{Handling, PolicyArgs, Standing, decide_bundle, forecast, permit};
+use crate::key_source::{KeySource, OpenKey};
+use crate::keys::PassphraseArgs;
 use crate::outcome::{Failure, Outcome, Report};
 use crate::sign_statement::sign_statement;
 use crate::style::{self, count, size};
@@ -31,20 +35,23 @@ pub(crate) struct Sign {
     /// Archive, attestations, or folder with one bundle
     #[arg(value_name = "BUNDLE")]
     bundle: PathBuf,
-    /// The private key to sign with
+    /// The key to sign with: a private key in a file, `ssh-agent:FINGERPRINT`, a `pkcs11:` URI, or `exec:NAME`
     #[arg(
         long,
-        value_name = "FILE",
+        value_name = "KEY",
         env = "CONSIGN_KEY",
+        hide_env_values = true,
         required_unless_present = "merge",
         help_heading = "Key options"
     )]
-    key: Option<PathBuf>,
+    key: Option<OsString>,
     /// What to sign as
     #[arg(long, value_name = "ROLE", default_value = "release", help_heading = "Key options")]
     role: Role,
     #[command(flatten)]
     passphrase: PassphraseArgs,
+    #[command(flatten)]
+    policy: PolicyArgs,
     #[command(flatten)]
     identity: IdentityArgs,
     /// Do not ask
@@ -80,6 +87,9 @@ pub(crate) struct Added {
     role: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     basis: Option<String>,
+    /// Where the private key is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<KeyOrigin>,
 }
 
 impl Report for Added {
@@ -88,6 +98,9 @@ impl Report for Added {
         writeln!(out, "{good}{}{good:#} {} {}", self.status, self.name, self.version)?;
         if let (Some(fingerprint), Some(role)) = (&self.fingerprint, &self.role) {
             writeln!(out, "  by            {fingerprint} as {role}")?;
+        }
+        if let Some(key) = self.key.as_ref().filter(|key| !matches!(key, KeyOrigin::File { .. })) {
+            writeln!(out, "  with          {key}")?;
         }
         let signatures = count(self.signatures as u64, "signature", "signatures");
         writeln!(out, "  attestations  {} ({signatures})", self.attestations.display())
@@ -107,7 +120,8 @@ impl Sign {
             return self.sign_encrypted(context, &set);
         }
         let set = BundleSet::find_one(&self.bundle)?;
-        let key = self.key.as_deref().map(|key| load_private(key, &self.passphrase)).transpose()?;
+        let open = |key: &OsString| KeySource::parse(key)?.open(context, &self.passphrase);
+        let key = self.key.as_ref().map(open).transpose()?;
         let (path, before) = match &set.attestations {
             Some((path, there)) => (path.clone(), Some(there.clone())),
             None => (self.new_path(&set)?, None),
@@ -129,8 +143,7 @@ impl Sign {
         if merged.as_ref().is_some_and(|there| there.statements().iter().any(same)) {
             return self.finish(&path, before.as_ref(), merged, Some((&key, checked.basis)));
         }
-        self.confirm(&checked, merged.as_ref(), &key)?;
-        let signed = sign_statement(context, &key, checked.claim, &self.role, checked.basis)?;
+        let signed = self.sign_checked(context, &checked, merged.as_ref(), &key)?;
         let all = match merged {
             None => Attestations::new(signed),
             // At the end, so that the file tells the order in which people signed.
@@ -140,6 +153,27 @@ impl Sign {
             }
         };
         self.finish(&path, before.as_ref(), Some(all), Some((&key, checked.basis)))
+    }
+
+    /// Asks the policy and the person, and signs.
+    fn sign_checked(
+        &self,
+        context: &Context,
+        checked: &Checked,
+        there: Option<&Attestations>,
+        key: &OpenKey,
+    ) -> Result<SignedStatement, Failure> {
+        let policy = self.policy.load(context)?;
+        let signed = there.into_iter().flat_map(Attestations::statements);
+        let same = signed.filter(|s| s.statement().claim == checked.claim);
+        let before = same.map(|s| (*s.key(), &s.statement().signer.role));
+        let signers = forecast(context, before.chain([(*key.public_key(), &self.role)]))?;
+        let standing = Standing::new(Some(&checked.claim), &signers);
+        let decision = decide_bundle(&policy, Stage::Sign, &checked.manifest, standing);
+        let handling = Handling::of(&policy, Stage::Sign, &decision);
+        let permit = permit(&decision, &policy, &self.bundle)?;
+        self.confirm(checked, there, key, &handling)?;
+        sign_statement(context, key, checked.claim.clone(), &self.role, checked.basis, &permit)
     }
 
     /// Opens and verifies an encrypted bundle, and adds a signature that is sealed to those who can open it.
@@ -155,7 +189,7 @@ impl Sign {
         let (Some((path, before)), Some(key)) = (&encrypted.attestations, &self.key) else {
             return Err(sealed(&self.bundle));
         };
-        let key = load_private(key, &self.passphrase)?;
+        let key = KeySource::parse(key)?.open(context, &self.passphrase)?;
         let checked = self.check(context, &opened.set, None)?;
         let inner = opened.set.attestations.as_ref().map(|(_, found)| found);
         let same =
@@ -163,8 +197,7 @@ impl Sign {
         let there = inner.is_some_and(|there| there.statements().iter().any(same));
         let mut after = before.clone();
         if !there {
-            self.confirm(&checked, inner, &key)?;
-            let signed = sign_statement(context, &key, checked.claim.clone(), &self.role, checked.basis)?;
+            let signed = self.sign_checked(context, &checked, inner, &key)?;
             let claim = ciphertext.claim().clone();
             let signed = crate::encryption::seal(context, &key, claim, signed, opened.recipients)?;
             after.push(signed).map_err(|error| too_many(&error, path))?;
@@ -180,6 +213,7 @@ impl Sign {
             fingerprint: Some(key.public_key().fingerprint().to_string()),
             role: Some(self.role.to_string()),
             basis: Some(checked.basis.to_string()),
+            key: Some(key.origin().clone()),
         }))
     }
 
@@ -323,10 +357,11 @@ impl Sign {
         &self,
         checked: &Checked,
         there: Option<&Attestations>,
-        key: &PrivateKey,
+        key: &OpenKey,
+        handling: &Handling,
     ) -> Result<(), Failure> {
         let mut err = anstream::stderr();
-        let shown = self.show(checked, there, key, &mut err);
+        let shown = self.show(checked, there, key, &mut err).and_then(|()| handling.human(&mut err, 13));
         let failed = |error: io::Error| Failure::failed(Problem::new("terminal", error.to_string()));
         shown.map_err(failed)?;
         if self.yes {
@@ -349,7 +384,7 @@ impl Sign {
         &self,
         checked: &Checked,
         there: Option<&Attestations>,
-        key: &PrivateKey,
+        key: &OpenKey,
         err: &mut dyn Write,
     ) -> io::Result<()> {
         let (manifest, bundle, warn) = (&checked.manifest, &checked.claim.bundle, style::WARN);
@@ -401,7 +436,7 @@ impl Sign {
         path: &Path,
         before: Option<&Attestations>,
         after: Option<Attestations>,
-        signer: Option<(&PrivateKey, Basis)>,
+        signer: Option<(&OpenKey, Basis)>,
     ) -> Result<Outcome, Failure> {
         let Some(after) = after else {
             return Err(Failure::usage(Problem::new(
@@ -430,6 +465,7 @@ impl Sign {
             fingerprint: signer.map(|(key, _)| key.public_key().fingerprint().to_string()),
             role: signer.map(|_| self.role.to_string()),
             basis: signer.map(|(_, basis)| basis.to_string()),
+            key: signer.map(|(key, _)| key.origin().clone()),
         }))
     }
 }

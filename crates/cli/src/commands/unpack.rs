@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use consign_bundle::{Anchor, Archive, Selection, UnpackError, unpack};
 use consign_metadata::{EntryPath, Problem};
+use consign_policy::Stage;
+use consign_signing::TrustedClaim;
 use serde::Serialize;
 
 use crate::checked::{archive_failure, archive_path, check_copy, expected, sole_claim};
@@ -13,6 +15,7 @@ use crate::context::{Context, threads, unwritable};
 use crate::encrypted_set::opened_or_plain;
 use crate::encryption::IdentityArgs;
 use crate::exit::Exit;
+use crate::handling::{Handling, PolicyArgs, Standing, counted, decide_bundle, permit};
 use crate::outcome::{Failure, Outcome, Report};
 use crate::style::{self, count, size};
 use crate::vouching::{Vouched, VouchingArgs};
@@ -30,6 +33,8 @@ pub(crate) struct Unpack {
     destination: PathBuf,
     #[command(flatten)]
     vouching: VouchingArgs,
+    #[command(flatten)]
+    policy: PolicyArgs,
     #[command(flatten)]
     identity: IdentityArgs,
     /// Extract even if nobody trusted vouches for the bundle; what is extracted may come from anyone
@@ -58,6 +63,8 @@ pub(crate) struct Unpacked {
     bytes: u64,
     /// Whether a trusted key vouches for it.
     trusted: bool,
+    /// What the handling policy says.
+    handling: Handling,
 }
 
 impl Report for Unpacked {
@@ -73,6 +80,7 @@ impl Report for Unpacked {
             size(self.bytes)
         )?;
         writeln!(out, "  bundle id   {}", self.bundle_id)?;
+        self.handling.human(out, 11)?;
         if !self.trusted {
             writeln!(
                 out,
@@ -86,6 +94,7 @@ impl Report for Unpacked {
 impl Unpack {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         let trusted = self.vouching.load(context)?;
+        let policy = self.policy.load(context)?;
         let set = opened_or_plain(context, &self.bundle, &self.identity)?;
         let path = archive_path(&set)?;
         let claim = sole_claim(&set)?;
@@ -115,6 +124,13 @@ impl Unpack {
             };
             check_copy(copy, id)?;
         }
+        let (manifest, _) = archive.manifest().map_err(|error| archive_failure(error, path))?;
+        let trusted_claim = vouching.as_ref().and_then(|vouching| vouching.decision.trusted());
+        let signers = trusted_claim.map(|trusted| counted(trusted.signers())).unwrap_or_default();
+        let claim = trusted_claim.map(TrustedClaim::claim);
+        let decision = decide_bundle(&policy, Stage::Unpack, &manifest, Standing::new(claim, &signers));
+        permit(&decision, &policy, path)?;
+        drop(manifest);
         let selection = match (self.bag, self.only.is_empty()) {
             (true, _) => Selection::Bag,
             (false, true) => Selection::Payload,
@@ -125,7 +141,6 @@ impl Unpack {
         let verified = unpack(&archive, &self.destination, selection, threads(self.threads), &meter);
         drop(meter);
         let verified = verified.map_err(|error| self.failure(error, path))?;
-        let trusted_claim = vouching.as_ref().and_then(|vouching| vouching.decision.trusted());
         let vouched = trusted_claim.and_then(|trusted| Vouched::archive(&verified, trusted));
         let (manifest, core) = (verified.manifest(), verified.manifest().core());
         let chosen: Vec<u64> = match self.only.is_empty() {
@@ -145,6 +160,7 @@ impl Unpack {
             bundle_id: verified.id().to_string(),
             files: chosen.len() as u64,
             bytes: chosen.iter().sum(),
+            handling: Handling::of(&policy, Stage::Unpack, &decision),
             trusted: problems.is_empty() && vouched.is_some(),
         }))
     }

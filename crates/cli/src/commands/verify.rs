@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use consign_bundle::{Scope, SourceError, TreeError, TreeLayout, VerifiedArchive, compare_directory};
 use consign_metadata::{BundleId, EntryPath, Manifest, Problem};
+use consign_policy::{Policy, Stage};
 use consign_signing::{Claim, Decision, PublicClaim, Verdict};
 use serde::Serialize;
 
@@ -15,6 +16,7 @@ use crate::context::{Context, threads};
 use crate::encrypted_set::EncryptedSet;
 use crate::encryption::IdentityArgs;
 use crate::exit::Exit;
+use crate::handling::{Handling, PolicyArgs, Standing, counted, decide_bundle, refusals};
 use crate::outcome::{Failure, Outcome, Report};
 use crate::style::{self, count, size};
 use crate::vouching::{Trusted, Vouched, Vouching, VouchingArgs};
@@ -30,6 +32,8 @@ pub(crate) struct Verify {
     bundles: Vec<PathBuf>,
     #[command(flatten)]
     vouching: VouchingArgs,
+    #[command(flatten)]
+    policy: PolicyArgs,
     #[command(flatten)]
     identity: IdentityArgs,
     /// Check every byte of the archive against its signature, but do not decode the content
@@ -81,6 +85,9 @@ struct BundleReport {
     /// How many distinct keys counted, and had to.
     counted: u64,
     required: u64,
+    /// What the handling policy says; absent if it was not asked, since the bundle is not intact or not trusted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handling: Option<Handling>,
     #[serde(skip)]
     verdict: String,
 }
@@ -191,6 +198,9 @@ impl BundleReport {
                 signature.role, signature.time
             )?;
         }
+        if let Some(handling) = &self.handling {
+            handling.human(out, 11)?;
+        }
         Ok(())
     }
 }
@@ -198,16 +208,18 @@ impl BundleReport {
 impl Verify {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         let trusted = self.vouching.load(context)?;
+        let policy = self.policy.load(context)?;
         let mut bundles = Vec::new();
         let mut problems = Vec::new();
         let mut exit = Exit::Done;
         for named in &self.bundles {
             let checked = match &self.manifest {
-                Some(manifest) => vec![self.directory(context, named, manifest, &trusted)],
+                Some(manifest) => vec![self.directory(context, named, manifest, (&trusted, &policy))],
                 None => match self.sets(named) {
                     Ok((plain, encrypted)) => {
-                        let plain = plain.iter().map(|set| self.archive(context, named, set, &trusted));
-                        let encrypted = encrypted.iter().map(|set| self.encrypted(context, set, &trusted));
+                        let asked = (&trusted, &policy);
+                        let plain = plain.iter().map(|set| self.archive(context, named, set, asked));
+                        let encrypted = encrypted.iter().map(|set| self.encrypted(context, set, asked));
                         plain.chain(encrypted).collect()
                     }
                     Err(failure) => vec![Checked::failed(named, None, failure)],
@@ -255,7 +267,13 @@ impl Verify {
     }
 
     /// One bundle with an archive.
-    fn archive(&self, context: &Context, named: &Path, set: &BundleSet, trusted: &Trusted) -> Checked {
+    fn archive(
+        &self,
+        context: &Context,
+        named: &Path,
+        set: &BundleSet,
+        (trusted, policy): (&Trusted, &Policy),
+    ) -> Checked {
         let shown = set.archive.as_deref().unwrap_or(named);
         let claim = match sole_claim(set) {
             Ok(claim) => claim,
@@ -276,11 +294,17 @@ impl Verify {
             Scope::Bytes => "bytes",
             Scope::Only(_) => "files",
         };
+        checked.handle(policy, verified.manifest(), &decision, vouched.as_ref());
         checked.finish(level, self.only.len(), vouched.as_ref())
     }
 
     /// One encrypted bundle: with an identity all that is in it, else where its bytes come from.
-    fn encrypted(&self, context: &Context, set: &EncryptedSet, trusted: &Trusted) -> Checked {
+    fn encrypted(
+        &self,
+        context: &Context,
+        set: &EncryptedSet,
+        (trusted, policy): (&Trusted, &Policy),
+    ) -> Checked {
         let shown = set.shown();
         let failed = |failure| Checked::failed(shown, None, failure);
         let ciphertext = match set.check(context) {
@@ -292,7 +316,7 @@ impl Verify {
         if self.identity.is_given() {
             return match self.identity.open(set, &ciphertext) {
                 Ok(opened) => {
-                    let mut checked = self.archive(context, shown, &opened.set, trusted);
+                    let mut checked = self.archive(context, shown, &opened.set, (trusted, policy));
                     checked.report.encrypted = encrypted;
                     checked
                 }
@@ -320,8 +344,14 @@ impl Verify {
     }
 
     /// A directory against a manifest, which must be vouched for.
-    fn directory(&self, context: &Context, directory: &Path, manifest: &Path, trusted: &Trusted) -> Checked {
-        match self.compare(context, directory, manifest, trusted) {
+    fn directory(
+        &self,
+        context: &Context,
+        directory: &Path,
+        manifest: &Path,
+        asked: (&Trusted, &Policy),
+    ) -> Checked {
+        match self.compare(context, directory, manifest, asked) {
             Ok(checked) => checked,
             Err(failure) => Checked::failed(directory, None, failure),
         }
@@ -332,7 +362,7 @@ impl Verify {
         context: &Context,
         directory: &Path,
         manifest_path: &Path,
-        trusted: &Trusted,
+        (trusted, policy): (&Trusted, &Policy),
     ) -> Result<Checked, Failure> {
         let (manifest, bytes) = read_manifest(manifest_path)?;
         let id = Manifest::id_of(&bytes);
@@ -354,9 +384,10 @@ impl Verify {
         let (mut checked, vouched) = match claim {
             None => (Checked::without_statement(directory, &manifest, id), None),
             Some(claim) => {
-                let (checked, decision) = self.judge(directory, &set, claim, trusted);
+                let (mut checked, decision) = self.judge(directory, &set, claim, trusted);
                 let vouched =
                     decision.trusted().and_then(|trusted| Vouched::manifest(&manifest, id, trusted));
+                checked.handle(policy, &manifest, &decision, vouched.as_ref());
                 (checked, vouched)
             }
         };
@@ -475,6 +506,25 @@ impl Checked {
         }
     }
 
+    /// Asks the policy about a bundle that is intact, trusted and expected; of any other nothing is believed.
+    fn handle(
+        &mut self,
+        policy: &Policy,
+        manifest: &Manifest,
+        decision: &Decision,
+        vouched: Option<&Vouched>,
+    ) {
+        let (Exit::Done, Some(trusted), Some(_)) = (self.exit, decision.trusted(), vouched) else { return };
+        let signers = counted(trusted.signers());
+        let handled =
+            decide_bundle(policy, Stage::Verify, manifest, Standing::new(Some(trusted.claim()), &signers));
+        self.report.handling = Some(Handling::of(policy, Stage::Verify, &handled));
+        if handled.permit().is_err() {
+            self.problems.extend(refusals(&handled, policy, Path::new(&self.report.path)));
+            self.exit = Exit::Refused;
+        }
+    }
+
     /// Says what it comes to. This is the only place where anything is called verified, and only with proof.
     fn finish(mut self, level: &'static str, only: usize, vouched: Option<&Vouched>) -> Self {
         if self.exit == Exit::Done && vouched.is_none() {
@@ -513,6 +563,9 @@ impl Checked {
                     count(only as u64, "FILE", "FILES")
                 ),
             };
+        } else if self.exit == Exit::Refused {
+            report.verdict =
+                format!("REFUSED: {name} is intact and vouched for, but the policy does not admit it");
         } else if !report.trusted {
             report.verdict = match (report.counted, report.required) {
                 (0, _) => {
@@ -575,6 +628,7 @@ fn report(shown: &Path, claim: Option<&Claim>, decision: Option<&Decision>) -> B
             .unwrap_or_default(),
         counted: decision.map_or(0, Decision::counted),
         required: decision.map_or(0, Decision::required),
+        handling: None,
         verdict: String::new(),
     }
 }

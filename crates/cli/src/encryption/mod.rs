@@ -2,7 +2,7 @@
 
 mod identity;
 pub(crate) mod keygen;
-pub(crate) mod sealing;
+mod sealing;
 
 pub(crate) use identity::{IdentityArgs, not_intact};
-pub(crate) use sealing::{EncryptArgs, EncryptedOut, Sealing, load_recipients, seal};
+pub(crate) use sealing::{EncryptArgs, EncryptedOut, Sealing, load_with_policy, seal};

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use consign_bundle::{Layer, Place, Sha256State};
 use consign_encryption::{Encryptor, RECIPIENTS_MAX, Recipient, encrypt, parse_recipients};
-use consign_metadata::{Line, Problem, Sha256Digest};
+use consign_metadata::{Core, Line, Problem, Sha256Digest};
+use consign_policy::{Encryption, Policy};
 use consign_signing::{
     EncryptedClaim, EncryptedStatement, PublicFacts, Sealed, SignedEncrypted, SignedStatement, Signer,
     SignerClaim,
@@ -24,16 +25,25 @@ pub(crate) trait RecipientNames {
 }
 
 /// Nobody goes by a name.
+#[cfg(test)]
 impl RecipientNames for () {
     fn find(&self, _: &str) -> Option<Vec<Recipient>> {
         None
     }
 }
 
+/// Those whom the policy knows, and has keys of. It has refused what is no key.
+impl RecipientNames for Policy {
+    fn find(&self, name: &str) -> Option<Vec<Recipient>> {
+        let known = self.recipient(name).filter(|known| !known.encrypt_to.is_empty())?;
+        known.encrypt_to.iter().map(|key| key.as_str().parse().ok()).collect()
+    }
+}
+
 /// Whom a new bundle is encrypted to.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct EncryptArgs {
-    /// Encrypt the bundle to this recipient: `age1…` or a file of such; may be repeated
+    /// Encrypt the bundle to this recipient: a name in the policy, `age1…`, or a file of such; may be repeated
     ///
     /// Name everybody who is to open it: nobody can be added later. Nothing outside of the encryption then tells what the bundle is: the files are called by their digest.
     #[arg(long, value_name = "RECIPIENT", conflicts_with_all = ["resume", "unsigned"], help_heading = "Encryption options")]
@@ -41,12 +51,12 @@ pub(crate) struct EncryptArgs {
 }
 
 impl EncryptArgs {
-    /// Finds the recipients, if any are named.
-    pub(crate) fn load(&self, names: &dyn RecipientNames) -> Result<Option<Sealing>, Failure> {
+    /// Finds the recipients, if any are named, and those to whom the policy encrypts all of that level too.
+    pub(crate) fn load(&self, policy: &Policy, core: &Core) -> Result<Option<Sealing>, Failure> {
         if self.encrypt_to.is_empty() {
             return Ok(None);
         }
-        load_recipients("--encrypt-to", &self.encrypt_to, names).map(Sealing::new).map(Some)
+        load_with_policy("--encrypt-to", &self.encrypt_to, policy, core).map(Some)
     }
 }
 
@@ -67,8 +77,21 @@ fn as_text<S: serde::Serializer>(recipient: &Recipient, serializer: S) -> Result
     serializer.serialize_str(recipient.as_str())
 }
 
+/// The recipients that an option names, and those to whom the policy encrypts all of that level too.
+pub(crate) fn load_with_policy(
+    option: &str,
+    values: &[String],
+    policy: &Policy,
+    core: &Core,
+) -> Result<Sealing, Failure> {
+    let level = policy.level(&core.classification);
+    let also = level.into_iter().flat_map(|level| &level.also_encrypt_to).map(ToString::to_string);
+    let all: Vec<String> = values.iter().cloned().chain(also).collect();
+    load_recipients(option, &all, policy).map(Sealing::new)
+}
+
 /// The recipients that the values of an option name: each is `age1…`, a name, or a file.
-pub(crate) fn load_recipients(
+fn load_recipients(
     option: &str,
     values: &[String],
     names: &dyn RecipientNames,
@@ -166,6 +189,11 @@ impl Sealing {
     #[expect(dead_code, reason = "the handling policy will say what is public")]
     pub(crate) fn with_public(self, public: PublicFacts) -> Self {
         Self { public, ..self }
+    }
+
+    /// What the policy is told of it.
+    pub(crate) fn encryption(&self) -> Encryption {
+        Encryption::To(self.recipients.iter().map(|named| named.recipient.to_string()).collect())
     }
 
     /// Who can open what is sealed here.

@@ -30,6 +30,10 @@ pub struct Details {
     /// What the bundle is, in a few sentences.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<Paragraph>,
+    /// What kinds of data it holds, by the names that the handling policy gives them, such as
+    /// `chemistry/experimental-data`. The policy says how they must be classified at least.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub categories: Vec<Line>,
     /// How the content was trained, generated or computed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub training: Option<Training>,

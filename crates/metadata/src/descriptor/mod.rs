@@ -130,6 +130,7 @@ impl Decode for Descriptor {
         let contact = fields.take("contact", decoder);
         let license = fields.take("license", decoder);
         let parents = fields.take("parents", decoder);
+        let categories = fields.take("categories", decoder);
         let training = fields.take("training", decoder);
         let provenance = fields.take("provenance", decoder);
         let model_card = fields.take("model_card", decoder);
@@ -150,6 +151,7 @@ impl Decode for Descriptor {
                 kind: kind?,
                 title: title?,
                 description: description?,
+                categories: categories?,
                 training: training?,
                 provenance: provenance?,
                 model_card: model_card?,

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{Core, Details, ExcludePattern};
 
 /// The fields of a descriptor file, in the order in which people read them.
-const FIELDS: [&str; 14] = [
+const FIELDS: [&str; 15] = [
     "name",
     "version",
     "kind",
@@ -17,6 +17,7 @@ const FIELDS: [&str; 14] = [
     "contact",
     "license",
     "parents",
+    "categories",
     "training",
     "provenance",
     "model_card",

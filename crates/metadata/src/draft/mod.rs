@@ -52,6 +52,9 @@ pub struct Draft {
     /// Bundles that this one derives from.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub parents: Vec<BundleId>,
+    /// Kinds of data that it holds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub categories: Vec<Line>,
     /// The run behind the content.
     #[serde(skip_serializing_if = "is_default")]
     pub training: Training,
@@ -113,7 +116,7 @@ enum Need {
 }
 
 /// What a person is asked: the field, how much it is wanted, and what to say. In the order of the file.
-const QUESTIONS: [(&str, Need, &str); 33] = [
+const QUESTIONS: [(&str, Need, &str); 34] = [
     ("name", Need::Required, "lower-case letters and digits, with `.`, `_`, `-` inside"),
     ("version", Need::Required, "Semantic Versioning, such as 1.0.0"),
     ("kind", Need::Required, "model, dataset, workflow or mixed"),
@@ -125,6 +128,7 @@ const QUESTIONS: [(&str, Need, &str); 33] = [
     ("contact.organization", Need::Optional, "whom they work for"),
     ("contact.role", Need::Optional, "such as data owner"),
     ("license", Need::Recommended, "best as an SPDX identifier, such as Apache-2.0"),
+    ("categories", Need::Optional, "kinds of data it holds, as the handling policy names them"),
     ("training.summary", Need::Recommended, "how it was trained, generated or computed"),
     ("training.framework", Need::ForModels, "such as PyTorch 2.4"),
     ("training.hardware", Need::Optional, "what it ran on"),

@@ -49,6 +49,7 @@ fn draft_of(descriptor: Descriptor) -> Draft {
         },
         license: core.license,
         parents: core.parents,
+        categories: details.categories,
         training: details.training.unwrap_or_default(),
         provenance: details.provenance.unwrap_or_default(),
         model_card: details.model_card.unwrap_or_default(),
@@ -79,6 +80,7 @@ fn an_empty_draft_asks_for_everything() {
     #   role: such as data owner
 
     # license: best as an SPDX identifier, such as Apache-2.0 (recommended)
+    # categories: kinds of data it holds, as the handling policy names them
 
     # How the content was trained, generated or computed.
     # training:
@@ -194,6 +196,7 @@ fn a_card_becomes_a_draft() {
     #   role: such as data owner
 
     license: apache-2.0
+    # categories: kinds of data it holds, as the handling policy names them
 
     # How the content was trained, generated or computed.
     training:

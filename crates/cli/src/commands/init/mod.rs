@@ -139,7 +139,8 @@ impl Init {
     /// A level that the scheme in force does not have is a slip that is better found now.
     fn check_level(&self, context: &Context) -> Result<(), Failure> {
         let Some(level) = &self.said.classification else { return Ok(()) };
-        let scheme = context.scheme();
+        let policy = context.policy(None)?;
+        let scheme = policy.scheme();
         if scheme.rank(level).is_some() {
             return Ok(());
         }

@@ -1,0 +1,413 @@
+//! The handling policy and the terms of handing over, as the command line has them; what the policy decides, in
+//! words.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use consign_metadata::{Core, Details, Line, Manifest, Problem, Role};
+use consign_policy::{
+    CountedSigner, Decision, Encryption, Parent, Permit, Policy, Reason, Request, RuleName, Scan, Stage,
+    Surveyed, Target, decide,
+};
+use consign_signing::{Claim, Downgrade, Override, PublicKey, SignerInfo};
+use serde::Serialize;
+
+use crate::bundle_set::{BundleSet, read_manifest};
+use crate::checked::{archive_failure, open_archive};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::outcome::Failure;
+use crate::style;
+
+/// Which handling policy is asked.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct PolicyArgs {
+    /// The handling policy to use instead of the configured one
+    #[arg(long, value_name = "FILE", env = "CONSIGN_POLICY", help_heading = "Policy options")]
+    pub(crate) policy: Option<PathBuf>,
+}
+
+impl PolicyArgs {
+    pub(crate) fn load(&self, context: &Context) -> Result<Policy, Failure> {
+        context.policy(self.policy.as_deref())
+    }
+}
+
+/// On which terms a bundle is handed over.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct TermsArgs {
+    #[command(flatten)]
+    policy: PolicyArgs,
+    /// Whom the bundle is for, by the name that they go by; may be repeated
+    #[arg(long = "for", value_name = "NAME", help_heading = "Policy options")]
+    addressees: Vec<Line>,
+    /// A bundle that this one derives from: its manifest or archive, so that its classification is known
+    #[arg(long = "parent", value_name = "FILE", help_heading = "Policy options")]
+    parents: Vec<PathBuf>,
+    /// Why it may be classified lower than what it derives from; it must be signed by the role that the policy names
+    #[arg(long, value_name = "REASON", help_heading = "Policy options")]
+    downgrade: Option<Line>,
+    /// Set aside a rule of the policy that admits it; may be repeated, each with its `--reason`
+    #[arg(long = "override", value_name = "RULE", requires = "reasons", help_heading = "Policy options")]
+    overrides: Vec<RuleName>,
+    /// Why the rule is set aside; it stands in the signed statement
+    #[arg(long = "reason", value_name = "TEXT", requires = "overrides", help_heading = "Policy options")]
+    reasons: Vec<Line>,
+}
+
+/// The terms, loaded.
+pub(crate) struct Terms {
+    pub(crate) policy: Policy,
+    pub(crate) addressees: Vec<Line>,
+    pub(crate) parents: Vec<Parent>,
+    pub(crate) downgrades: Vec<Downgrade>,
+    pub(crate) overrides: Vec<Override>,
+    /// To whom it is to be encrypted.
+    pub(crate) encryption: Encryption,
+    /// Who signs, if that is known.
+    pub(crate) signers: Vec<CountedSigner>,
+}
+
+impl TermsArgs {
+    /// What a preflight knows of the terms.
+    pub(crate) fn preflight(addressees: Vec<Line>, parents: Vec<PathBuf>) -> Self {
+        Self { addressees, parents, ..Self::default() }
+    }
+
+    /// Loads the policy alone, where the classification levels are needed before anything else.
+    pub(crate) fn policy(&self, context: &Context) -> Result<Policy, Failure> {
+        self.policy.load(context)
+    }
+
+    /// Loads what the terms of a bundle with that core need.
+    pub(crate) fn load(&self, policy: Policy, core: &Core) -> Result<Terms, Failure> {
+        let mut parents = Vec::new();
+        for path in &self.parents {
+            let parent = read_parent(path)?;
+            if !core.parents.contains(&parent.id) {
+                let message =
+                    format!("is the bundle {}, which the descriptor does not name in `parents`", parent.id);
+                let problem = Problem::new("not-a-parent", message).at(path.display().to_string());
+                return Err(Failure::usage(problem.hint("add the id to `parents` in the descriptor")));
+            }
+            parents.push(parent);
+        }
+        let downgrades = self.downgrades(&policy, core, &parents)?;
+        Ok(Terms {
+            addressees: sorted(self.addressees.clone()),
+            overrides: self.overrides()?,
+            encryption: Encryption::Plain,
+            policy,
+            parents,
+            downgrades,
+            signers: Vec::new(),
+        })
+    }
+
+    /// What is to be signed down: every parent that is known to be classified higher.
+    fn downgrades(
+        &self,
+        policy: &Policy,
+        core: &Core,
+        parents: &[Parent],
+    ) -> Result<Vec<Downgrade>, Failure> {
+        let Some(reason) = &self.downgrade else { return Ok(Vec::new()) };
+        let here = policy.scheme().rank(&core.classification);
+        let mut downgrades = Vec::new();
+        for parent in parents {
+            if let Some(from) =
+                parent.classification.as_ref().filter(|from| policy.scheme().rank(from) > here)
+            {
+                downgrades.push(Downgrade { parent: parent.id, from: from.clone(), reason: reason.clone() });
+            }
+        }
+        if downgrades.is_empty() {
+            let message = "there is nothing to lower: no parent that was named is classified higher";
+            let problem = Problem::new("no-downgrade", message).at("--downgrade");
+            return Err(Failure::usage(problem.hint("name the parent with `--parent FILE`")));
+        }
+        downgrades.sort();
+        downgrades.dedup_by_key(|downgrade| downgrade.parent);
+        Ok(downgrades)
+    }
+
+    /// Each rule with its reason; one reason may serve all.
+    fn overrides(&self) -> Result<Vec<Override>, Failure> {
+        let reason = |index: usize| match self.reasons.as_slice() {
+            [one] => Some(one),
+            many if many.len() == self.overrides.len() => many.get(index),
+            _ => None,
+        };
+        let mut overrides = Vec::new();
+        for (index, rule) in self.overrides.iter().enumerate() {
+            let Some(reason) = reason(index) else {
+                let message = "there are not as many reasons as rules that are set aside";
+                return Err(Failure::usage(Problem::new("override-reason", message).at("--reason")));
+            };
+            let rule = rule.as_str().parse::<Line>();
+            let rule = rule.map_err(|error| Failure::usage(Problem::new("override", error.to_string())))?;
+            overrides.push(Override { rule, reason: reason.clone() });
+        }
+        overrides.sort();
+        if overrides.windows(2).any(|pair| pair[0].rule == pair[1].rule) {
+            return Err(Failure::usage(Problem::new("override", "names a rule twice").at("--override")));
+        }
+        Ok(overrides)
+    }
+}
+
+fn sorted(mut names: Vec<Line>) -> Vec<Line> {
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// What a parent's own manifest says of it. It need not be trusted: whoever could give a false one could leave the
+/// parent out as well, and its digest must be the one that the descriptor names.
+fn read_parent(path: &Path) -> Result<Parent, Failure> {
+    let is_manifest = path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".json"));
+    let (manifest, bytes) = if is_manifest {
+        read_manifest(path)?
+    } else {
+        let set = BundleSet::find_one(path)?;
+        let archive = crate::checked::archive_path(&set)?;
+        let failed = |error| archive_failure(error, archive);
+        consign_bundle::Archive::open(open_archive(archive)?, consign_bundle::Anchor::Unsigned)
+            .and_then(|archive| archive.manifest())
+            .map_err(failed)?
+    };
+    let classification = Some(manifest.core().classification.clone());
+    Ok(Parent { id: Manifest::id_of(&bytes), classification })
+}
+
+impl Terms {
+    /// Writes the terms into a claim.
+    pub(crate) fn apply(&self, claim: &mut Claim) {
+        claim.addressees.clone_from(&self.addressees);
+        claim.overrides.clone_from(&self.overrides);
+        claim.downgrades.clone_from(&self.downgrades);
+    }
+
+    /// Asks a policy about what is to be packed.
+    pub(crate) fn decide(
+        &self,
+        policy: &Policy,
+        stage: Stage,
+        described: (&Core, Option<&Details>),
+        content: &Surveyed,
+        findings: Scan<'_>,
+        encryption: Encryption,
+    ) -> Decision {
+        let request = Request {
+            findings,
+            signers: Some(&self.signers),
+            addressees: &self.addressees,
+            encryption,
+            parents: &self.parents,
+            downgrades: &self.downgrades,
+            overrides: &self.overrides,
+            ..Request::new(stage, described.0, described.1, content)
+        };
+        decide(policy, &request)
+    }
+}
+
+impl Terms {
+    /// Asks the policy about a manifest that is to be signed with that claim.
+    pub(crate) fn decide_manifest(&self, stage: Stage, manifest: &Manifest, claim: &Claim) -> Decision {
+        let files = manifest.files().iter().map(|file| (file.path.as_str(), file.size));
+        let content = self.policy.survey(files);
+        let described = (manifest.core(), manifest.descriptor().details());
+        self.decide(
+            &self.policy,
+            stage,
+            described,
+            &content,
+            claim.findings.as_ref().into(),
+            Encryption::Plain,
+        )
+    }
+}
+
+/// Those whose signatures count, as the policy is told of them.
+pub(crate) fn counted(signers: &[SignerInfo]) -> Vec<CountedSigner> {
+    let counted = |signer: &SignerInfo| CountedSigner {
+        public_key: signer.public_key,
+        role: signer.role.clone(),
+        owner: signer.owner.clone(),
+    };
+    signers.iter().map(counted).collect()
+}
+
+/// Who will have signed, each key with its role: a forecast of what is still missing, for the one who signs. Owners
+/// are those of the trust policy; without one every key is taken for a person of its own. What counts is asked where
+/// the bundle is handed over.
+pub(crate) fn forecast<'r>(
+    context: &Context,
+    signed: impl IntoIterator<Item = (PublicKey, &'r Role)>,
+) -> Result<Vec<CountedSigner>, Failure> {
+    let trust = context.trust_policy(None)?;
+    let signer = |(public_key, role): (PublicKey, &Role)| {
+        let known = trust.as_ref().and_then(|trust| trust.find(&public_key));
+        let owner = known.and_then(|known| known.owner.clone());
+        let owner = owner.or_else(|| public_key.fingerprint().to_string().parse().ok());
+        CountedSigner { public_key, role: role.clone(), owner }
+    };
+    Ok(signed.into_iter().map(signer).collect())
+}
+
+/// What is known of a bundle beyond its manifest when a policy is asked about it.
+pub(crate) struct Standing<'a> {
+    /// What is claimed of it; only a claim that is trusted may be given.
+    pub(crate) claim: Option<&'a Claim>,
+    /// Whose signatures count.
+    pub(crate) signers: &'a [CountedSigner],
+    /// How it is encrypted, where that is not what the step takes it to be.
+    pub(crate) encryption: Option<Encryption>,
+    /// Where it is to go.
+    pub(crate) target: Option<Target<'a>>,
+}
+
+impl<'a> Standing<'a> {
+    pub(crate) fn new(claim: Option<&'a Claim>, signers: &'a [CountedSigner]) -> Self {
+        Self { claim, signers, encryption: None, target: None }
+    }
+}
+
+/// Asks the policy about a bundle that is there.
+pub(crate) fn decide_bundle(
+    policy: &Policy,
+    stage: Stage,
+    manifest: &Manifest,
+    standing: Standing<'_>,
+) -> Decision {
+    let content = policy.survey(manifest.files().iter().map(|file| (file.path.as_str(), file.size)));
+    let mut request = Request::new(stage, manifest.core(), manifest.descriptor().details(), &content);
+    request.signers = Some(standing.signers);
+    if let Some(claim) = standing.claim {
+        request.findings = claim.findings.as_ref().into();
+        request.addressees = &claim.addressees;
+        request.downgrades = &claim.downgrades;
+        request.overrides = &claim.overrides;
+    }
+    if let Some(encryption) = standing.encryption {
+        request.encryption = encryption;
+    }
+    request.target = standing.target;
+    decide(policy, &request)
+}
+
+/// What a policy said, for reports.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Handling {
+    /// What the policy is called.
+    policy: String,
+    /// SHA-256 of the policy.
+    policy_digest: String,
+    /// The step that it was asked about.
+    stage: &'static str,
+    /// Whether it allows it.
+    permitted: bool,
+    /// What stands against it.
+    refusals: Vec<ReasonOut>,
+    /// What is still missing before it may be handed over.
+    pending: Vec<ReasonOut>,
+    /// What it warns of.
+    warnings: Vec<ReasonOut>,
+    /// What was set aside.
+    overridden: Vec<Overridden>,
+    /// What was not asked, and why.
+    notes: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct ReasonOut {
+    rule: &'static str,
+    message: String,
+    fix: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Overridden {
+    rule: &'static str,
+    message: String,
+    /// Why it was set aside.
+    reason: String,
+}
+
+impl Handling {
+    pub(crate) fn of(policy: &Policy, stage: Stage, decision: &Decision) -> Self {
+        let out = |reason: &Reason| ReasonOut {
+            rule: reason.rule(),
+            message: reason.message().to_owned(),
+            fix: reason.fix().to_owned(),
+        };
+        let overridden = |(reason, by): &(Reason, Override)| Overridden {
+            rule: reason.rule(),
+            message: reason.message().to_owned(),
+            reason: by.reason.to_string(),
+        };
+        Self {
+            policy: policy.name().to_string(),
+            policy_digest: policy.digest().to_string(),
+            stage: stage.as_str(),
+            permitted: decision.permit().is_ok(),
+            refusals: decision.refusals().iter().map(out).collect(),
+            pending: decision.pending().iter().map(out).collect(),
+            warnings: decision.warnings().iter().map(out).collect(),
+            overridden: decision.overridden().iter().map(overridden).collect(),
+            notes: decision.notes().to_vec(),
+        }
+    }
+
+    /// A verdict of its own, for a preflight: what the policy says to a step, and all it says about it.
+    pub(crate) fn verdict(&self, out: &mut dyn Write, verb: &str) -> io::Result<()> {
+        let (good, error) = (style::GOOD, style::ERROR);
+        let policy = &self.policy;
+        if self.permitted {
+            writeln!(out, "  {good}ok{good:#}            `{policy}` would {verb} it")?;
+        } else {
+            let reasons = style::count(self.refusals.len() as u64, "reason", "reasons");
+            writeln!(out, "  {error}refused{error:#}       `{policy}` would not {verb} it, for {reasons}")?;
+        }
+        self.human(out, 13)
+    }
+
+    /// Lines of a report: `label` is as wide as its other labels.
+    pub(crate) fn human(&self, out: &mut dyn Write, width: usize) -> io::Result<()> {
+        let warn = style::WARN;
+        for reason in &self.warnings {
+            let message = consign_metadata::printable(&reason.message);
+            writeln!(out, "  {:<width$} {warn}{message}{warn:#}", "warning")?;
+        }
+        for overridden in &self.overridden {
+            let (message, reason) = (&overridden.message, &overridden.reason);
+            let text =
+                consign_metadata::printable(&format!("{}: {message} (reason: {reason})", overridden.rule));
+            writeln!(out, "  {:<width$} {warn}{text}{warn:#}", "set aside")?;
+        }
+        for note in &self.notes {
+            writeln!(out, "  {:<width$} {note}", "note")?;
+        }
+        if self.permitted && !self.pending.is_empty() {
+            let needs: Vec<_> = self.pending.iter().map(|reason| reason.message.as_str()).collect();
+            let text = consign_metadata::printable(&needs.join("; "));
+            writeln!(out, "  {warn}not releasable yet: {text}{warn:#}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The permit, or a failure with all that stands against it.
+pub(crate) fn permit(decision: &Decision, policy: &Policy, at: &Path) -> Result<Permit, Failure> {
+    decision.permit().map_err(|_| Failure { exit: Exit::Refused, problems: refusals(decision, policy, at) })
+}
+
+/// All that stands against it, as problems.
+pub(crate) fn refusals(decision: &Decision, policy: &Policy, at: &Path) -> Vec<Problem> {
+    let at = format!("{} (policy `{}`)", at.display(), policy.name());
+    decision.refusals().iter().map(|reason| reason.problem().at(at.clone())).collect()
+}

@@ -1,0 +1,164 @@
+//! What is looked for in the content while it is packed or sealed, and what was found, in words.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use consign_bundle::{ContentObserver, Description, FileObserver};
+use consign_metadata::{EntryPath, FindingPlace, Findings, Manifest, Problem, printable};
+use consign_policy::Policy;
+use consign_scan::{
+    ALLOW_LIST_BYTES_MAX, AllowList, BundleScan, FileScan, Marking, ScanOptions, Scanned, Scanner,
+};
+use serde_json::Value;
+
+use crate::context::unreadable;
+use crate::exit::Exit;
+use crate::outcome::Failure;
+use crate::style;
+
+/// What is looked for.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct ScanArgs {
+    /// Findings that are allowed, each with a reason, which is signed
+    #[arg(long, value_name = "FILE", env = "CONSIGN_FINDINGS_ALLOW", help_heading = "What is looked for")]
+    findings_allow: Option<PathBuf>,
+}
+
+impl ScanArgs {
+    /// Reads the allow-list and begins to collect, also the markings that policies name.
+    pub(crate) fn begin<'p>(
+        &self,
+        policies: impl IntoIterator<Item = &'p Policy>,
+    ) -> Result<ScanObserver, Failure> {
+        let named = policies.into_iter().flat_map(Policy::markings);
+        let markings = named.map(|marking| Marking { word: marking.word.clone() }).collect();
+        let options = ScanOptions { allow: self.allow_list()?, markings, ..ScanOptions::default() };
+        Ok(ScanObserver(BundleScan::new(Scanner::new(options))))
+    }
+
+    fn allow_list(&self) -> Result<AllowList, Failure> {
+        let Some(path) = &self.findings_allow else { return Ok(AllowList::default()) };
+        let at = path.display().to_string();
+        let wrong = |problem: Problem| Failure::usage(problem.at(at.clone()));
+        let large = std::fs::metadata(path).is_ok_and(|m| m.len() > ALLOW_LIST_BYTES_MAX as u64);
+        if large {
+            let message = format!("the file is larger than {ALLOW_LIST_BYTES_MAX} bytes");
+            return Err(wrong(Problem::new("allow-too-large", message)));
+        }
+        let text = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
+        let text =
+            String::from_utf8(text).map_err(|_| wrong(Problem::new("allow-syntax", "is not UTF-8")))?;
+        AllowList::parse(&text).map_err(|problems| Failure {
+            exit: Exit::Usage,
+            problems: problems.into_iter().map(|problem| problem.at(at.clone())).collect(),
+        })
+    }
+}
+
+/// Shows the content to the scanner.
+pub(crate) struct ScanObserver(BundleScan);
+
+impl ContentObserver for ScanObserver {
+    fn file(&self, path: &EntryPath, size: u64) -> Box<dyn FileObserver + '_> {
+        Box::new(Observed { scan: &self.0, file: self.0.file(path, size) })
+    }
+}
+
+struct Observed<'a> {
+    scan: &'a BundleScan,
+    file: FileScan,
+}
+
+impl FileObserver for Observed<'_> {
+    fn update(&mut self, bytes: &[u8]) {
+        self.file.update(bytes);
+    }
+
+    fn finish(self: Box<Self>) {
+        self.scan.add(self.file.finish());
+    }
+}
+
+impl ScanObserver {
+    /// Everything that was found, once the content has gone by: also what the descriptor says and how empty
+    /// directories are called.
+    pub(crate) fn finish(self, description: &Description, manifest: &Manifest) -> Scanned {
+        let mut texts = Vec::new();
+        for value in [serde_json::to_value(&description.core).ok(), Some(description.descriptor.to_value())] {
+            flatten(String::new(), &value.unwrap_or_default(), &mut texts);
+        }
+        self.0.descriptor(texts.iter().map(|(field, text)| (field.as_str(), text.as_str())));
+        manifest.directories().iter().for_each(|path| self.0.directory(path));
+        self.0.finish(|path| manifest.file(path.as_str()).is_some())
+    }
+}
+
+/// All texts of a document, with where they stand.
+fn flatten(at: String, value: &Value, texts: &mut Vec<(String, String)>) {
+    let below = |name: &str| if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") };
+    match value {
+        Value::String(text) => texts.push((at, text.clone())),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(n, item)| flatten(below(&(n + 1).to_string()), item, texts));
+        }
+        Value::Object(members) => {
+            members.iter().for_each(|(name, member)| flatten(below(name), member, texts));
+        }
+        _ => {}
+    }
+}
+
+/// What is said where a statement that is there has other findings than this scan.
+pub(crate) const OTHER_FINDINGS: &str =
+    "what was signed has other findings than this scan: the allow-list or the scanner is another";
+
+/// An entry of the allow-list that let nothing pass.
+pub(crate) fn unused_in_words(problem: &Problem) -> String {
+    let line = problem.line.map_or_else(String::new, |line| format!(", line {line}"));
+    format!("allow-list{line}: {}", problem.message)
+}
+
+/// How many places of a rule are shown to a person.
+const PLACES: usize = 3;
+
+/// Findings in words, a line a rule and its first places.
+pub(crate) fn in_words(findings: &Findings, out: &mut dyn Write) -> io::Result<()> {
+    let (warn, faint) = (style::WARN, style::FAINT);
+    for found in &findings.found {
+        writeln!(out, "  {warn}found{warn:#}         {} × {}", found.count, printable(found.rule.as_str()))?;
+        for place in found.examples.iter().take(PLACES) {
+            writeln!(out, "                {}", place_in_words(place))?;
+        }
+        let more = found.count.saturating_sub(found.examples.len().min(PLACES) as u64);
+        if more > 0 {
+            writeln!(out, "                {faint}and {more} more{faint:#}")?;
+        }
+    }
+    for allowed in &findings.allowed {
+        writeln!(
+            out,
+            "  allowed       {} × {} in `{}`: {}",
+            allowed.count,
+            printable(allowed.rule.as_str()),
+            printable(allowed.path.as_str()),
+            printable(allowed.reason.as_str())
+        )?;
+    }
+    Ok(())
+}
+
+fn place_in_words(place: &FindingPlace) -> String {
+    let mut words = match (&place.path, &place.member) {
+        (Some(path), Some(member)) => format!("{path} ({member})"),
+        (Some(path), None) => path.to_string(),
+        (None, Some(field)) => format!("descriptor, `{field}`"),
+        (None, None) => "descriptor".to_owned(),
+    };
+    if let Some(line) = place.line {
+        words.push_str(&format!(", line {line}"));
+    }
+    if let Some(excerpt) = &place.excerpt {
+        words.push_str(&format!(": {excerpt}"));
+    }
+    printable(&words)
+}

@@ -1,0 +1,231 @@
+//! Keras models: the configuration of the layers, as JSON in `.keras` archives or in an attribute of HDF5 files.
+//!
+//! The configuration is looked for, not parsed: where HDF5 keeps it depends on its size and age. JSON can write
+//! the same text in many ways, so the bytes are brought to one of them first.
+
+use super::notes::{Notes, rule, shown};
+use crate::inspect::{Inspect, Report, Subject};
+
+/// Longest value that is read.
+const VALUE_MAX: usize = 256;
+
+/// Names whose values matter.
+const KEYS: [&[u8]; 5] =
+    [b"\"class_name\":", b"\"module\":", b"\"registered_name\":", b"\"function_type\":", b"\"config\":"];
+
+/// Looks for the configuration of a Keras model.
+#[derive(Debug)]
+pub(super) struct Keras {
+    notes: Notes,
+    plain: Plain,
+    /// The last bytes, brought to one form, as far as they are needed to recognise a key.
+    window: Vec<u8>,
+    /// The value that is being read, and the index of its key.
+    value: Option<(usize, Vec<u8>)>,
+    found: Vec<(&'static str, String)>,
+    class_names: u64,
+    configs: u64,
+    hdf5: bool,
+    /// Whether the name `model_config` has been seen, and the last bytes, in which it may have begun.
+    has_marker: bool,
+    tail: Vec<u8>,
+}
+
+/// Most things that are noted before it is certain that they count.
+const FOUND_MAX: usize = 1000;
+const MARKER: &[u8] = b"model_config";
+
+/// Brings JSON to one form: no white space, no escapes that need not be. It works in the middle of other data.
+#[derive(Debug, Default)]
+struct Plain {
+    escape: Vec<u8>,
+}
+
+/// Stands for a character that is in no name that matters.
+const OTHER: u8 = 0xff;
+
+impl Plain {
+    /// The form of the next byte, if it has one yet.
+    fn next(&mut self, byte: u8) -> Option<u8> {
+        match (self.escape.len(), byte) {
+            (0, b'\\') => self.escape.push(byte),
+            (0, b' ' | b'\t' | b'\n' | b'\r') => {}
+            (0, _) => return Some(byte),
+            (1, b'u') => self.escape.push(byte),
+            (1, _) => {
+                self.escape.clear();
+                return Some(if byte == b'/' { byte } else { OTHER });
+            }
+            (_, _) if byte.is_ascii_hexdigit() => {
+                self.escape.push(byte);
+                if self.escape.len() == 6 {
+                    let digits = std::str::from_utf8(&self.escape[2..]).unwrap_or_default();
+                    let code = u8::from_str_radix(digits, 16).ok().filter(u8::is_ascii_graphic);
+                    self.escape.clear();
+                    // A quote that is escaped is no quote.
+                    return Some(code.filter(|byte| *byte != b'"').unwrap_or(OTHER));
+                }
+            }
+            // No escape of JSON, but other data.
+            (_, _) => {
+                self.escape.clear();
+                return Some(byte);
+            }
+        }
+        None
+    }
+}
+
+impl Keras {
+    pub(super) fn new(subject: &Subject, hdf5: bool) -> Self {
+        Self {
+            notes: Notes::new(subject),
+            plain: Plain::default(),
+            window: Vec::new(),
+            value: None,
+            found: Vec::new(),
+            class_names: 0,
+            configs: 0,
+            hdf5,
+            has_marker: false,
+            tail: Vec::new(),
+        }
+    }
+
+    fn byte(&mut self, byte: u8) {
+        let Some(byte) = self.plain.next(byte) else { return };
+        if let Some((key, mut value)) = self.value.take() {
+            if value.is_empty() && byte != b'"' {
+                // `null`, a number or an object.
+                self.plain_byte(byte);
+                return;
+            }
+            if !value.is_empty() && byte == b'"' {
+                self.value(key, &value[1..]);
+                // The quote ends the value: it begins no key.
+                self.window.clear();
+                return;
+            }
+            value.push(byte);
+            if value.len() > VALUE_MAX {
+                self.value(key, &value[1..]);
+            } else {
+                self.value = Some((key, value));
+            }
+            return;
+        }
+        self.plain_byte(byte);
+    }
+
+    fn plain_byte(&mut self, byte: u8) {
+        if byte == b'"' && self.window.len() > 1 {
+            // Either the key's own end, or the beginning of another.
+            if !KEYS
+                .iter()
+                .any(|key| key.starts_with(&self.window) && key.get(self.window.len()) == Some(&b'"'))
+            {
+                self.window.clear();
+            }
+        }
+        self.window.push(byte);
+        if !KEYS.iter().any(|key| key.starts_with(&self.window)) {
+            self.window.clear();
+            if byte == b'"' {
+                self.window.push(byte);
+            }
+            return;
+        }
+        if let Some(key) = KEYS.iter().position(|key| *key == self.window) {
+            self.window.clear();
+            if key == 4 {
+                self.configs += 1;
+            } else {
+                self.value = Some((key, Vec::new()));
+            }
+        }
+    }
+
+    fn value(&mut self, key: usize, value: &[u8]) {
+        let text = shown(value);
+        let found = match key {
+            0 => {
+                self.class_names += 1;
+                match text.as_str() {
+                    "Lambda" | "__lambda__" => Some(rule::KERAS_LAMBDA),
+                    // Loads code or other models, or names a function to be looked up (CVE-2025-1550).
+                    "function" | "TFSMLayer" | "TorchModuleWrapper" | "FlaxLayer" | "JaxLayer" => {
+                        Some(rule::KERAS_CUSTOM)
+                    }
+                    _ if text.contains('>') => Some(rule::KERAS_CUSTOM),
+                    _ => None,
+                }
+            }
+            1 if !is_keras(&text) => Some(rule::KERAS_CUSTOM),
+            2 if text.contains('>') => Some(rule::KERAS_CUSTOM),
+            3 if text == "lambda" => Some(rule::KERAS_LAMBDA),
+            _ => None,
+        };
+        if let Some(rule) = found
+            && self.found.len() < FOUND_MAX
+            && !self.found.iter().any(|(known, known_text)| *known == rule && *known_text == text)
+        {
+            self.found.push((rule, text));
+        }
+    }
+}
+
+/// Modules that are Keras, or in which nothing but plain values is looked up.
+fn is_keras(module: &str) -> bool {
+    matches!(module, "" | "builtins" | "keras" | "tf_keras")
+        || [
+            "keras.",
+            "keras_nlp.",
+            "keras_hub.",
+            "keras_cv.",
+            "tf_keras.",
+            "tensorflow.keras.",
+            "tensorflow.python.keras.",
+        ]
+        .iter()
+        .any(|prefix| module.starts_with(prefix))
+}
+
+impl Inspect for Keras {
+    fn update(&mut self, bytes: &[u8], _: &mut Report) {
+        if self.hdf5 && !self.has_marker {
+            let begin = &bytes[..bytes.len().min(MARKER.len() - 1)];
+            self.tail.extend_from_slice(begin);
+            self.has_marker = memchr::memmem::find(&self.tail, MARKER).is_some()
+                || memchr::memmem::find(bytes, MARKER).is_some();
+            self.tail.extend_from_slice(
+                &bytes[begin.len()..][(bytes.len() - begin.len()).saturating_sub(MARKER.len())..],
+            );
+            self.tail.drain(..self.tail.len().saturating_sub(MARKER.len() - 1));
+        }
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            if self.window.is_empty() && self.value.is_none() && self.plain.escape.is_empty() {
+                // Nothing begins but with a quote; a backslash may hide one.
+                match memchr::memchr2(b'"', b'\\', rest) {
+                    Some(at) => rest = &rest[at..],
+                    None => return,
+                }
+            }
+            self.byte(rest[0]);
+            rest = &rest[1..];
+        }
+    }
+
+    fn finish(&mut self, report: &mut Report) {
+        // In plain JSON the same names may mean something else.
+        let counts = self.class_names > 0 && (self.hdf5 || self.configs > 0);
+        if counts {
+            for (rule, text) in std::mem::take(&mut self.found) {
+                self.notes.add(report, rule, &text);
+            }
+        }
+        if self.hdf5 && self.has_marker && self.class_names == 0 {
+            self.notes.add(report, rule::BAD_KERAS, "has a `model_config` that was not found");
+        }
+    }
+}

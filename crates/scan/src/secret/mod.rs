@@ -1,0 +1,13 @@
+//! What opens a door: keys, tokens, passwords.
+//!
+//! A few literals, searched for all at once, say where to look; what follows them decides.
+
+mod assignment;
+pub(crate) mod credential_file;
+mod engine;
+mod literals;
+mod mask;
+mod plausible;
+mod tokens;
+
+pub(crate) use engine::{AHEAD, BEHIND, Context, Engine};
