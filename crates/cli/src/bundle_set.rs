@@ -25,6 +25,15 @@ const ATTESTATIONS: &str = ".intoto.jsonl";
 /// Attestations by others, in formats that consign does not count.
 const OTHERS: &str = ".others.intoto.jsonl";
 const MANIFEST: &str = ".manifest.json";
+/// Revocations of bundles.
+pub(crate) const REVOCATIONS: &str = ".revocation.intoto.jsonl";
+/// Published trust files.
+const TRUST: &str = ".trust.intoto.jsonl";
+
+/// Whether a file of that name holds statements about bundles.
+pub(crate) fn is_attestations(name: &str) -> bool {
+    name.ends_with(ATTESTATIONS) && ![OTHERS, REVOCATIONS, TRUST].iter().any(|other| name.ends_with(other))
+}
 
 /// The files of one bundle, as far as they were found.
 pub(crate) struct BundleSet {
@@ -230,6 +239,14 @@ impl BundleSet {
         self.decrypted.as_ref().map(|decrypted| decrypted.stem.as_str())
     }
 
+    /// The folder that the files lie in; `None` for standard input.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        let of_archive = self.archive.as_deref().filter(|path| *path != Path::new("-"));
+        let path = of_archive.or(self.manifest.as_deref());
+        let path = path.or_else(|| self.attestations.as_ref().map(|(path, _)| path.as_path()))?;
+        Some(consign_bundle::publish::parent(path))
+    }
+
     /// A manifest with what was signed of it.
     pub(crate) fn of_manifest(manifest: &Path, attestations: Option<(PathBuf, Attestations)>) -> Self {
         let sources = attestations.iter().map(|(path, _)| path.clone()).collect();
@@ -254,7 +271,7 @@ impl Siblings {
             let path = if folder == Path::new(".") { PathBuf::from(&name) } else { folder.join(&name) };
             if text.ends_with(ARCHIVE) {
                 found.archives.push(path);
-            } else if text.ends_with(ATTESTATIONS) && !text.ends_with(OTHERS) && !is_about_encrypted(&path) {
+            } else if is_attestations(text) && !is_about_encrypted(&path) {
                 found.attestations.push(path);
             } else if text.ends_with(MANIFEST) {
                 found.manifests.push(path);

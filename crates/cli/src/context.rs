@@ -13,6 +13,7 @@ use crate::config::{CONFIG_FILE, Config};
 use crate::exit::Exit;
 use crate::meter::{Meter, ProgressMode};
 use crate::outcome::Failure;
+use crate::state::State;
 
 /// What every command is given.
 pub(crate) struct Context {
@@ -21,11 +22,13 @@ pub(crate) struct Context {
     pub(crate) cancel: Arc<AtomicBool>,
     /// `None` if there is no home directory and `$CONSIGN_HOME` is not set.
     home: Option<PathBuf>,
+    /// Where what this machine remembers is kept.
+    state: State,
 }
 
 impl Context {
     pub(crate) fn new(json: bool, progress: ProgressMode, cancel: Arc<AtomicBool>) -> Self {
-        Self { json, progress, cancel, home: configuration_directory() }
+        Self { json, progress, cancel, home: configuration_directory(), state: state() }
     }
 
     /// The same with another home, for a rehearsal.
@@ -35,7 +38,13 @@ impl Context {
             progress: self.progress,
             cancel: Arc::clone(&self.cancel),
             home: Some(home.into()),
+            state: State::at(home),
         }
+    }
+
+    /// What this machine remembers.
+    pub(crate) fn state(&self) -> &State {
+        &self.state
     }
 
     /// A meter for some work.
@@ -158,6 +167,22 @@ fn configuration_directory() -> Option<PathBuf> {
         return Some(home.into());
     }
     etcetera::choose_base_strategy().ok().map(|base| base.config_dir().join("consign"))
+}
+
+/// `$CONSIGN_HOME`, else the platform's directory for state.
+fn state() -> State {
+    use etcetera::BaseStrategy as _;
+    if let Some(home) = std::env::var_os("CONSIGN_HOME").filter(|home| !home.is_empty()) {
+        return State::at(Path::new(&home));
+    }
+    let Ok(base) = etcetera::choose_base_strategy() else { return State::nowhere() };
+    let directory = base.state_dir().unwrap_or_else(|| base.data_dir()).join("consign");
+    State::beneath(base.home_dir(), directory)
+}
+
+/// Whether there is no such file; nor is there one where a directory above it is none.
+pub(crate) fn is_absent(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
 }
 
 /// A file of the user's that cannot be read.

@@ -22,6 +22,7 @@ mod scan_args;
 mod schemas;
 mod sign_statement;
 mod source_args;
+mod state;
 mod style;
 mod survey;
 mod vouching;

@@ -5,8 +5,8 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use crate::commands::{
-    decrypt, diff, encrypt, id, init, inspect, keygen, pack, policy, preflight, quickstart, seal, sign,
-    submit, trust, unpack, verify,
+    decrypt, diff, encrypt, id, init, inspect, keygen, pack, policy, preflight, quickstart, revoke, seal,
+    sign, submit, trust, unpack, verify,
 };
 use crate::encryption::keygen::MadeIdentity;
 
@@ -40,12 +40,19 @@ fn output_schema() -> Value {
         ("preflight", vec![subschema::<preflight::Foreseen>(&mut generator)]),
         ("submit", vec![subschema::<submit::Submitted>(&mut generator)]),
         ("diff", vec![subschema::<diff::Differences>(&mut generator)]),
+        ("revoke", vec![subschema::<revoke::Revoked>(&mut generator)]),
         (
             "trust",
             vec![
                 subschema::<trust::Added>(&mut generator),
                 subschema::<trust::Removed>(&mut generator),
                 subschema::<trust::Listed>(&mut generator),
+                subschema::<trust::show::Shown>(&mut generator),
+                subschema::<trust::change::Revoked>(&mut generator),
+                subschema::<trust::change::Rotated>(&mut generator),
+                subschema::<trust::check::Checked>(&mut generator),
+                subschema::<trust::publish::Exported>(&mut generator),
+                subschema::<trust::publish::Imported>(&mut generator),
             ],
         ),
         // A command line that names no command, or is wrong in itself.
@@ -85,6 +92,9 @@ fn the_schema_files_are_what_the_types_say() {
         ("statement", consign_signing::Statement::json_schema().to_value()),
         ("encrypted-statement", consign_signing::EncryptedStatement::json_schema().to_value()),
         ("policy", consign_policy::Policy::json_schema().to_value()),
+        ("revocation", consign_signing::Revocations::json_schema().to_value()),
+        ("trust", consign_signing::TrustPolicy::json_schema().to_value()),
+        ("trust-statement", consign_signing::trust_statement_schema().to_value()),
         ("output", output_schema()),
     ] {
         jsonschema::meta::validate(&schema).unwrap_or_else(|error| panic!("{name}: {error}"));

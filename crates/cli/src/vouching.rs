@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use consign_bundle::VerifiedArchive;
 use consign_metadata::{BundleId, DigestError, Manifest, Problem, printable};
 use consign_signing::{
-    Claim, Content, Decision, EncryptedClaim, PublicKey, Reason, Trust, TrustPolicy, TrustedClaim, Verdict,
-    evaluate,
+    Claim, Content, Decision, EncryptedClaim, Moment, Obstacle, Part, PublicKey, Reason, RuleOrigin,
+    SignedRevocation, Timestamp, Trust, TrustPolicy, TrustedClaim, Verdict, evaluate,
 };
 
 use crate::bundle_set::BundleSet;
@@ -18,6 +18,12 @@ use crate::context::Context;
 use crate::encrypted_set::{Ciphertext, EncryptedSet};
 use crate::keys::load_public;
 use crate::outcome::Failure;
+use crate::state::{State, not_kept, revocations};
+
+/// After how many days a key is called old, unless a policy says otherwise.
+pub(crate) const KEY_AGE_DAYS: u64 = 90;
+/// How many days before its end a key is called so.
+pub(crate) const KEY_ENDS_DAYS: u64 = 30;
 
 /// Whose signatures count, and what was announced.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -40,6 +46,15 @@ pub(crate) struct VouchingArgs {
     /// What was announced: NAME@VERSION or the bundle id
     #[arg(long, value_name = "NAME@VERSION|ID", help_heading = "Trust options")]
     expect: Option<Expectation>,
+    /// Ask as of this time, such as 2026-11-22T03:00:00Z: use trust as it stood then
+    #[arg(long, value_name = "TIME", help_heading = "Trust options")]
+    at: Option<Timestamp>,
+    /// Revocations to honour: a file, or a folder with such files; may be repeated
+    #[arg(long, value_name = "FILE|DIR", help_heading = "Trust options")]
+    revocations: Vec<PathBuf>,
+    /// Do not remember what was verified or revoked
+    #[arg(long, help_heading = "Trust options")]
+    no_remember: bool,
 }
 
 /// What was announced.
@@ -104,8 +119,20 @@ impl Expectation {
     }
 }
 
-/// Whose signatures count, loaded.
-pub(crate) enum Trusted {
+/// Whose signatures count, as of when, and what was revoked: loaded.
+pub(crate) struct Trusted {
+    who: Who,
+    /// The configured policy, where the caller names keys: a key that it calls revoked does not count.
+    known: Option<TrustPolicy>,
+    moment: Moment,
+    /// Those that the caller names.
+    named: Vec<SignedRevocation>,
+    /// Those that were seen before.
+    seen: Vec<SignedRevocation>,
+    state: State,
+}
+
+enum Who {
     Keys(Vec<PublicKey>),
     Policy(TrustPolicy),
     /// No key was named, and there is no policy.
@@ -117,14 +144,40 @@ pub(crate) struct Vouching {
     pub(crate) decision: Decision,
     /// Why it is not vouched for, or not what was expected; none if it is.
     pub(crate) problems: Vec<Problem>,
+    /// What is worth knowing all the same.
+    pub(crate) notes: Vec<Problem>,
 }
 
 impl VouchingArgs {
     pub(crate) fn load(&self, context: &Context) -> Result<Trusted, Failure> {
-        if self.keys.is_empty() {
-            let policy = context.trust_policy(self.trust.as_deref())?;
-            return Ok(policy.map_or(Trusted::Nobody, Trusted::Policy));
+        let now = context.now()?;
+        let moment = match self.at {
+            None => Moment::now(now),
+            Some(at) => Moment::asserted(at, now)
+                .map_err(|error| Failure::usage(error.problem().at(format!("--at {at}"))))?,
+        };
+        let state = context.state().clone();
+        let policy = context.trust_policy(self.trust.as_deref())?;
+        let policy =
+            policy.map(|mut policy| state.attach_imports(&mut policy).map(|()| policy)).transpose()?;
+        let (who, known) = match (self.keys.is_empty(), policy) {
+            (true, None) => (Who::Nobody, None),
+            (true, Some(policy)) => (Who::Policy(policy), None),
+            (false, known) => (Who::Keys(self.named_keys()?), known),
+        };
+        // Only a policy has anything that ends.
+        if matches!(who, Who::Policy(_)) {
+            state.check_clock(now)?;
         }
+        let mut named = Vec::new();
+        for path in &self.revocations {
+            named.append(&mut revocations::read_named(path)?);
+        }
+        let seen = state.revocations()?;
+        Ok(Trusted { who, known, moment, named, seen, state })
+    }
+
+    fn named_keys(&self) -> Result<Vec<PublicKey>, Failure> {
         let keys = self.keys.iter().map(|key| load_public(key)).collect::<Result<Vec<_>, _>>()?;
         let distinct = keys.iter().collect::<BTreeSet<_>>().len() as u64;
         if let Some(threshold) = self.threshold.filter(|threshold| u64::from(threshold.get()) > distinct) {
@@ -135,60 +188,219 @@ impl VouchingArgs {
                 problem.hint("name more keys with `--key`, or ask for fewer signatures"),
             ));
         }
-        Ok(Trusted::Keys(keys))
+        Ok(keys)
     }
 
     fn trust<'a>(&self, trusted: &'a Trusted) -> Trust<'a> {
-        match trusted {
-            Trusted::Keys(keys) => Trust::Keys { keys: keys.clone(), threshold: self.threshold },
-            Trusted::Policy(policy) => Trust::Policy { policy, threshold: self.threshold },
-            Trusted::Nobody => Trust::Keys { keys: Vec::new(), threshold: None },
+        let (threshold, known) = (self.threshold, trusted.known.as_ref());
+        match &trusted.who {
+            Who::Keys(keys) => Trust::Keys { keys: keys.clone(), threshold, known },
+            Who::Policy(policy) => Trust::Policy { policy, threshold },
+            Who::Nobody => Trust::Keys { keys: Vec::new(), threshold: None, known },
         }
     }
 
-    /// The same for an encrypted bundle that is not opened: who vouches for its bytes.
+    /// Asks who vouches for the bytes of an encrypted bundle that is not opened; gives what stands against it, and
+    /// what is worth knowing all the same. Whether the bundle was revoked, or is another one than before, shows when it
+    /// is opened.
     pub(crate) fn judge_encrypted(
         &self,
         trusted: &Trusted,
         set: &EncryptedSet,
         claim: &EncryptedClaim,
         shown: &Path,
-    ) -> (Decision<EncryptedClaim>, Vec<Problem>) {
+    ) -> (Decision<EncryptedClaim>, Vec<Problem>, Vec<Problem>) {
         let statements = set.attestations.as_ref().map_or(&[][..], |(_, found)| found.statements());
-        let decision = evaluate(statements, claim, &self.trust(trusted));
+        let decision = evaluate(statements, claim, &self.trust(trusted), &trusted.moment, &[]);
         let mut problems = Vec::new();
         match &self.expect {
             Some(expectation) => problems.extend(expectation.check_encrypted(claim, shown)),
             None => problems.extend(set.misnamed(claim)),
         }
+        let at = |problem: Problem| problem.at(shown.display().to_string());
+        problems.extend(decision.obstacles().iter().map(Obstacle::problem).map(at));
         if decision.trusted().is_none() {
-            problems.push(untrusted(&decision, trusted, shown));
+            problems.extend(revoked_keys(&decision, shown));
+            problems.push(untrusted(&decision, &trusted.who, shown));
         }
-        (decision, problems)
+        let notes = warnings(&decision, KEY_AGE_DAYS);
+        (decision, problems, notes)
     }
 
     /// Asks whether enough of the signatures on a claim count, and whether it is the expected one. `shown` is
     /// the file that goes by its name.
-    pub(crate) fn judge(&self, trusted: &Trusted, set: &BundleSet, claim: &Claim, shown: &Path) -> Vouching {
+    pub(crate) fn judge(
+        &self,
+        trusted: &Trusted,
+        set: &BundleSet,
+        claim: &Claim,
+        shown: &Path,
+    ) -> Result<Vouching, Failure> {
         let trust = self.trust(trusted);
         let statements = set.attestations.as_ref().map_or(&[][..], |(_, found)| found.statements());
-        let decision = evaluate(statements, claim, &trust);
+        let mut revocations = trusted.named.clone();
+        revocations.append(&mut beside(set, claim)?);
+        let fresh = revocations.len();
+        let seen = trusted.seen.iter().filter(|seen| !revocations.contains(seen)).cloned();
+        revocations.extend(seen.collect::<Vec<_>>());
+        let decision = evaluate(statements, claim, &trust, &trusted.moment, &revocations);
         let mut problems = Vec::new();
+        let mut notes = warnings(&decision, KEY_AGE_DAYS);
         match &self.expect {
             Some(expectation) => problems.extend(expectation.check(claim, shown)),
             // Without an announcement the file's name is what a person goes by.
             None => problems.extend(misnamed(set, claim)),
         }
-        if decision.trusted().is_none() {
-            problems.push(untrusted(&decision, trusted, shown));
+        let at = |problem: Problem| problem.at(shown.display().to_string());
+        problems.extend(decision.revoked().map(|revoked| at(revoked.problem())));
+        problems.extend(decision.obstacles().iter().map(Obstacle::problem).map(at));
+        if decision.trusted().is_none() && decision.revoked().is_none() {
+            problems.extend(revoked_keys(&decision, shown));
+            problems.push(untrusted(&decision, &trusted.who, shown));
         }
-        Vouching { decision, problems }
+        if !self.no_remember {
+            let counts = |signed: &&SignedRevocation| {
+                let mut verdicts = decision.revocations().iter();
+                verdicts.any(|one| one.verdict.is_ok() && one.revocation == *signed.revocation())
+            };
+            for signed in revocations[..fresh].iter().filter(counts) {
+                let kept = trusted.state.keep_revocation(signed);
+                notes.extend(kept.err().map(|error| revocations::not_kept(&error)));
+            }
+        }
+        match decision.trusted().map(|trusted_claim| trusted.state.other_bundle(trusted_claim)) {
+            Some(Ok(Some(other))) => problems.push(equivocation(&other, claim, shown)),
+            Some(Err(error)) => {
+                let message =
+                    format!("whether another bundle went by this name before cannot be told: {error}");
+                notes.push(Problem::new("state-unreadable", message));
+            }
+            _ => {}
+        }
+        Ok(Vouching { decision, problems, notes })
     }
+
+    /// Remembers what was fully verified just now, so that another bundle of the same name and version is noticed.
+    /// Nothing of it keeps a verdict from being what it is, except that somebody was faster with another bundle.
+    pub(crate) fn remember(&self, trusted: &Trusted, claim: &TrustedClaim, shown: &Path) -> Remembered {
+        let mut remembered = Remembered::default();
+        if self.no_remember || claim.rests_on_asserted_time() {
+            return remembered;
+        }
+        let now = trusted.moment.time_of_verification();
+        match trusted.state.remember_bundle(claim, now) {
+            Ok(None) => {}
+            Ok(Some(other)) => remembered.problem = Some(equivocation(&other, claim.claim(), shown)),
+            Err(error) => remembered.notes.push(not_kept("the bundle", &error)),
+        }
+        if remembered.notes.is_empty() {
+            let noted = trusted.state.note_time(now);
+            remembered.notes.extend(noted.err().map(|error| not_kept("the time", &error)));
+        }
+        remembered
+    }
+}
+
+/// What came of remembering.
+#[derive(Default)]
+pub(crate) struct Remembered {
+    /// Another bundle was verified under the name meanwhile.
+    pub(crate) problem: Option<Problem>,
+    pub(crate) notes: Vec<Problem>,
+}
+
+/// The revocations that lie beside a bundle.
+fn beside(set: &BundleSet, claim: &Claim) -> Result<Vec<SignedRevocation>, Failure> {
+    let Some(folder) = set.folder() else { return Ok(Vec::new()) };
+    let own = format!("{}-{}{}", claim.bundle.name, claim.bundle.version, crate::bundle_set::REVOCATIONS);
+    let mut all = Vec::new();
+    for path in revocations::files_in(folder)? {
+        match revocations::read_revocations(&path) {
+            Ok(read) => all.extend_from_slice(read.signed()),
+            // What cannot be read belongs to other bundles, unless its name says that it does not.
+            Err(failure) if path.file_name().is_some_and(|name| name == own.as_str()) => return Err(failure),
+            Err(_) => {}
+        }
+    }
+    Ok(all)
+}
+
+/// Keys that count, but not for long any more, or for too long already; and revocations that do not count.
+fn warnings<C>(decision: &Decision<C>, key_age_days: u64) -> Vec<Problem> {
+    let mut notes = Vec::new();
+    let at = decision.moment().at();
+    for signature in decision.signatures().iter().filter(|one| one.verdict == Verdict::Counted) {
+        let signer = &signature.signer;
+        let name = signer.name.as_ref().map_or_else(|| signer.fingerprint().to_string(), ToString::to_string);
+        notes.extend(aged(&name, signer.age_in_days, key_age_days));
+        notes.extend(ending(&name, signer.not_after, at));
+    }
+    for one in decision.revocations() {
+        if let Err(reason) = one.verdict {
+            let message = format!(
+                "a revocation by {} does not count: {reason}; it says: {}",
+                one.who(),
+                one.revocation.reason
+            );
+            notes.push(Problem::new("revocation-not-counted", message));
+        }
+    }
+    notes
+}
+
+/// A key past the age at which it should be replaced.
+pub(crate) fn aged(name: &str, age: Option<u64>, key_age_days: u64) -> Option<Problem> {
+    let age = age.filter(|age| *age > key_age_days)?;
+    let message = format!("the key `{name}` is {age} days old (it should be replaced after {key_age_days})");
+    Some(Problem::new("key-old", message).hint("ask its owner for a new one: consign trust rotate"))
+}
+
+/// A key that ends soon.
+pub(crate) fn ending(name: &str, not_after: Option<Timestamp>, at: Timestamp) -> Option<Problem> {
+    let not_after = not_after?;
+    let left = not_after.unix_seconds().checked_sub(at.unix_seconds())? / 86_400;
+    let message = format!("the key `{name}` ends at {not_after}, in {left} days");
+    (left < KEY_ENDS_DAYS)
+        .then(|| Problem::new("key-ends-soon", message).hint("ask its owner for the next one in time"))
+}
+
+fn equivocation(other: &crate::state::bundles::Verified, claim: &Claim, shown: &Path) -> Problem {
+    let bundle = &claim.bundle;
+    let message = format!(
+        "is `{}@{}` with the id {}, but at {} another bundle by this name was verified, {}",
+        bundle.name, bundle.version, bundle.id, other.time, other.id
+    );
+    let hint = "one name and version stands for one bundle; ask the sender which is right, and for a new version of the other";
+    Problem::new("equivocation", message).at(shown.display().to_string()).hint(hint)
+}
+
+/// Signatures that would count, had their keys not been revoked.
+fn revoked_keys<C>(decision: &Decision<C>, shown: &Path) -> Vec<Problem> {
+    let problem = |signature: &consign_signing::SignatureVerdict| {
+        let Verdict::NotCounted(Reason::Revoked(revoked)) = &signature.verdict else { return None };
+        let signer = &signature.signer;
+        let print = signer.fingerprint();
+        let name = signer.name.as_ref().map_or_else(|| print.to_string(), |name| format!("{name} ({print})"));
+        let message = format!("is signed with the key {name}, which was {revoked}");
+        let hint = match revoked.reason {
+            consign_signing::RevocationReason::Compromised => {
+                "do not use it; ask the sender for a bundle that is signed with another key"
+            }
+            consign_signing::RevocationReason::Superseded => {
+                "ask the sender to sign it with the new key; for a bundle from your archive, `--at TIME` asks as of then"
+            }
+        };
+        Some(Problem::new("key-revoked", message).at(shown.display().to_string()).hint(hint))
+    };
+    decision.signatures().iter().filter_map(problem).collect()
 }
 
 /// Proof that somebody trusted vouches for exactly what was verified: without one nothing is called verified.
 /// [`Vouched::archive`] and [`Vouched::manifest`] are the only ways to a value.
-pub(crate) struct Vouched(());
+pub(crate) struct Vouched {
+    /// The time by which the caller asserts that the signatures were made, where it holds for no other reason.
+    pub(crate) asserted: bool,
+}
 
 impl Vouched {
     /// The archive was held against a signed statement, and what was found is, to the last field, what the
@@ -199,17 +411,18 @@ impl Vouched {
         let same = verified.is_anchored()
             && found.as_ref() == Some(&claim.content)
             && bundle_claim(verified.manifest(), verified.id()) == claim.bundle;
-        same.then_some(Self(()))
+        same.then(|| Self { asserted: trusted.rests_on_asserted_time() })
     }
 
     /// The encrypted file was found to be the one that the trusted claim is about. Of what it holds nothing is known.
     pub(crate) fn ciphertext(found: &Ciphertext, trusted: &TrustedClaim<EncryptedClaim>) -> Option<Self> {
-        (found.claim() == trusted.claim()).then_some(Self(()))
+        (found.claim() == trusted.claim()).then(|| Self { asserted: trusted.rests_on_asserted_time() })
     }
 
     /// The manifest that a directory was found to hold to is the one that the trusted claim names.
     pub(crate) fn manifest(manifest: &Manifest, id: BundleId, trusted: &TrustedClaim) -> Option<Self> {
-        (bundle_claim(manifest, id) == trusted.claim().bundle).then_some(Self(()))
+        let same = bundle_claim(manifest, id) == trusted.claim().bundle;
+        same.then(|| Self { asserted: trusted.rests_on_asserted_time() })
     }
 }
 
@@ -227,11 +440,31 @@ fn misnamed(set: &BundleSet, claim: &Claim) -> Option<Problem> {
     })
 }
 
+/// The rules that are not met, and by how much; nothing if it is not rules that are missed.
+fn unmet<C>(decision: &Decision<C>) -> String {
+    let rule = |rule: &consign_signing::RuleVerdict| {
+        let missed = rule.measures.iter().filter(|measure| measure.missing() > 0);
+        let missed: Vec<_> = missed.map(ToString::to_string).collect();
+        let own = matches!(rule.origin, RuleOrigin::Rule(_) | RuleOrigin::Imported { .. });
+        (own && !missed.is_empty()).then(|| format!("{}: {}", rule.origin, missed.join(", ")))
+    };
+    decision.rules().iter().filter_map(rule).collect::<Vec<_>>().join("; ")
+}
+
 /// What is missing for trust, and the command that would establish it.
-fn untrusted<C>(decision: &Decision<C>, trusted: &Trusted, shown: &Path) -> Problem {
-    let message = match trusted {
-        Trusted::Nobody => "no key was named, and there is no trust policy".to_owned(),
-        _ => format!("{} of {} required signatures by trusted keys", decision.counted(), decision.required()),
+fn untrusted<C>(decision: &Decision<C>, who: &Who, shown: &Path) -> Problem {
+    let message = match who {
+        Who::Nobody => "no key was named, and there is no trust policy".to_owned(),
+        _ => match unmet(decision) {
+            missed if missed.is_empty() => {
+                format!(
+                    "{} of {} required signatures by trusted keys",
+                    decision.counted(),
+                    decision.required()
+                )
+            }
+            missed => format!("not signed by enough trusted keys: {missed}"),
+        },
     };
     let problem = Problem::new("not-trusted", message).at(shown.display().to_string());
     let missing = decision.missing_keys();
@@ -258,5 +491,12 @@ fn untrusted<C>(decision: &Decision<C>, trusted: &Trusted, shown: &Path) -> Prob
             _ => {}
         }
     }
-    problem
+    let lacking =
+        decision.rules().iter().flat_map(|rule| &rule.measures).find(|measure| measure.missing() > 0);
+    match lacking.map(|measure| &measure.part) {
+        Some(Part::Role { role, .. }) if decision.counted() > 0 => problem
+            .hint(format!("ask the sender for a signature as {role} by one more of the keys you trust")),
+        Some(Part::Owners) => problem.hint("ask the sender for a signature by somebody else whom you trust"),
+        _ => problem,
+    }
 }

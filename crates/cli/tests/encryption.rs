@@ -19,7 +19,7 @@ use support::{Desk, written_down};
 /// Words of the bundle; none of them may stand anywhere outside.
 const NAME: &str = "quokka-survey";
 const WORDS: [&str; 6] =
-    [NAME, "7.3.1-marker", "Nightingale", "florence@example.org", "a study of marsupials", "confidential"];
+    [NAME, "7.3.1-marker", "Nightingale", "florence@example.org", "a study of marsupials", "internal"];
 const MARKER: &str = "the-plaintext-marker-of-this-test";
 
 /// A desk with signing keys `ada` and `eve`, identities `lab` and `desk`, and a directory to pack.
@@ -33,7 +33,7 @@ fn desk() -> Desk {
     desk.write(
         "source/consign.yaml",
         format!(
-            "name: {NAME}\nversion: 7.3.1-marker\nkind: dataset\nclassification: confidential\n\
+            "name: {NAME}\nversion: 7.3.1-marker\nkind: dataset\nclassification: internal\n\
              title: a study of marsupials\ncontact: {{name: Florence Nightingale, email: florence@example.org}}\n"
         ),
     );
@@ -556,7 +556,7 @@ fn what_is_called_public_is_seen_and_must_be_so() {
     let bundle = pack(&desk, "out", &["lab.pub"]);
     let public = |version: &str| PublicClaim {
         bundle: Some(PublicName { name: NAME.parse().unwrap(), version: version.parse().unwrap() }),
-        classification: Some("confidential".parse().unwrap()),
+        classification: Some("internal".parse().unwrap()),
         addressees: Vec::new(),
     };
     let stem = sign_outside(&desk, &bundle, |statement| statement.claim.public = public("7.3.1-marker"));
@@ -565,7 +565,7 @@ fn what_is_called_public_is_seen_and_must_be_so() {
     assert_eq!(result(&document)["bundles"][0]["public"]["bundle"]["name"], NAME);
     desk.succeed(["verify", "out", "--key", "ada.pub", "--identity", "lab"]);
     let said = desk.succeed(["inspect", "out"]);
-    assert!(said.contains("bundle      quokka-survey 7.3.1-marker\nclass       CONFIDENTIAL\n"), "{said}");
+    assert!(said.contains("bundle      quokka-survey 7.3.1-marker\nclass       INTERNAL\n"), "{said}");
     // Outside anything can be said; inside it shows.
     let lie = Encrypted {
         archive: desk.path(&format!("out/{stem}.tar.zst.age")),
@@ -575,6 +575,52 @@ fn what_is_called_public_is_seen_and_must_be_so() {
     assert_eq!(desk.verdict(&["verify", "out", "--key", "ada.pub"]).0, 0);
     let inside = desk.verdict(&["verify", "out", "--key", "ada.pub", "--identity", "lab"]);
     assert_eq!(inside, (3, vec!["sealed-disagrees".into()]));
+}
+
+/// What the policy demands of the level is met by encryption, and who else can open it is its word.
+#[test]
+fn the_policy_says_who_joins_in_and_what_is_public() {
+    let desk = desk();
+    let policy = |public: &str| {
+        let keys = |name: &str| recipient(&desk, name);
+        format!(
+            "format = 1\nname = \"strict\"\n\
+             [[recipient]]\nname = \"CERN\"\nencrypt_to = [\"{}\"]\n\
+             [[recipient]]\nname = \"archive\"\nencrypt_to = [\"{}\"]\n\
+             [[level]]\nname = \"internal\"\nencryption = \"required\"\n\
+             also_encrypt_to = [\"archive\"]\npublic = [{public}]\n",
+            keys("lab"),
+            keys("approver")
+        )
+    };
+    desk.write("policy.toml", policy("\"classification\""));
+    let pack = ["pack", "source", "-o", "out", "--key", "ada", "--policy", "policy.toml", "--for", "CERN"];
+    let (exit, codes) = desk.verdict(&pack);
+    assert_eq!((exit, codes[0].as_str()), (5, "policy-encryption"), "{codes:?}");
+    let encrypted = [&pack[..], &["--encrypt-to", "CERN"]].concat();
+    let document = desk.json(encrypted.iter().copied());
+    let recipients = result(&document)["encrypted"]["recipients"].as_array().unwrap();
+    let named: Vec<_> = recipients.iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(named, ["CERN", "archive"]);
+    let verify = desk.json(["verify", "out", "--key", "ada.pub"]);
+    assert_eq!(result(&verify)["bundles"][0]["public"], serde_json::json!({"classification": "internal"}));
+    for identity in ["lab", "approver"] {
+        desk.succeed(["inspect", "out", "--identity", identity]);
+    }
+    assert!(!holds(&desk.path("out"), NAME) && !holds(&desk.path("out"), "CERN"));
+    // With its name in public the bundle goes by it, and is not overwritten.
+    desk.write("policy.toml", policy("\"name\", \"addressees\""));
+    let named = encrypted.iter().map(|word| if *word == "out" { "named" } else { word });
+    desk.succeed(named.clone());
+    let stem = format!("{NAME}-7.3.1-marker");
+    assert_eq!(
+        names(&desk.path("named")),
+        [format!("{stem}.age.intoto.jsonl"), format!("{stem}.tar.zst.age")]
+    );
+    let verify = desk.json(["verify", "named", "--key", "ada.pub"]);
+    assert_eq!(result(&verify)["bundles"][0]["public"]["addressees"], serde_json::json!(["CERN"]));
+    let again = desk.verdict(&named.collect::<Vec<_>>());
+    assert_eq!(again, (1, vec!["output-exists".into()]));
 }
 
 #[test]

@@ -111,7 +111,7 @@ fn nothing_but_the_encrypted_file_is_written() {
     assert!(others.is_empty(), "{others:#?}");
     // Reading it writes nothing at all.
     for arguments in [
-        &["verify", "out", "--key", "key.pub", "--identity", "lab"][..],
+        &["verify", "out", "--key", "key.pub", "--identity", "lab", "--no-remember"][..],
         &["inspect", "out", "--identity", "lab"],
     ] {
         let wrote: Vec<_> = writable(arguments).into_iter().filter(|line| !line.contains("/dev/")).collect();

@@ -301,6 +301,8 @@ fn verify_and_inspect_need_no_home() {
                 desk.bare(&mut command).env_remove("CONSIGN_HOME").env("HOME", home).args(arguments).output();
             let output = output.unwrap();
             assert!(output.status.success(), "{home}: {}", written_down(&output));
+            // Whoever runs this may be root: a home that does not exist is not made.
+            assert!(!Path::new("/nonexistent").exists());
         }
     }
 }

@@ -60,6 +60,8 @@ fn every_command_prints_one_document_when_it_succeeds() {
     let fingerprint = id("key.pub");
     done(&["trust", "add", "ada", "--key", "key.pub", "--fingerprint", &fingerprint]);
     done(&["trust", "list"]);
+    done(&["trust", "show", "ada"]);
+    done(&["trust", "check"]);
     done(&[
         "init",
         "plain",
@@ -86,7 +88,23 @@ fn every_command_prints_one_document_when_it_succeeds() {
     done(&["diff", "out", "unpacked"]);
     done(&["seal", "plain", "-o", "sealed", "--key", "key", "--set", "kind=dataset"]);
     done(&["verify", "plain", "--manifest", "sealed/plain-1.0.0.manifest.json"]);
+    let second = id("second.pub");
+    done(&["trust", "rotate", "ada", "--to", "second.pub", "--fingerprint", &second, "--name", "new"]);
+    done(&["trust", "revoke", "new", "--reason", "compromised"]);
     done(&["trust", "remove", "ada"]);
+    let line = document(&desk, &["id", "--key", "key.pub"])["result"]["openssh"].as_str().unwrap().to_owned();
+    desk.write(
+        "lab.toml",
+        format!(
+            "format = 1\nname = \"lab\"\nversion = 1\nexpires = 2999-01-01T00:00:00Z\n\
+             [root]\nkeys = [\"root\"]\nthreshold = 1\n\
+             [[key]]\nname = \"root\"\nroles = [\"root\"]\npublic_key = \"{line}\"\n"
+        ),
+    );
+    done(&["trust", "export", "--trust", "lab.toml", "--key", "key", "-o", "lab.trust.intoto.jsonl"]);
+    let import = ["trust", "import", "lab.trust.intoto.jsonl", "--scope", "lab-*", "--roles", "owner"];
+    done(&[&import[..], &["--fingerprint", &fingerprint]].concat());
+    done(&["revoke", "out", "--reason", "wrong data", "--key", "key"]);
     done(&["quickstart", example, "-o", "scratch"]);
 }
 

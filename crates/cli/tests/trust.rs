@@ -130,6 +130,19 @@ fn what_it_refuses() {
 }
 
 #[test]
+fn a25_a_name_may_begin_with_a_dash() {
+    let desk = Desk::new();
+    let ada = key(&desk, "ada");
+    let add = ["trust", "add", "--key", "ada.pub", "--fingerprint", &ada, "--", "--help"];
+    desk.succeed(add);
+    let document = desk.json(["trust", "add", "--key", "ada.pub", "--fingerprint", &ada, "x"]);
+    let hint = document["problems"][0]["hint"].as_str().unwrap();
+    assert!(hint.ends_with("consign trust remove -- --help"), "{hint}");
+    desk.succeed(["trust", "show", "--", "--help"]);
+    desk.succeed(["trust", "remove", "--", "--help"]);
+}
+
+#[test]
 fn a_malformed_file_is_not_overwritten() {
     let desk = Desk::new();
     let ada = key(&desk, "ada");

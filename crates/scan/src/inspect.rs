@@ -78,16 +78,8 @@ impl Report {
         for (rule, count) in other.more {
             *self.more.entry(rule).or_default() += count;
         }
-        self.facts = self.facts.take().or(other.facts);
-    }
-
-    /// Adds what another report of the same file says.
-    pub(crate) fn join(&mut self, other: Self) {
-        self.findings.extend(other.findings);
         self.needs.extend(other.needs);
-        if other.facts.is_some() {
-            self.facts = other.facts;
-        }
+        self.facts = self.facts.take().or(other.facts);
     }
 }
 

@@ -93,17 +93,23 @@ fn build(pattern: &str) -> Option<Regex> {
     RegexBuilder::new(pattern).build().ok()
 }
 
-/// A letter outside ASCII is told by its bytes; `n` of `\n` in a text with escapes is none.
+/// Whether a letter or digit ends there; `n` of `\n` in a text with escapes is none.
 fn letter_before(bytes: &[u8], at: usize) -> bool {
-    match bytes[..at] {
-        [.., b'\\', b'n' | b'r' | b't'] => false,
-        [.., before] => before.is_ascii_alphanumeric() || before >= 0x80,
-        [] => false,
+    let before = &bytes[at.saturating_sub(4)..at];
+    if matches!(before, [.., b'\\', b'n' | b'r' | b't']) {
+        return false;
     }
+    let last = before.utf8_chunks().last();
+    last.filter(|last| last.invalid().is_empty())
+        .and_then(|last| last.valid().chars().next_back())
+        .is_some_and(char::is_alphanumeric)
 }
 
+/// Whether a letter or digit begins there.
 fn letter_after(bytes: &[u8], at: usize) -> bool {
-    bytes.get(at).is_some_and(|after| after.is_ascii_alphanumeric() || *after >= 0x80)
+    let after = &bytes[at..bytes.len().min(at + 4)];
+    let first = after.utf8_chunks().next();
+    first.and_then(|first| first.valid().chars().next()).is_some_and(char::is_alphanumeric)
 }
 
 #[cfg(test)]
@@ -130,6 +136,7 @@ mod tests {
             ("EXPORT CONTROLLED", "docs/export_controlled.pdf"),
             ("Aurora", "PROJECT_AURORA_v2"),
             ("geheim", "Streng GEHEIM!"),
+            ("geheim", "\u{feff}\u{201c}geheim\u{201d}"),
             ("совершенно секретно", "СОВЕРШЕННО СЕКРЕТНО"),
             ("NATO SECRET", "\"text\": \"a\\nNATO SECRET\""),
         ] {
@@ -139,7 +146,7 @@ mod tests {
             ("CUI", "circuit, CUISINE and biscuit"),
             ("Aurora", "aurorae"),
             ("EXPORT CONTROLLED", "exports controlled"),
-            ("geheim", "Geheimnis, Ungeheim"),
+            ("geheim", "Geheimnis, Ungeheim, geheimä, ägeheim"),
             ("CUI//", "http://cui/x"),
         ] {
             assert!(found(&[word], text).is_empty(), "{word} in {text}");

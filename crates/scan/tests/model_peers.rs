@@ -1,11 +1,11 @@
 //! Files that the libraries of each format write are understood, whatever the chunks.
 
-mod support;
+mod looking;
 
 use std::collections::BTreeMap;
 
+use looking::{files, found, python, scan, scan_in};
 use proptest::prelude::*;
-use support::{files, found, python, scan, scan_in};
 
 fn written() -> BTreeMap<String, Vec<u8>> {
     let folder = tempfile::tempdir().expect("a folder");

@@ -2,13 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are not seen as tests")]
 
-mod support;
+mod looking;
 
 use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
-use support::{findings, found, has, scan, scan_in};
+use looking::{findings, found, has, scan, scan_in};
 
 const SYSTEM: &[u8] = b"\x80\x02cos\nsystem\nX\x04\0\0\0true\x85R.";
 const STATE: &[u8] = b"\x80\x02ccollections\nOrderedDict\n)R.";

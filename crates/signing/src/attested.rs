@@ -4,6 +4,7 @@ use consign_metadata::BundleName;
 
 use crate::encrypted::{EncryptedClaim, SignedEncrypted};
 use crate::envelope::SignedStatement;
+use crate::revocation::Revocation;
 use crate::statement::{Claim, SignerClaim};
 
 /// A statement whose signature holds. [`evaluate`](crate::evaluate) counts those that make one and the same claim.
@@ -19,9 +20,13 @@ pub trait Attested: proof::OfSignature {
     /// Who says it, as what, and when. The signature was checked under the key that is named here.
     fn signer(&self) -> &SignerClaim;
 
-    /// The name of the bundle, for rules that go by it. `None` if it stands inside of what is encrypted: no rule for
-    /// a certain name is met then.
+    /// The name of the bundle, for rules that go by it. `None` if it stands inside of what is encrypted: then every
+    /// rule must be met, and imported trust acts only if it may act for bundles of every name.
     fn bundle_name(claim: &Self::Claim) -> Option<&BundleName>;
+
+    /// Whether a revocation takes back what is claimed. What is encrypted cannot be told from outside: whoever opens
+    /// it asks again.
+    fn is_revoked_by(claim: &Self::Claim, revocation: &Revocation) -> bool;
 }
 
 mod proof {
@@ -45,6 +50,10 @@ impl Attested for SignedStatement {
     fn bundle_name(claim: &Claim) -> Option<&BundleName> {
         Some(&claim.bundle.name)
     }
+
+    fn is_revoked_by(claim: &Claim, revocation: &Revocation) -> bool {
+        revocation.is_about(claim)
+    }
 }
 
 impl Attested for SignedEncrypted {
@@ -60,5 +69,9 @@ impl Attested for SignedEncrypted {
 
     fn bundle_name(claim: &EncryptedClaim) -> Option<&BundleName> {
         claim.public.bundle.as_ref().map(|bundle| &bundle.name)
+    }
+
+    fn is_revoked_by(_: &EncryptedClaim, _: &Revocation) -> bool {
+        false
     }
 }

@@ -529,6 +529,7 @@ mod tests {
     use crate::statement::Statement;
     use crate::testing;
     use crate::trust::{Trust, evaluate};
+    use crate::validity::Moment;
 
     const RECIPIENT: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
 
@@ -699,10 +700,46 @@ mod tests {
         let signed = [sign(&a, nothing), sign(&b, nothing), sign(&b, nothing), sign(&b, ALL)];
         let claim = &signed[0].statement().claim;
         let keys = vec![*a.public_key(), *b.public_key()];
-        let trust = Trust::Keys { keys: keys.clone(), threshold: None };
-        assert_eq!(evaluate(&signed, claim, &trust).trusted().unwrap().claim(), claim);
-        assert!(evaluate(&signed[1..], claim, &trust).trusted().is_none());
-        let three = Trust::Keys { keys, threshold: NonZeroU32::new(3) };
-        assert!(evaluate(&signed, claim, &three).trusted().is_none());
+        let moment = Moment::now("2026-11-22T03:00:00Z".parse().unwrap());
+        let ask = |signed: &[SignedEncrypted], threshold: u32| {
+            let threshold = NonZeroU32::new(threshold);
+            let trust = Trust::Keys { keys: keys.clone(), threshold, known: None };
+            evaluate(signed, claim, &trust, &moment, &[])
+                .into_trusted()
+                .map(|trusted| trusted.claim().clone())
+        };
+        assert_eq!(ask(&signed, 0).as_ref(), Some(claim));
+        assert_eq!(ask(&signed[1..], 0), None);
+        assert_eq!(ask(&signed, 3), None);
+    }
+
+    /// Where the name is not public it might be any: what asks for more applies.
+    #[test]
+    fn rules_for_some_names_apply_to_bundles_of_an_unknown_name() {
+        let key = testing::key();
+        let trust_file = |bundles: &str| {
+            format!(
+                "format = 1\n[[key]]\nname = \"ada\"\npublic_key = \"{}\"\nroles = [\"owner\"]\n\
+                 [[rule]]\nbundles = \"{bundles}\"\nrequire = [{{ role = \"release\" }}]\n",
+                key.public_key().to_openssh(None).trim(),
+            )
+        };
+        let moment = Moment::now("2026-11-22T03:00:00Z".parse().unwrap());
+        let trusts = |bundles: &str, public| {
+            let policy = crate::TrustPolicy::parse(&trust_file(bundles)).unwrap();
+            let signed = [SignedEncrypted::sign(&key, &outer(&key, public)).unwrap()];
+            let trust = Trust::Policy { policy: &policy, threshold: None };
+            evaluate(&signed, &signed[0].statement().claim, &trust, &moment, &[]).trusted().is_some()
+        };
+        let nothing = PublicFacts::default();
+        for (bundles, when_hidden, when_public) in
+            [("*", false, false), ("minilm", false, false), ("other-*", false, true)]
+        {
+            assert_eq!(
+                (trusts(bundles, nothing), trusts(bundles, ALL)),
+                (when_hidden, when_public),
+                "{bundles}"
+            );
+        }
     }
 }

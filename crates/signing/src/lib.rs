@@ -20,17 +20,14 @@
 //! let file = Attestations::new(SignedStatement::sign(&key, &statement)?).to_bytes();
 //!
 //! // The recipient: a policy that lists the key, whose fingerprint was compared by telephone.
-//! let policy = TrustPolicy::default().with_key(TrustedKey {
-//!     name: "ada-2026".parse()?,
-//!     public_key: key.public_key().to_spki_pem().parse()?,
-//!     owner: Some("Ada Lovelace".parse()?),
-//!     organization: None,
-//!     roles: vec!["owner".parse()?],
-//! })?;
+//! let received = key.public_key().to_spki_pem().parse()?;
+//! let entry = TrustedKey::new("ada-2026".parse()?, received, vec!["owner".parse()?]);
+//! let policy = TrustPolicy::default().with_key(entry)?;
 //! let attestations = Attestations::parse(&file).map_err(|errors| errors[0].clone())?;
 //! let claim = attestations.claims()[0].claim;
 //! let trust = Trust::Policy { policy: &policy, threshold: None };
-//! let decision = evaluate(attestations.statements(), claim, &trust);
+//! let moment = Moment::now("2026-11-22T03:00:00Z".parse()?);
+//! let decision = evaluate(attestations.statements(), claim, &trust, &moment, &[]);
 //! let trusted: TrustedClaim = decision.into_trusted().ok_or("nobody you trust vouches for it")?;
 //! assert_eq!(trusted.claim().bundle.name.as_str(), "minilm");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -59,6 +56,7 @@ mod pkcs11;
 mod pkcs11_uri;
 mod private_key;
 mod public_key;
+mod revocation;
 mod signer;
 #[cfg(unix)]
 mod ssh_agent;
@@ -69,7 +67,11 @@ mod terms;
 mod testing;
 mod time;
 mod trust;
+mod trust_bundle;
 mod trust_file;
+mod trust_policy;
+mod trust_rules;
+mod validity;
 mod wire;
 
 pub use attestations::{
@@ -101,6 +103,10 @@ pub use private_key::{
     BCRYPT_ROUNDS_MAX, PBKDF2_ROUNDS_MAX, PrivateKey, PrivateKeyError, SCRYPT_MEMORY_MAX, SCRYPT_WORK_MAX,
 };
 pub use public_key::{BadSignature, PublicKey, PublicKeyError, Signature};
+pub use revocation::{
+    Authority, NotEntitled, REVOCATION_PREDICATE_TYPE, Revocation, RevocationVerdict, Revocations,
+    SignedRevocation,
+};
 pub use signer::{Signer, SignerError};
 #[cfg(unix)]
 pub use ssh_agent::{AGENT_KEYS_MAX, AGENT_MESSAGE_MAX, AgentKey, SshAgent, SshAgentError, SshAgentSigner};
@@ -111,5 +117,17 @@ pub use statement::{
 pub use strict_modes::{StrictModesError, StrictModesErrorKind, check_strict_modes, read_unwritable};
 pub use terms::{Downgrade, Override};
 pub use time::{Timestamp, TimestampError};
-pub use trust::{Decision, Reason, SignatureVerdict, SignerInfo, Trust, TrustedClaim, Verdict, evaluate};
-pub use trust_file::{TRUST_BYTES_MAX, TrustError, TrustPolicy, TrustedKey};
+pub use trust::{
+    Decision, Obstacle, Reason, RuleOrigin, RuleVerdict, SignatureVerdict, SignerInfo, Trust, TrustedClaim,
+    Verdict, evaluate,
+};
+pub use trust_bundle::{
+    AcceptedTrust, ImportError, ImportFrom, TRUST_BUNDLE_BYTES_MAX, TRUST_ENVELOPE_BYTES_MAX,
+    TRUST_PREDICATE_TYPE, TrustBundle, import_trust, trust_statement_schema,
+};
+pub use trust_file::{TRUST_BYTES_MAX, TRUST_RULES_MAX};
+pub use trust_policy::{REVOKER, Root, TrustError, TrustImport, TrustPolicy, TrustedKey};
+pub use trust_rules::{
+    BUNDLE_PATTERN_MAX, BundlePattern, BundlePatternError, Demand, Measure, Part, Requirement, Rule,
+};
+pub use validity::{FutureMoment, KeyRevocation, Moment, RevocationReason, TimeEvidence, Validity};

@@ -2,95 +2,37 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::num::NonZeroU32;
 use std::ops::Range;
 
 use consign_metadata::{Line, Problem, Role, did_you_mean, printable};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::fingerprint::Fingerprint;
 use crate::public_key::PublicKey;
+use crate::time::Timestamp;
+use crate::trust_policy::{Root, TrustImport, TrustPolicy, TrustedKey};
+use crate::trust_rules::{BundlePattern, Demand, Requirement, Rule};
+use crate::validity::KeyRevocation;
+use crate::wire::INTEGER_MAX;
 
 /// Largest trust file, in bytes.
 pub const TRUST_BYTES_MAX: usize = 1 << 20;
+/// Most rules in a trust file.
+pub const TRUST_RULES_MAX: usize = 256;
+/// Most roles that one rule asks for.
+const REQUIREMENTS_MAX: usize = 16;
 /// The format that this version reads and writes.
 const FORMAT: u64 = 1;
-const TOP_FIELDS: [&str; 2] = ["format", "key"];
-const KEY_FIELDS: [&str; 5] = ["name", "public_key", "owner", "organization", "roles"];
-
-/// A key whose signatures count, and as what.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrustedKey {
-    /// The name that this file gives the key; no other key in the file has it.
-    pub name: Line,
-    /// The key itself. Nothing else identifies it.
-    pub public_key: PublicKey,
-    /// The person or service that holds it.
-    pub owner: Option<Line>,
-    /// Their organization.
-    pub organization: Option<Line>,
-    /// The roles in which its signatures count; at least one.
-    pub roles: Vec<Role>,
-}
-
-/// Whose signatures count, and in which roles: the content of `trust.toml`.
-///
-/// ```
-/// use consign_signing::TrustPolicy;
-/// let text = r#"
-/// format = 1
-///
-/// [[key]]
-/// name = "ada-2026"
-/// owner = "Ada Lovelace"
-/// public_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea"
-/// roles = ["owner", "release"]
-/// "#;
-/// let policy = TrustPolicy::parse(text).expect("it is well formed");
-/// assert_eq!(policy.keys()[0].roles.len(), 2);
-/// assert_eq!(TrustPolicy::parse(&policy.to_toml()), Ok(policy));
-///
-/// let problems = TrustPolicy::parse(&text.replace("roles", "rolls")).expect_err("a field is misspelled");
-/// assert!(problems.iter().any(|p| p.hint.as_deref() == Some("did you mean `roles`?")));
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TrustPolicy {
-    /// No name and no key twice.
-    keys: Vec<TrustedKey>,
-}
-
-/// Why a key was not added.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum TrustError {
-    /// Another key has the name.
-    #[error("the name `{0}` is taken by another key")]
-    NameTaken(Line),
-    /// The key is there already, under this name.
-    #[error("the key is there already, under the name `{0}`")]
-    KeyKnown(Line),
-    /// The key would count for nothing.
-    #[error("the key `{0}` has no roles, so its signatures would count for nothing")]
-    NoRoles(Line),
-    /// A role is listed twice.
-    #[error("the role `{0}` is listed twice")]
-    RoleTwice(Role),
-}
-
-impl TrustError {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::NameTaken(_) => "trust-name-taken",
-            Self::KeyKnown(_) => "trust-key-known",
-            Self::NoRoles(_) => "trust-no-roles",
-            Self::RoleTwice(_) => "trust-role-twice",
-        }
-    }
-
-    /// The same with a stable code.
-    pub fn problem(&self) -> Problem {
-        Problem::new(self.code(), self.to_string())
-    }
-}
+const TOP_FIELDS: [&str; 8] = ["format", "name", "version", "expires", "root", "key", "rule", "import"];
+const KEY_FIELDS: [&str; 9] =
+    ["name", "public_key", "owner", "organization", "roles", "created", "not_before", "not_after", "revoked"];
+const REVOKED_FIELDS: [&str; 3] = ["at", "reason", "note"];
+const RULE_FIELDS: [&str; 4] = ["bundles", "require", "keys", "owners"];
+const REQUIREMENT_FIELDS: [&str; 3] = ["role", "keys", "owners"];
+const ROOT_FIELDS: [&str; 2] = ["keys", "threshold"];
+const IMPORT_FIELDS: [&str; 5] = ["name", "bundles", "roles", "root", "threshold"];
 
 impl TrustPolicy {
     /// Reads `trust.toml`. An empty list of keys is allowed: it trusts nobody.
@@ -115,73 +57,182 @@ impl TrustPolicy {
         if reader.problems.is_empty() { Ok(policy) } else { Err(reader.problems) }
     }
 
-    /// The policy as `trust.toml`, which [`parse`](Self::parse) reads to the same value.
+    /// The policy as `trust.toml`, which [`parse`](Self::parse) reads to the same value. What was imported is
+    /// not written, only where it acts.
     pub fn to_toml(&self) -> String {
-        let mut text = format!("format = {FORMAT}\n");
-        let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+        let mut text = Writer(format!("format = {FORMAT}\n"));
+        text.optional("name", self.name.as_ref().map(quoted));
+        text.optional("version", self.version);
+        text.optional("expires", self.expires);
+        if let Some(Root { keys, threshold }) = &self.root {
+            text.field("\n[root]\nkeys", list(keys));
+            text.field("threshold", threshold);
+        }
         for key in &self.keys {
-            let mut field = |name: &str, value: &str| {
-                // Writing to a string does not fail.
-                let _ = writeln!(text, "{name} = {value}");
-            };
-            field("\n[[key]]\nname", &quoted(key.name.as_str()));
-            if let Some(owner) = &key.owner {
-                field("owner", &quoted(owner.as_str()));
+            text.field("\n[[key]]\nname", quoted(&key.name));
+            text.optional("owner", key.owner.as_ref().map(quoted));
+            text.optional("organization", key.organization.as_ref().map(quoted));
+            text.field("public_key", quoted(key.public_key.to_openssh(None).trim_end()));
+            text.field("roles", list(&key.roles));
+            text.optional("created", key.created);
+            text.optional("not_before", key.not_before);
+            text.optional("not_after", key.not_after);
+            text.optional("revoked", key.revoked.as_ref().map(revoked));
+        }
+        for Rule { bundles, demand } in &self.rules {
+            text.field("\n[[rule]]\nbundles", quoted(bundles));
+            if !demand.require.is_empty() {
+                let requirements: Vec<_> = demand.require.iter().map(requirement).collect();
+                text.field("require", format!("[{}]", requirements.join(", ")));
             }
-            if let Some(organization) = &key.organization {
-                field("organization", &quoted(organization.as_str()));
-            }
-            field("public_key", &quoted(key.public_key.to_openssh(None).trim_end()));
-            let roles: Vec<String> = key.roles.iter().map(|role| quoted(role.as_str())).collect();
-            field("roles", &format!("[{}]", roles.join(", ")));
+            text.optional("keys", demand.keys);
+            text.optional("owners", demand.owners);
         }
-        text
+        for import in &self.imports {
+            text.field("\n[[import]]\nname", quoted(&import.name));
+            text.field("bundles", quoted(&import.bundles));
+            text.field("roles", list(&import.roles));
+            text.field("root", list(&import.root));
+            text.field("threshold", import.threshold);
+        }
+        text.0
     }
 
-    /// All keys, in the order of the file.
-    pub fn keys(&self) -> &[TrustedKey] {
-        &self.keys
+    /// A revocation as it stands in the entry of a key, behind `revoked = `.
+    pub fn revocation_toml(revocation: &KeyRevocation) -> String {
+        revoked(revocation)
     }
 
-    /// The entry of that key, found by the key itself.
-    pub fn find(&self, key: &PublicKey) -> Option<&TrustedKey> {
-        self.keys.iter().find(|known| known.public_key == *key)
+    /// The JSON Schema of `trust.toml`, for editors; what it cannot say is checked by [`parse`](Self::parse).
+    pub fn json_schema() -> schemars::Schema {
+        let time = serde_json::json!({
+            "description": "A moment in UTC, to the second: a TOML date-time or the same in quotes.",
+            "type": "string",
+            "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$",
+        });
+        let line =
+            serde_json::json!({"type": "string", "minLength": 1, "maxLength": consign_metadata::LINE_MAX});
+        let role = serde_json::json!({"type": "string", "pattern": "^[a-z](?:[a-z0-9-]*[a-z0-9])?$", "maxLength": 64});
+        let roles = serde_json::json!({"type": "array", "items": role, "minItems": 1, "uniqueItems": true});
+        let count = serde_json::json!({"type": "integer", "minimum": 1, "maximum": u32::MAX});
+        let pattern = serde_json::json!({
+            "description": "A glob over bundle names, such as `acme-*`.",
+            "type": "string",
+            "pattern": r"^[a-z0-9._*?\[\]{},!-]+$",
+            "maxLength": crate::trust_rules::BUNDLE_PATTERN_MAX,
+        });
+        let schema = serde_json::json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": "Trust policy (trust.toml)",
+            "description": "Whose signatures count, and in which roles.",
+            "type": "object",
+            "additionalProperties": false,
+            "required": ["format"],
+            "properties": {
+                "format": {"const": FORMAT},
+                "name": line,
+                "version": {"type": "integer", "minimum": 1, "maximum": INTEGER_MAX},
+                "expires": time,
+                "root": {
+                    "description": "Who may sign the next version.",
+                    "type": "object",
+                    "additionalProperties": false,
+                    "required": ["keys", "threshold"],
+                    "properties": {
+                        "keys": {"type": "array", "items": line, "minItems": 1, "uniqueItems": true},
+                        "threshold": count,
+                    },
+                },
+                "key": {"type": "array", "items": {
+                    "type": "object",
+                    "additionalProperties": false,
+                    "required": ["name", "public_key", "roles"],
+                    "properties": {
+                        "name": line,
+                        "public_key": {"description": "SPKI in PEM, or one line of OpenSSH.", "type": "string"},
+                        "owner": line,
+                        "organization": line,
+                        "roles": roles,
+                        "created": time,
+                        "not_before": time,
+                        "not_after": time,
+                        "revoked": {
+                            "type": "object",
+                            "additionalProperties": false,
+                            "required": ["at", "reason"],
+                            "properties": {
+                                "at": time,
+                                "reason": {"enum": crate::RevocationReason::WORDS},
+                                "note": line,
+                            },
+                        },
+                    },
+                }},
+                "rule": {"type": "array", "maxItems": TRUST_RULES_MAX, "items": {
+                    "type": "object",
+                    "additionalProperties": false,
+                    "required": ["bundles"],
+                    "minProperties": 2,
+                    "properties": {
+                        "bundles": pattern,
+                        "require": {"type": "array", "minItems": 1, "maxItems": REQUIREMENTS_MAX, "items": {
+                            "type": "object",
+                            "additionalProperties": false,
+                            "required": ["role"],
+                            "properties": {"role": role, "keys": count, "owners": count},
+                        }},
+                        "keys": count,
+                        "owners": count,
+                    },
+                }},
+                "import": {"type": "array", "items": {
+                    "type": "object",
+                    "additionalProperties": false,
+                    "required": ["name", "bundles", "roles", "root", "threshold"],
+                    "properties": {
+                        "name": line,
+                        "bundles": pattern,
+                        "roles": roles,
+                        "root": {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": true},
+                        "threshold": count,
+                    },
+                }},
+            },
+        });
+        schemars::Schema::try_from(schema).unwrap_or_default()
+    }
+}
+
+/// TOML as it is written.
+struct Writer(String);
+
+impl Writer {
+    fn field(&mut self, name: &str, value: impl std::fmt::Display) {
+        // Writing to a string does not fail.
+        let _ = writeln!(self.0, "{name} = {value}");
     }
 
-    /// The same with a key more.
-    ///
-    /// # Errors
-    /// Its name or itself is there already, or it has no roles, or one twice.
-    pub fn with_key(mut self, key: TrustedKey) -> Result<Self, TrustError> {
-        self.add(key)?;
-        Ok(self)
+    fn optional(&mut self, name: &str, value: Option<impl std::fmt::Display>) {
+        value.into_iter().for_each(|value| self.field(name, value));
     }
+}
 
-    /// The same without the key of that name; `None` if there is none.
-    #[must_use]
-    pub fn without_key(&self, name: &str) -> Option<Self> {
-        let keys: Vec<_> = self.keys.iter().filter(|key| key.name.as_str() != name).cloned().collect();
-        (keys.len() < self.keys.len()).then_some(Self { keys })
-    }
+fn quoted(text: impl std::fmt::Display) -> String {
+    toml::Value::String(text.to_string()).to_string()
+}
 
-    /// The one place where a key comes in, from a file or from a command.
-    fn add(&mut self, key: TrustedKey) -> Result<(), TrustError> {
-        if let Some(known) = self.find(&key.public_key) {
-            return Err(TrustError::KeyKnown(known.name.clone()));
-        }
-        if self.keys.iter().any(|known| known.name == key.name) {
-            return Err(TrustError::NameTaken(key.name));
-        }
-        if key.roles.is_empty() {
-            return Err(TrustError::NoRoles(key.name));
-        }
-        let twice = |(index, role): (usize, &Role)| key.roles[..index].contains(role).then(|| role.clone());
-        if let Some(role) = key.roles.iter().enumerate().find_map(twice) {
-            return Err(TrustError::RoleTwice(role));
-        }
-        self.keys.push(key);
-        Ok(())
-    }
+fn list(items: &[impl std::fmt::Display]) -> String {
+    format!("[{}]", items.iter().map(quoted).collect::<Vec<_>>().join(", "))
+}
+
+fn revoked(KeyRevocation { at, reason, note }: &KeyRevocation) -> String {
+    let note = note.as_ref().map_or_else(String::new, |note| format!(", note = {}", quoted(note)));
+    format!("{{ at = {at}, reason = {}{note} }}", quoted(reason))
+}
+
+fn requirement(Requirement { role, keys, owners }: &Requirement) -> String {
+    let owners = owners.map_or_else(String::new, |owners| format!(", owners = {owners}"));
+    format!("{{ role = {}, keys = {keys}{owners} }}", quoted(role))
 }
 
 /// A table's fields by name, each with its place.
@@ -215,40 +266,168 @@ impl Reader {
             }
         }
         let fields = self.fields(table.get_ref(), &TOP_FIELDS);
-        let Some(keys) = fields.get("key") else { return policy };
-        let Some(keys_array) = keys.get_ref().as_array() else {
-            self.report("wrong-type", keys.span(), "`key` is a list of tables: `[[key]]`");
-            return policy;
-        };
-        for entry in keys_array {
-            let Some(entry_table) = entry.get_ref().as_table() else {
-                self.report("wrong-type", entry.span(), "`key` is a list of tables: `[[key]]`");
-                continue;
-            };
-            if let Some(key) = self.key(entry_table, entry.span())
+        policy.name = self.optional(&fields, "name", Self::line).flatten();
+        policy.version = self.optional(&fields, "version", Self::version).flatten();
+        policy.expires = self.optional(&fields, "expires", Self::time).flatten();
+        for (table, span) in self.tables(&fields, "key") {
+            if let Some(key) = self.key(table, span.clone())
                 && let Err(error) = policy.add(key)
             {
-                self.report(error.code(), entry.span(), &error.to_string());
+                self.report(error.code(), span, &error.to_string());
+            }
+        }
+        for (index, (table, span)) in self.tables(&fields, "rule").into_iter().enumerate() {
+            if index == TRUST_RULES_MAX {
+                self.report("trust-rules", span, &format!("there are more than {TRUST_RULES_MAX} rules"));
+                break;
+            }
+            policy.rules.extend(self.rule(table, span));
+        }
+        for (table, span) in self.tables(&fields, "import") {
+            if let Some(import) = self.import(table, span.clone())
+                && let Err(error) = policy.add_import(import)
+            {
+                self.report(error.code(), span, &error.to_string());
+            }
+        }
+        // Last, since it names keys; where a key is faulty, that it is not there follows from it.
+        let faulty = !self.problems.is_empty();
+        if let Some(value) = fields.get("root")
+            && let Some(root) = self.root(value)
+        {
+            match policy.check_root(&root) {
+                Err(error) if !faulty => self.report(error.code(), value.span(), &error.to_string()),
+                _ => policy.root = Some(root),
             }
         }
         policy
     }
 
+    /// The tables of a list such as `[[key]]`, each with its place.
+    fn tables<'t>(&mut self, fields: &Fields<'t>, name: &str) -> Vec<(&'t DeTable<'t>, Range<usize>)> {
+        let Some(value) = fields.get(name) else { return Vec::new() };
+        let message = format!("`{name}` is a list of tables: `[[{name}]]`");
+        let Some(list) = value.get_ref().as_array() else {
+            self.report("wrong-type", value.span(), &message);
+            return Vec::new();
+        };
+        let mut tables = Vec::new();
+        for entry in list {
+            match entry.get_ref().as_table() {
+                Some(table) => tables.push((table, entry.span())),
+                None => self.report("wrong-type", entry.span(), &message),
+            }
+        }
+        tables
+    }
+
     fn key(&mut self, table: &DeTable<'_>, span: Range<usize>) -> Option<TrustedKey> {
         let fields = self.fields(table, &KEY_FIELDS);
         // All are read before any is missed, so that all problems come out at once.
-        let name = self.required(&fields, "name", &span, Self::line);
-        let public_key = self.required(&fields, "public_key", &span, Self::public_key);
-        let roles = self.required(&fields, "roles", &span, Self::roles);
+        let name = self.required(&fields, "name", &span, "key", Self::line);
+        let public_key = self.required(&fields, "public_key", &span, "key", Self::public_key);
+        let roles = self.required(&fields, "roles", &span, "key", Self::roles);
         let owner = self.optional(&fields, "owner", Self::line);
         let organization = self.optional(&fields, "organization", Self::line);
+        let created = self.optional(&fields, "created", Self::time);
+        let not_before = self.optional(&fields, "not_before", Self::time);
+        let not_after = self.optional(&fields, "not_after", Self::time);
+        let revoked = self.optional(&fields, "revoked", Self::revoked);
         Some(TrustedKey {
             name: name?,
             public_key: public_key?,
             owner: owner?,
             organization: organization?,
             roles: roles?,
+            created: created?,
+            not_before: not_before?,
+            not_after: not_after?,
+            revoked: revoked?,
         })
+    }
+
+    fn revoked(&mut self, name: &'static str, value: &Spanned<DeValue<'_>>) -> Option<KeyRevocation> {
+        let table = self.table(name, value, "{ at = …, reason = \"superseded\" }")?;
+        let fields = self.fields(table, &REVOKED_FIELDS);
+        let span = value.span();
+        let at = self.required(&fields, "at", &span, "revocation", Self::time);
+        let reason = self.required(&fields, "reason", &span, "revocation", Self::reason);
+        let note = self.optional(&fields, "note", Self::line);
+        Some(KeyRevocation { at: at?, reason: reason?, note: note? })
+    }
+
+    fn rule(&mut self, table: &DeTable<'_>, span: Range<usize>) -> Option<Rule> {
+        let fields = self.fields(table, &RULE_FIELDS);
+        let bundles = self.required(&fields, "bundles", &span, "rule", Self::pattern);
+        let require = self.optional(&fields, "require", Self::requirements);
+        let keys = self.optional(&fields, "keys", Self::count);
+        let owners = self.optional(&fields, "owners", Self::count);
+        let (bundles, require, keys, owners) = (bundles?, require?, keys?, owners?);
+        if require.is_none() && keys.is_none() && owners.is_none() {
+            let message = "the rule asks for nothing: give it `require`, `keys` or `owners`";
+            self.report("trust-rule-empty", span, message);
+            return None;
+        }
+        Some(Rule { bundles, demand: Demand { require: require.unwrap_or_default(), keys, owners } })
+    }
+
+    fn requirements(&mut self, name: &'static str, value: &Spanned<DeValue<'_>>) -> Option<Vec<Requirement>> {
+        let list = self.array(name, value, "[{ role = \"owner\", keys = 1 }]")?;
+        if list.is_empty() || list.len() > REQUIREMENTS_MAX {
+            let message = format!("`{name}` asks for 1 to {REQUIREMENTS_MAX} roles");
+            self.report("trust-rule-empty", value.span(), &message);
+            return None;
+        }
+        let mut all = Some(Vec::new());
+        for item in list {
+            let one = self.requirement(item);
+            all = all.zip(one).map(|(mut all, one): (Vec<Requirement>, _)| {
+                all.push(one);
+                all
+            });
+        }
+        let all = all?;
+        let twice = (0..all.len()).find(|&n| all[..n].iter().any(|earlier| earlier.role == all[n].role));
+        if let Some(n) = twice {
+            let message = format!("the role `{}` is listed twice", all[n].role);
+            self.report("trust-role-twice", list[n].span(), &message);
+            return None;
+        }
+        Some(all)
+    }
+
+    fn requirement(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Requirement> {
+        let table = self.table("require", value, "{ role = \"owner\", keys = 1 }")?;
+        let fields = self.fields(table, &REQUIREMENT_FIELDS);
+        let role = self.required(&fields, "role", &value.span(), "requirement", Self::role);
+        let keys = self.optional(&fields, "keys", Self::count);
+        let owners = self.optional(&fields, "owners", Self::count);
+        let (role, keys, owners) = (role?, keys?, owners?);
+        let keys = keys.or(owners).unwrap_or(NonZeroU32::MIN);
+        if owners.is_some_and(|owners| owners > keys) {
+            let message = "`owners` is more than `keys`: so few keys cannot have so many owners";
+            self.report("trust-threshold", value.span(), message);
+            return None;
+        }
+        Some(Requirement { role, keys, owners })
+    }
+
+    fn root(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Root> {
+        let table = self.table("root", value, "[root]")?;
+        let fields = self.fields(table, &ROOT_FIELDS);
+        let keys = self.required(&fields, "keys", &value.span(), "root", Self::lines);
+        let threshold = self.required(&fields, "threshold", &value.span(), "root", Self::count);
+        Some(Root { keys: keys?, threshold: threshold? })
+    }
+
+    fn import(&mut self, table: &DeTable<'_>, span: Range<usize>) -> Option<TrustImport> {
+        let fields = self.fields(table, &IMPORT_FIELDS);
+        let name = self.required(&fields, "name", &span, "import", Self::line);
+        let bundles = self.required(&fields, "bundles", &span, "import", Self::pattern);
+        let roles = self.required(&fields, "roles", &span, "import", Self::roles);
+        let root = self.required(&fields, "root", &span, "import", Self::fingerprints);
+        let threshold = self.required(&fields, "threshold", &span, "import", Self::count);
+        Some(TrustImport::new(name?, bundles?, roles?, root?, threshold?))
     }
 
     /// The fields of a table; those that do not exist are reported.
@@ -275,12 +454,13 @@ impl Reader {
         fields: &Fields<'_>,
         name: &'static str,
         table: &Range<usize>,
+        of: &str,
         read: fn(&mut Self, &'static str, &Spanned<DeValue<'_>>) -> Option<T>,
     ) -> Option<T> {
         match fields.get(name) {
             Some(value) => read(self, name, value),
             None => {
-                self.report("missing-field", table.clone(), &format!("the key has no `{name}`"));
+                self.report("missing-field", table.clone(), &format!("the {of} has no `{name}`"));
                 None
             }
         }
@@ -321,24 +501,132 @@ impl Reader {
         .ok()
     }
 
+    fn role(&mut self, name: &'static str, value: &Spanned<DeValue<'_>>) -> Option<Role> {
+        let role = self.string(name, value)?.parse();
+        role.map_err(|e: consign_metadata::TextError| {
+            self.report("invalid-text", value.span(), &e.to_string());
+        })
+        .ok()
+    }
+
     fn roles(&mut self, name: &'static str, value: &Spanned<DeValue<'_>>) -> Option<Vec<Role>> {
-        let Some(list) = value.get_ref().as_array() else {
-            let message = format!("`{name}` is not a list, such as `[\"owner\", \"release\"]`");
-            self.report("wrong-type", value.span(), &message);
-            return None;
+        self.list(name, value, "[\"owner\", \"release\"]", |reader, item| reader.role("a role", item))
+    }
+
+    fn lines(&mut self, name: &'static str, value: &Spanned<DeValue<'_>>) -> Option<Vec<Line>> {
+        self.list(name, value, "[\"ada-2026\"]", |reader, item| reader.line("a name", item))
+    }
+
+    fn fingerprints(&mut self, name: &'static str, value: &Spanned<DeValue<'_>>) -> Option<Vec<Fingerprint>> {
+        let mut seen = Vec::new();
+        self.list(name, value, "[\"SHA256:…\"]", |reader, item| {
+            let print = reader.string("a fingerprint", item)?.parse::<Fingerprint>();
+            let print = print.map_err(|e| reader.report("fingerprint", item.span(), &e.to_string())).ok()?;
+            // Twice the same would let one key count for two.
+            if seen.contains(&print) {
+                reader.report("trust-root-twice", item.span(), "the fingerprint is listed twice");
+                return None;
+            }
+            seen.push(print);
+            Some(print)
+        })
+    }
+
+    fn pattern(&mut self, name: &'static str, value: &Spanned<DeValue<'_>>) -> Option<BundlePattern> {
+        let pattern = self.string(name, value)?.parse::<BundlePattern>();
+        pattern.map_err(|e| self.report("bundle-pattern", value.span(), &format!("`{name}`: {e}"))).ok()
+    }
+
+    fn reason(
+        &mut self,
+        name: &'static str,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Option<crate::RevocationReason> {
+        let reason = self.string(name, value)?.parse();
+        let report = |e| self.report("revocation-reason", value.span(), &format!("`{name}` {e}"));
+        reason.map_err(report).ok()
+    }
+
+    fn time(&mut self, name: &'static str, value: &Spanned<DeValue<'_>>) -> Option<Timestamp> {
+        let text = match value.get_ref() {
+            DeValue::Datetime(time) => time.to_string(),
+            DeValue::String(text) => text.to_string(),
+            _ => {
+                let message = format!("`{name}` is not a time, such as 2026-11-22T03:00:00Z");
+                self.report("wrong-type", value.span(), &message);
+                return None;
+            }
         };
-        let mut roles = Some(Vec::new());
+        let time = text.parse::<Timestamp>();
+        time.map_err(|e| self.report("invalid-time", value.span(), &format!("`{name}`: {e}"))).ok()
+    }
+
+    fn version(&mut self, name: &'static str, value: &Spanned<DeValue<'_>>) -> Option<u64> {
+        let number = integer(value.get_ref()).filter(|number| (1..=INTEGER_MAX).contains(number));
+        if number.is_none() {
+            let message = format!("`{name}` is not a whole number from 1 to {INTEGER_MAX}");
+            self.report("trust-version", value.span(), &message);
+        }
+        number
+    }
+
+    /// How many keys or owners: none is not an answer.
+    fn count(&mut self, name: &'static str, value: &Spanned<DeValue<'_>>) -> Option<NonZeroU32> {
+        let number = integer(value.get_ref()).and_then(|number| u32::try_from(number).ok());
+        let number = number.and_then(NonZeroU32::new);
+        if number.is_none() {
+            self.report(
+                "trust-threshold",
+                value.span(),
+                &format!("`{name}` is not a whole number from 1 on"),
+            );
+        }
+        number
+    }
+
+    fn list<T>(
+        &mut self,
+        name: &str,
+        value: &Spanned<DeValue<'_>>,
+        such_as: &str,
+        mut read: impl FnMut(&mut Self, &Spanned<DeValue<'_>>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let list = self.array(name, value, such_as)?;
+        let mut all = Some(Vec::new());
         for item in list {
-            let role = self.string("a role", item).and_then(|text| {
-                let role = text.parse::<Role>();
-                role.map_err(|e| self.report("invalid-text", item.span(), &e.to_string())).ok()
-            });
-            roles = roles.zip(role).map(|(mut roles, role)| {
-                roles.push(role);
-                roles
+            let one = read(self, item);
+            all = all.zip(one).map(|(mut all, one)| {
+                all.push(one);
+                all
             });
         }
-        roles
+        all
+    }
+
+    fn array<'v>(
+        &mut self,
+        name: &str,
+        value: &'v Spanned<DeValue<'_>>,
+        such_as: &str,
+    ) -> Option<&'v toml::de::DeArray<'v>> {
+        let list = value.get_ref().as_array();
+        if list.is_none() {
+            self.report("wrong-type", value.span(), &format!("`{name}` is not a list, such as `{such_as}`"));
+        }
+        list
+    }
+
+    fn table<'v>(
+        &mut self,
+        name: &str,
+        value: &'v Spanned<DeValue<'_>>,
+        such_as: &str,
+    ) -> Option<&'v DeTable<'v>> {
+        let table = value.get_ref().as_table();
+        if table.is_none() {
+            self.report("wrong-type", value.span(), &format!("`{name}` is not a table, such as `{such_as}`"));
+        }
+        table
     }
 
     fn report(&mut self, code: &'static str, at: Range<usize>, message: &str) {
@@ -362,15 +650,14 @@ mod tests {
     use super::*;
     use crate::signer::Signer as _;
     use crate::testing::key;
+    use crate::trust_policy::TrustError;
 
     fn entry(name: &str) -> TrustedKey {
-        TrustedKey {
-            name: name.parse().unwrap(),
-            public_key: *key().public_key(),
-            owner: Some("Ada \"the Countess\" Lovelace's \\ key".parse().unwrap()),
-            organization: Some("Grüße & Söhne".parse().unwrap()),
-            roles: vec!["owner".parse().unwrap(), "release".parse().unwrap()],
-        }
+        let roles = vec!["owner".parse().unwrap(), "release".parse().unwrap()];
+        let mut entry = TrustedKey::new(name.parse().unwrap(), *key().public_key(), roles);
+        entry.owner = Some("Ada \"the Countess\" Lovelace's \\ key".parse().unwrap());
+        entry.organization = Some("Grüße & Söhne".parse().unwrap());
+        entry
     }
 
     fn codes(text: &str) -> Vec<(&'static str, usize)> {

@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 
 use common::sign;
 use consign_signing::{
-    Attestations, Fingerprint, Passphrase, PrivateKey, PublicKey, SignedStatement, Signer as _, Statement,
-    Timestamp, TrustPolicy, TrustedKey,
+    Attestations, Fingerprint, Passphrase, PrivateKey, PublicKey, Revocation, Revocations, SignedRevocation,
+    SignedStatement, Signer as _, Statement, Timestamp, TrustBundle, TrustPolicy, TrustedKey,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -18,13 +18,25 @@ static KEY: LazyLock<PrivateKey> = LazyLock::new(|| PrivateKey::generate().expec
 static LINE: LazyLock<Vec<u8>> = LazyLock::new(|| sign(&KEY).line().to_vec());
 static TEXTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let passphrase = Passphrase::from_line(b"x").expect(VALID);
-    let policy = TrustPolicy::default().with_key(TrustedKey {
-        name: "a".parse().expect(VALID),
-        public_key: *KEY.public_key(),
-        owner: None,
-        organization: Some("b".parse().expect(VALID)),
-        roles: vec!["owner".parse().expect(VALID)],
-    });
+    let policy = TrustPolicy::default().with_key(TrustedKey::new(
+        "a".parse().expect(VALID),
+        *KEY.public_key(),
+        vec!["owner".parse().expect(VALID)],
+    ));
+    let published = format!(
+        "name = \"x\"\nversion = 3\nexpires = 2030-01-01T00:00:00Z\n{}not_after = 2031-01-01T00:00:00Z\n\
+         revoked = {{ at = 2029-01-01T00:00:00Z, reason = \"superseded\", note = \"y\" }}\n\
+         [root]\nkeys = [\"a\"]\nthreshold = 1\n\
+         [[rule]]\nbundles = \"{{a,b-*}}\"\nkeys = 2\nrequire = [{{ role = \"owner\", keys = 2, owners = 2 }}]\n",
+        policy.clone().expect(VALID).to_toml()
+    )
+    .replace("name = \"x\"\nversion = 3\nexpires = 2030-01-01T00:00:00Z\nformat = 1\n", "format = 1\nname = \"x\"\nversion = 3\nexpires = 2030-01-01T00:00:00Z\n");
+    let time = "2026-11-22T03:00:00Z".parse().expect(VALID);
+    let bundle = TrustBundle::publish(&*KEY, &published, time).expect(VALID);
+    let claim = Statement::parse(include_bytes!("data/statement.json")).expect(VALID).claim;
+    let (reason, role) = ("wrong".parse().expect(VALID), "owner".parse().expect(VALID));
+    let revocation = Revocation::of(&claim, reason, *KEY.public_key(), role, time);
+    let revocation = SignedRevocation::sign(&*KEY, &revocation).expect(VALID);
     vec![
         LINE.clone(),
         [&LINE[..], b"\n"].concat(),
@@ -34,6 +46,9 @@ static TEXTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         KEY.to_pkcs8_pem().expect(VALID).as_bytes().to_vec(),
         KEY.to_encrypted_pkcs8_pem(&passphrase).expect(VALID).as_bytes().to_vec(),
         policy.expect(VALID).to_toml().into_bytes(),
+        published.into_bytes(),
+        bundle.to_bytes(),
+        Revocations::new(revocation).to_bytes(),
         KEY.public_key().fingerprint().to_string().into_bytes(),
         KEY.public_key().fingerprint().groups().into_bytes(),
     ]
@@ -48,6 +63,12 @@ fn feed(bytes: &[u8]) {
     }
     if let Ok(attestations) = Attestations::parse(bytes) {
         assert_eq!(attestations.to_bytes(), bytes);
+    }
+    if let Ok(bundle) = TrustBundle::parse(bytes) {
+        assert_eq!(bundle.to_bytes(), bytes);
+    }
+    if let Ok(revocations) = Revocations::parse(bytes) {
+        assert_eq!(revocations.to_bytes(), bytes);
     }
     if let Ok(key) = PublicKey::parse(bytes) {
         assert_eq!(PublicKey::from_bytes(key.as_bytes()), Ok(key));

@@ -115,7 +115,7 @@ impl Decrypt {
         let path = archive_path(set)?;
         let claim = sole_claim(set)?.ok_or_else(|| crate::encrypted_set::sealed(&self.bundle))?;
         // Trust is asked before anything is written.
-        let vouching = self.vouching.judge(&trusted, set, claim, path);
+        let vouching = self.vouching.judge(&trusted, set, claim, path)?;
         let only_trust = vouching.problems.iter().all(|problem| problem.code == "not-trusted");
         let admitted = vouching.problems.is_empty() || (self.allow_untrusted && only_trust);
         if !admitted {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 
 use consign_metadata::Line;
-use consign_signing::{PublicKey, TrustedKey};
+use consign_signing::{PublicKey, Timestamp, TrustedKey};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -39,11 +39,35 @@ pub(crate) struct Card {
     pub(super) organization: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) roles: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) created: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) not_before: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) not_after: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) revoked: Option<Revoked>,
+}
+
+/// That a key no longer counts.
+#[derive(Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Revoked {
+    pub(super) at: String,
+    pub(super) reason: consign_signing::RevocationReason,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) note: Option<String>,
 }
 
 impl Card {
     pub(super) fn of(key: &PublicKey, listed: Option<&TrustedKey>) -> Self {
         let text = |line: &Option<Line>| line.as_ref().map(ToString::to_string);
+        let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
+        let revoked = listed.and_then(|key| key.revoked.as_ref()).map(|revoked| Revoked {
+            at: revoked.at.to_string(),
+            reason: revoked.reason,
+            note: text(&revoked.note),
+        });
         Self {
             fingerprint: key.fingerprint().to_string(),
             groups: key.fingerprint().groups(),
@@ -53,7 +77,28 @@ impl Card {
             owner: listed.and_then(|key| text(&key.owner)),
             organization: listed.and_then(|key| text(&key.organization)),
             roles: listed.map(|key| key.roles.iter().map(ToString::to_string).collect()).unwrap_or_default(),
+            created: listed.and_then(|key| time(key.created)),
+            not_before: listed.and_then(|key| time(key.not_before)),
+            not_after: listed.and_then(|key| time(key.not_after)),
+            revoked,
         }
+    }
+
+    /// The lines about dates and revocation.
+    pub(super) fn limits(&self) -> Vec<(&'static str, String)> {
+        let revoked = self.revoked.as_ref().map(|Revoked { at, reason, note }| {
+            let note = note.as_ref().map_or_else(String::new, |note| format!(" ({note})"));
+            format!("{reason}, {at}{note}")
+        });
+        [
+            ("created", self.created.clone()),
+            ("not before", self.not_before.clone()),
+            ("not after", self.not_after.clone()),
+            ("REVOKED", revoked),
+        ]
+        .into_iter()
+        .filter_map(|(label, value)| value.map(|value| (label, value)))
+        .collect()
     }
 }
 
@@ -68,6 +113,7 @@ impl Report for Card {
                 writeln!(out, "{label:13} {value}")?;
             }
         }
+        self.limits().iter().try_for_each(|(label, value)| writeln!(out, "{label:13} {value}"))?;
         writeln!(out, "fingerprint   {}", self.fingerprint)?;
         writeln!(out, "OpenSSH       {}", self.openssh)?;
         writeln!(

@@ -13,6 +13,7 @@ pub(crate) mod pack;
 pub(crate) mod policy;
 pub(crate) mod preflight;
 pub(crate) mod quickstart;
+pub(crate) mod revoke;
 pub(crate) mod seal;
 pub(crate) mod sign;
 pub(crate) mod submit;
@@ -68,6 +69,7 @@ pub(crate) enum Command {
     Decrypt(decrypt::Decrypt),
     Diff(diff::Diff),
     Submit(submit::Submit),
+    Revoke(revoke::Revoke),
     Trust(trust::Trust),
     Policy(policy::Policy),
 }
@@ -91,6 +93,7 @@ impl Command {
             #[cfg(feature = "encryption")]
             Self::Decrypt(command) => ("decrypt", command.run(context)),
             Self::Diff(command) => ("diff", command.run(context)),
+            Self::Revoke(command) => ("revoke", command.run(context)),
             Self::Trust(command) => ("trust", command.run(context)),
             Self::Policy(command) => ("policy", command.run(context)),
             Self::Preflight(command) => ("preflight", command.run(context)),

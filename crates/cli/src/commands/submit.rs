@@ -95,12 +95,14 @@ impl Submit {
                 problem.hint("sign it first: consign sign BUNDLE --key FILE"),
             ));
         };
-        let Vouching { decision, problems } = self.vouching.judge(&trusted, &set, claim, path);
+        let Vouching { decision, problems, .. } = self.vouching.judge(&trusted, &set, claim, path)?;
         if !problems.is_empty() {
             return Err(Failure { exit: Exit::NotTrusted, problems });
         }
         let verified = check(context, &set, Scope::Content, threads(self.threads))?;
-        let vouched = decision.trusted().filter(|trusted| Vouched::archive(&verified, trusted).is_some());
+        // What holds only on somebody's word about the time is not handed over.
+        let held = |vouched: Option<Vouched>| vouched.is_some_and(|vouched| !vouched.asserted);
+        let vouched = decision.trusted().filter(|trusted| held(Vouched::archive(&verified, trusted)));
         let Some(trusted) = vouched else {
             let problem = Problem::new("statement-disagrees", "what was signed is not what was found");
             return Err(Failure::new(Exit::NotIntact, problem.at(path.display().to_string())));

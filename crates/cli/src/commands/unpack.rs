@@ -10,6 +10,7 @@ use consign_policy::Stage;
 use consign_signing::TrustedClaim;
 use serde::Serialize;
 
+use super::verify::AsOf;
 use crate::checked::{archive_failure, archive_path, check_copy, expected, sole_claim};
 use crate::context::{Context, threads, unwritable};
 use crate::encrypted_set::opened_or_plain;
@@ -65,6 +66,12 @@ pub(crate) struct Unpacked {
     trusted: bool,
     /// What the handling policy says.
     handling: Handling,
+    /// The earlier time as of which it was vouched for, on the caller's word; it is not `trusted` then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    as_of: Option<AsOf>,
+    /// What is worth knowing, and changes nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<Problem>,
 }
 
 impl Report for Unpacked {
@@ -81,11 +88,19 @@ impl Report for Unpacked {
         )?;
         writeln!(out, "  bundle id   {}", self.bundle_id)?;
         self.handling.human(out, 11)?;
-        if !self.trusted {
+        if let Some(AsOf { time, .. }) = &self.as_of {
+            writeln!(
+                out,
+                "  {warn}HELD AS OF {time}, on your word: it would not hold now, and nothing proves that the signature was made by then{warn:#}"
+            )?;
+        } else if !self.trusted {
             writeln!(
                 out,
                 "  {warn}NOT VERIFIED: nobody you trust vouches for it; it may come from anyone{warn:#}"
             )?;
+        }
+        for note in &self.notes {
+            writeln!(out, "  {warn}note{warn:#}        {}", consign_metadata::printable(&note.message))?;
         }
         Ok(())
     }
@@ -99,7 +114,7 @@ impl Unpack {
         let path = archive_path(&set)?;
         let claim = sole_claim(&set)?;
         // Trust is asked before anything is written.
-        let vouching = claim.map(|claim| self.vouching.judge(&trusted, &set, claim, path));
+        let vouching = claim.map(|claim| self.vouching.judge(&trusted, &set, claim, path)).transpose()?;
         let problems = match &vouching {
             Some(vouching) => vouching.problems.clone(),
             None => vec![
@@ -108,7 +123,9 @@ impl Unpack {
                     .hint("ask the sender for the `.intoto.jsonl` file that belongs to it"),
             ],
         };
-        let only_trust = problems.iter().all(|problem| matches!(problem.code, "not-trusted" | "unsigned"));
+        let only_trust = problems.iter().all(|problem| {
+            matches!(problem.code, "not-trusted" | "unsigned" | "trust-expired" | "trust-import-missing")
+        });
         let admitted = self.allow_untrusted && only_trust;
         if !problems.is_empty() && !admitted {
             return Err(Failure { exit: Exit::NotTrusted, problems });
@@ -143,6 +160,15 @@ impl Unpack {
         let verified = verified.map_err(|error| self.failure(error, path))?;
         let vouched = trusted_claim.and_then(|trusted| Vouched::archive(&verified, trusted));
         let (manifest, core) = (verified.manifest(), verified.manifest().core());
+        let mut notes = vouching.as_ref().map(|vouching| vouching.notes.clone()).unwrap_or_default();
+        let asserted = vouched.as_ref().is_some_and(|vouched| vouched.asserted);
+        // What was extracted is what was signed; but another one was verified under the name meanwhile.
+        let mut conflict = None;
+        if let Some(claim) = trusted_claim.filter(|_| problems.is_empty() && vouched.is_some()) {
+            let remembered = self.vouching.remember(&trusted, claim, path);
+            notes.extend(remembered.notes);
+            conflict = remembered.problem;
+        }
         let chosen: Vec<u64> = match self.only.is_empty() {
             true => manifest.files().iter().map(|file| file.size).collect(),
             false => self
@@ -152,7 +178,7 @@ impl Unpack {
                 .map(|file| file.size)
                 .collect(),
         };
-        Ok(Outcome::done(Unpacked {
+        let report = Unpacked {
             destination: self.destination.clone(),
             name: core.name.to_string(),
             version: core.version.to_string(),
@@ -161,8 +187,15 @@ impl Unpack {
             files: chosen.len() as u64,
             bytes: chosen.iter().sum(),
             handling: Handling::of(&policy, Stage::Unpack, &decision),
-            trusted: problems.is_empty() && vouched.is_some(),
-        }))
+            trusted: problems.is_empty() && vouched.is_some() && !asserted && conflict.is_none(),
+            as_of: vouching.as_ref().filter(|_| asserted).map(|vouching| {
+                let moment = vouching.decision.moment();
+                AsOf { time: moment.at().to_string(), evidence: moment.evidence() }
+            }),
+            notes,
+        };
+        let exit = if conflict.is_some() { Exit::NotTrusted } else { Exit::Done };
+        Ok(Outcome { exit, problems: conflict.into_iter().collect(), report: Some(Box::new(report)) })
     }
 
     fn failure(&self, error: UnpackError, path: &std::path::Path) -> Failure {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use consign_bundle::{Scope, SourceError, TreeError, TreeLayout, VerifiedArchive, compare_directory};
 use consign_metadata::{BundleId, EntryPath, Manifest, Problem};
 use consign_policy::{Policy, Stage};
-use consign_signing::{Claim, Decision, PublicClaim, Verdict};
+use consign_signing::{Claim, Decision, PublicClaim, RuleOrigin, TrustedClaim, Verdict};
 use serde::Serialize;
 
 use crate::bundle_set::{BundleSet, read_attestations, read_manifest};
@@ -64,10 +64,14 @@ struct BundleReport {
     path: String,
     /// Whether everything held: intact, trusted, expected.
     verified: bool,
-    /// How much was checked: `content`, `directory`, `bytes`, `files`, or `encrypted`, where only the encrypted bytes
-    /// were looked at; absent if it did not hold.
+    /// How much was checked: `content`, `bytes`, `files` or `directory`, or `encrypted`, where only the encrypted
+    /// bytes were looked at; absent if it did not hold. With `asserted-` before it, it held as of an earlier time for
+    /// no other reason than the caller's word, and is not `verified`.
     #[serde(skip_serializing_if = "Option::is_none")]
     level: Option<&'static str>,
+    /// The time as of which trust was asked, if that was an earlier one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    as_of: Option<AsOf>,
     /// Whether enough trusted keys signed.
     trusted: bool,
     /// Name, version, classification and id: claims, unless `verified`.
@@ -88,8 +92,71 @@ struct BundleReport {
     /// What the handling policy says; absent if it was not asked, since the bundle is not intact or not trusted.
     #[serde(skip_serializing_if = "Option::is_none")]
     handling: Option<Handling>,
+    /// What had to be met, and how far it was.
+    rules: Vec<Rule>,
+    /// Revocations of this bundle, counted or not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    revocations: Vec<Revoked>,
+    /// What is worth knowing, and changes nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<Problem>,
     #[serde(skip)]
     verdict: String,
+}
+
+/// An earlier time as of which trust was asked.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct AsOf {
+    pub(super) time: String,
+    /// What proves that the signatures were made by then.
+    pub(super) evidence: consign_signing::TimeEvidence,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Rule {
+    /// Where the rule comes from.
+    rule: String,
+    met: bool,
+    parts: Vec<Part>,
+    /// That one key must have signed goes without saying.
+    #[serde(skip)]
+    goes_without_saying: bool,
+}
+
+/// One part of a rule.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Part {
+    /// `keys`, `owners` or `role`.
+    what: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<String>,
+    needed: u64,
+    have: u64,
+    missing: u64,
+}
+
+/// A revocation of the bundle.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Revoked {
+    fingerprint: String,
+    role: String,
+    time: String,
+    reason: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
+    counted: bool,
+    /// By what it counts: `signer`, `revoker` or `root`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authority: Option<consign_signing::Authority>,
+    /// Why it does not count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -125,7 +192,13 @@ struct Signature {
     owner: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     organization: Option<String>,
+    /// The import that lists the key, if it is not trust.toml itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    import: Option<String>,
     counted: bool,
+    /// It counted as a key, but a rule asks for different owners, and its owner was counted before.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    owner_counted_already: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -187,6 +260,9 @@ impl BundleReport {
                 _ => signature.fingerprint.clone(),
             };
             let verdict = match &signature.reason {
+                None if signature.owner_counted_already => {
+                    "counted as a key; its owner was counted already".to_owned()
+                }
                 None => "counted".to_owned(),
                 Some(reason) => format!("not counted: {reason}"),
             };
@@ -198,10 +274,46 @@ impl BundleReport {
                 signature.role, signature.time
             )?;
         }
+        for rule in self.rules.iter().filter(|rule| !rule.goes_without_saying) {
+            let parts: Vec<_> = rule.parts.iter().map(Part::in_words).collect();
+            let met = if rule.met { "met" } else { "NOT MET" };
+            let name = rule.rule.strip_prefix("rule ").unwrap_or(&rule.rule);
+            writeln!(out, "  rule        {name}: {}; {met}", parts.join(", "))?;
+        }
+        if let Some(AsOf { time, evidence }) = &self.as_of {
+            writeln!(
+                out,
+                "  as of       {time}; evidence that the signatures were made by then: {evidence}"
+            )?;
+        }
+        for revoked in &self.revocations {
+            let who = revoked.name.as_ref().unwrap_or(&revoked.fingerprint);
+            let counts = if revoked.counted { "REVOKED" } else { "not counted" };
+            writeln!(
+                out,
+                "  revocation  by {who} as {}, stated time {}; {counts}",
+                revoked.role, revoked.time
+            )?;
+            writeln!(out, "              {}", consign_metadata::printable(&revoked.reason))?;
+        }
+        let warn = style::WARN;
+        for note in &self.notes {
+            writeln!(out, "  {warn}note{warn:#}        {}", consign_metadata::printable(&note.message))?;
+        }
         if let Some(handling) = &self.handling {
             handling.human(out, 11)?;
         }
         Ok(())
+    }
+}
+
+impl Part {
+    fn in_words(&self) -> String {
+        let Self { what, role, needed, have, .. } = self;
+        match role {
+            Some(role) => format!("{have} of {needed} as {role}"),
+            None => format!("{have} of {needed} {what}"),
+        }
     }
 }
 
@@ -284,7 +396,10 @@ impl Verify {
             Err(failure) => return Checked::failed(shown, claim, failure),
         };
         let Some(claim) = claim else { return Checked::unsigned(shown, &verified) };
-        let (mut checked, decision) = self.judge(shown, set, claim, trusted);
+        let (mut checked, decision) = match self.judge(shown, set, claim, trusted) {
+            Ok(judged) => judged,
+            Err(failure) => return Checked::failed(shown, Some(claim), failure),
+        };
         let vouched = decision.trusted().and_then(|trusted| Vouched::archive(&verified, trusted));
         checked.report.archive =
             Some(ArchiveReport { size: verified.facts().size, sha256: verified.facts().sha256.to_string() });
@@ -295,7 +410,28 @@ impl Verify {
             Scope::Only(_) => "files",
         };
         checked.handle(policy, verified.manifest(), &decision, vouched.as_ref());
-        checked.finish(level, self.only.len(), vouched.as_ref())
+        let checked = checked.finish(level, self.only.len(), vouched.as_ref());
+        self.remember(checked, shown, trusted, decision.trusted())
+    }
+
+    /// What held in full is remembered.
+    fn remember(
+        &self,
+        mut checked: Checked,
+        shown: &Path,
+        trusted: &Trusted,
+        claim: Option<&TrustedClaim>,
+    ) -> Checked {
+        let in_full = matches!(checked.report.level, Some("content" | "directory"));
+        let Some(claim) = claim.filter(|_| checked.report.verified && in_full) else { return checked };
+        let remembered = self.vouching.remember(trusted, claim, shown);
+        checked.report.notes.extend(remembered.notes);
+        if let Some(problem) = remembered.problem {
+            checked.problems.push(problem);
+            checked.exit = Exit::NotTrusted;
+            checked = checked.finish("content", 0, None);
+        }
+        checked
     }
 
     /// One encrypted bundle: with an identity all that is in it, else where its bytes come from.
@@ -331,13 +467,16 @@ impl Verify {
                 problem.hint("add `--identity FILE`, or leave `--quick` and `--only` out"),
             ));
         }
-        let (decision, problems) = self.vouching.judge_encrypted(trusted, set, claim, shown);
+        let (decision, problems, notes) = self.vouching.judge_encrypted(trusted, set, claim, shown);
         let vouched = decision.trusted().and_then(|trusted| Vouched::ciphertext(&ciphertext, trusted));
         let exit = if problems.is_empty() { Exit::Done } else { Exit::NotTrusted };
         let mut report = report(shown, None, None);
         report.trusted = decision.trusted().is_some();
         report.signatures = decision.signatures().iter().map(Signature::of).collect();
         (report.counted, report.required) = (decision.counted(), decision.required());
+        report.rules = decision.rules().iter().map(Rule::of).collect();
+        report.as_of = AsOf::of(&decision);
+        report.notes = notes;
         report.encrypted = encrypted;
         report.public = Some(claim.public.clone()).filter(|public| !public.is_empty());
         Checked { exit, problems, report }.finish("encrypted", 0, vouched.as_ref())
@@ -381,18 +520,17 @@ impl Verify {
             let failure = Failure { exit: Exit::NotIntact, problems: problems.collect() };
             return Ok(Checked::failed(directory, claim, failure));
         }
-        let (mut checked, vouched) = match claim {
-            None => (Checked::without_statement(directory, &manifest, id), None),
-            Some(claim) => {
-                let (mut checked, decision) = self.judge(directory, &set, claim, trusted);
-                let vouched =
-                    decision.trusted().and_then(|trusted| Vouched::manifest(&manifest, id, trusted));
-                checked.handle(policy, &manifest, &decision, vouched.as_ref());
-                (checked, vouched)
-            }
+        let Some(claim) = claim else {
+            let mut checked = Checked::without_statement(directory, &manifest, id);
+            checked.count(&manifest);
+            return Ok(checked.finish("directory", 0, None));
         };
+        let (mut checked, decision) = self.judge(directory, &set, claim, trusted)?;
+        let vouched = decision.trusted().and_then(|trusted| Vouched::manifest(&manifest, id, trusted));
         checked.count(&manifest);
-        Ok(checked.finish("directory", 0, vouched.as_ref()))
+        checked.handle(policy, &manifest, &decision, vouched.as_ref());
+        let checked = checked.finish("directory", 0, vouched.as_ref());
+        Ok(self.remember(checked, directory, trusted, decision.trusted()))
     }
 
     /// The statements about the manifest: named, or those beside it that speak of its digest.
@@ -414,10 +552,18 @@ impl Verify {
     }
 
     /// Trust and expectation.
-    fn judge(&self, shown: &Path, set: &BundleSet, claim: &Claim, trusted: &Trusted) -> (Checked, Decision) {
-        let Vouching { decision, problems } = self.vouching.judge(trusted, set, claim, shown);
+    fn judge(
+        &self,
+        shown: &Path,
+        set: &BundleSet,
+        claim: &Claim,
+        trusted: &Trusted,
+    ) -> Result<(Checked, Decision), Failure> {
+        let Vouching { decision, problems, notes } = self.vouching.judge(trusted, set, claim, shown)?;
         let exit = if problems.is_empty() { Exit::Done } else { Exit::NotTrusted };
-        (Checked { exit, problems, report: report(shown, Some(claim), Some(&decision)) }, decision)
+        let mut report = report(shown, Some(claim), Some(&decision));
+        report.notes = notes;
+        Ok((Checked { exit, problems, report }, decision))
     }
 }
 
@@ -431,8 +577,7 @@ fn beside(
     let mut names: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
     names.sort();
     let attestations = names.iter().filter(|path| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.ends_with(".intoto.jsonl") && !name.ends_with(".others.intoto.jsonl")
+        crate::bundle_set::is_attestations(&path.file_name().unwrap_or_default().to_string_lossy())
     });
     for path in attestations {
         if let Ok(found) = read_attestations(path)
@@ -533,13 +678,14 @@ impl Checked {
             self.exit = Exit::NotIntact;
         }
         let report = &mut self.report;
-        report.verified = self.exit == Exit::Done;
+        let asserted = vouched.is_some_and(|vouched| vouched.asserted);
+        report.verified = self.exit == Exit::Done && !asserted;
         let name = report
             .bundle
             .as_ref()
             .map_or_else(String::new, |bundle| format!("{} {}", bundle.name, bundle.version));
-        if report.verified {
-            report.level = Some(level);
+        if self.exit == Exit::Done {
+            report.level = Some(if asserted { asserted_level(level) } else { level });
             let signers: Vec<_> = report
                 .signatures
                 .iter()
@@ -572,14 +718,27 @@ impl Checked {
                     "NOT VERIFIED: the files agree with each other, but nobody you trust vouches for them"
                         .into()
                 }
-                (counted, required) => format!(
+                (counted, required) if counted < required => format!(
                     "NOT VERIFIED: the files agree with each other, but only {counted} of {required} required signatures count"
                 ),
+                _ => "NOT VERIFIED: the files agree with each other, but not everything that your trust asks for is met".into(),
             };
         } else {
+            report.level = None;
             report.verdict = format!("NOT VERIFIED: {name} is not what was expected");
         }
         self
+    }
+}
+
+/// The same level, held for no other reason than the caller's word about the time.
+fn asserted_level(level: &str) -> &'static str {
+    match level {
+        "content" => "asserted-content",
+        "directory" => "asserted-directory",
+        "bytes" => "asserted-bytes",
+        "encrypted" => "asserted-encrypted",
+        _ => "asserted-files",
     }
 }
 
@@ -599,18 +758,52 @@ impl Signature {
             name: text(&signer.name),
             owner: text(&signer.owner),
             organization: text(&signer.organization),
+            import: text(&signer.import),
             counted,
+            owner_counted_already: verdict.owner_counted_already,
             code,
             reason,
         }
     }
 }
 
+impl Rule {
+    fn of(verdict: &consign_signing::RuleVerdict) -> Self {
+        Self {
+            rule: verdict.origin.to_string(),
+            met: verdict.is_met(),
+            parts: verdict.measures.iter().map(part).collect(),
+            goes_without_saying: matches!(verdict.origin, RuleOrigin::Default | RuleOrigin::Named),
+        }
+    }
+}
+
+impl AsOf {
+    /// Of what was asked as of an earlier time.
+    fn of<C>(decision: &Decision<C>) -> Option<Self> {
+        let moment = decision.moment();
+        let earlier = moment.at() < moment.time_of_verification();
+        earlier.then(|| Self { time: moment.at().to_string(), evidence: moment.evidence() })
+    }
+}
+
 fn report(shown: &Path, claim: Option<&Claim>, decision: Option<&Decision>) -> BundleReport {
+    let revoked = |verdict: &consign_signing::RevocationVerdict| Revoked {
+        fingerprint: verdict.revocation.public_key.fingerprint().to_string(),
+        role: verdict.revocation.role.to_string(),
+        time: verdict.revocation.time.to_string(),
+        reason: verdict.revocation.reason.to_string(),
+        name: verdict.name.as_ref().map(ToString::to_string),
+        owner: verdict.owner.as_ref().map(ToString::to_string),
+        counted: verdict.verdict.is_ok(),
+        authority: verdict.verdict.ok(),
+        code: verdict.verdict.err().map(consign_signing::NotEntitled::code),
+    };
     BundleReport {
         path: shown.display().to_string(),
         verified: false,
         level: None,
+        as_of: decision.and_then(AsOf::of),
         trusted: decision.is_some_and(|decision| decision.trusted().is_some()),
         bundle: claim.map(|claim| Bundle {
             name: claim.bundle.name.to_string(),
@@ -629,6 +822,20 @@ fn report(shown: &Path, claim: Option<&Claim>, decision: Option<&Decision>) -> B
         counted: decision.map_or(0, Decision::counted),
         required: decision.map_or(0, Decision::required),
         handling: None,
+        rules: decision.map(|decision| decision.rules().iter().map(Rule::of).collect()).unwrap_or_default(),
+        revocations: decision
+            .map(|decision| decision.revocations().iter().map(revoked).collect())
+            .unwrap_or_default(),
+        notes: Vec::new(),
         verdict: String::new(),
     }
+}
+
+fn part(measure: &consign_signing::Measure) -> Part {
+    let (what, role) = match &measure.part {
+        consign_signing::Part::Keys => ("keys", None),
+        consign_signing::Part::Owners => ("owners", None),
+        consign_signing::Part::Role { role, .. } => ("role", Some(role.to_string())),
+    };
+    Part { what, role, needed: measure.needed, have: measure.have, missing: measure.missing() }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use consign_bundle::{Layer, Place, Sha256State};
 use consign_encryption::{Encryptor, RECIPIENTS_MAX, Recipient, encrypt, parse_recipients};
 use consign_metadata::{Core, Line, Problem, Sha256Digest};
-use consign_policy::{Encryption, Policy};
+use consign_policy::{Encryption, Policy, PublicFact};
 use consign_signing::{
     EncryptedClaim, EncryptedStatement, PublicFacts, Sealed, SignedEncrypted, SignedStatement, Signer,
     SignerClaim,
@@ -87,7 +87,14 @@ pub(crate) fn load_with_policy(
     let level = policy.level(&core.classification);
     let also = level.into_iter().flat_map(|level| &level.also_encrypt_to).map(ToString::to_string);
     let all: Vec<String> = values.iter().cloned().chain(also).collect();
-    load_recipients(option, &all, policy).map(Sealing::new)
+    let is_public = |fact| level.is_some_and(|level| level.public.contains(&fact));
+    let public = PublicFacts {
+        name_and_version: is_public(PublicFact::Name),
+        classification: is_public(PublicFact::Classification),
+        addressees: is_public(PublicFact::Addressees),
+    };
+    let recipients = load_recipients(option, &all, policy)?;
+    Ok(Sealing { recipients, public, written: Written::default() })
 }
 
 /// The recipients that the values of an option name: each is `age1…`, a name, or a file.
@@ -180,17 +187,6 @@ impl EncryptedOut {
 }
 
 impl Sealing {
-    /// To these recipients, with nothing in public.
-    pub(crate) fn new(recipients: Vec<Named>) -> Self {
-        Self { recipients, public: PublicFacts::default(), written: Written::default() }
-    }
-
-    /// The same with what the policy calls public.
-    #[expect(dead_code, reason = "the handling policy will say what is public")]
-    pub(crate) fn with_public(self, public: PublicFacts) -> Self {
-        Self { public, ..self }
-    }
-
     /// What the policy is told of it.
     pub(crate) fn encryption(&self) -> Encryption {
         Encryption::To(self.recipients.iter().map(|named| named.recipient.to_string()).collect())

@@ -11,7 +11,7 @@ use regex::bytes::{Regex, RegexBuilder};
 use super::assignment::{self, names_a_secret};
 use super::literals::Literals;
 use super::mask::{hidden, masked};
-use super::plausible::{is_password, is_placeholder, is_random, is_words};
+use super::plausible::{is_example, is_password, is_placeholder, is_random, is_reference, is_words};
 use super::tokens::{ANYWHERE, Check, KEYWORDS, Keyword, RUN_MIN, TOKENS, Token};
 use crate::blocks::{HIGH, at_least, word};
 
@@ -155,7 +155,13 @@ impl Engine {
         let name = &bytes[found.name.clone()];
         let value = bytes[found.value.clone()].trim_ascii();
         // Long enough for the shortest password, before anything dear is asked.
-        if value.len() < 6 || is_placeholder(value) || !names_a_secret(name, keyword) {
+        if value.len() < 6 || !names_a_secret(name, keyword) {
+            return None;
+        }
+        // In one piece, and random: short words may be a part of it by chance.
+        let one_piece = value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(byte));
+        let sure = value.len() >= 24 && one_piece && is_random(value) && !is_reference(value);
+        if if sure { is_example(value) } else { is_placeholder(value) } {
             return None;
         }
         // Without quotes, code has expressions, and prose goes on with a full stop.
@@ -213,8 +219,8 @@ impl Compiled {
         }
         let text = &bytes[secret.clone()];
         let excerpt = match token.check {
-            Check::Plausible => (!is_placeholder(text)).then(|| masked(text))?,
-            Check::Random => (!is_placeholder(text) && is_random_token(text)).then(|| masked(text))?,
+            Check::Plausible => (!is_example(text)).then(|| masked(text))?,
+            Check::Random => (!is_example(text) && is_random_token(text)).then(|| masked(text))?,
             Check::Azure => {
                 let marked = matches!(bytes[..at], [.., _, _, _, b'0'..=b'9']);
                 (marked && is_random_token(text)).then(|| masked(text))?
@@ -224,7 +230,7 @@ impl Compiled {
             Check::Url => is_url_password(bytes, at, secret.clone()).then(|| hidden(text))?,
             Check::Basic => is_basic(text).then(|| hidden(text))?,
             Check::Bearer => {
-                let plain = !is_placeholder(text) && is_random(text) && !engine.holds_token(bytes, &secret);
+                let plain = !is_example(text) && is_random(text) && !engine.holds_token(bytes, &secret);
                 plain.then(|| masked(text))?
             }
         };

@@ -94,6 +94,15 @@ const REFERENCES: [&[u8]; 16] = [
     b"secretref",
 ];
 
+/// Whether something with the shape of a token is an example. Of what is random, short words may be a part.
+pub(crate) fn is_example(token: &[u8]) -> bool {
+    const SHORT: usize = 5;
+    let lower = token.to_ascii_lowercase();
+    let holds = |part: &[u8]| memchr::memmem::find(&lower, part).is_some();
+    let sure = |part: &&&[u8]| part.len() >= SHORT || !part.iter().all(u8::is_ascii_alphabetic);
+    holds(b"xxxx") || PLACEHOLDERS.iter().filter(sure).any(|part| holds(part)) || is_monotonous(&lower)
+}
+
 /// Whether it stands for a secret that is to be put there, or is kept elsewhere.
 pub(crate) fn is_placeholder(value: &[u8]) -> bool {
     let lower = value.to_ascii_lowercase();
@@ -105,9 +114,14 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
     let stem = if digits <= 1 { &stem[..stem.len() - digits] } else { stem };
     WORDS.contains(&stem)
         || PLACEHOLDERS.iter().any(|part| holds(part))
-        || REFERENCES.iter().any(|reference| lower.starts_with(reference))
-        || is_variable(value)
+        || is_reference(value)
         || is_monotonous(&lower)
+}
+
+/// Whether it says where a secret is kept, or what its digest is.
+pub(crate) fn is_reference(value: &[u8]) -> bool {
+    let lower = value[..value.len().min(16)].to_ascii_lowercase();
+    REFERENCES.iter().any(|reference| lower.starts_with(reference)) || is_variable(value)
 }
 
 /// `$VAR`, `%VAR%`, `@VAR@`.

@@ -1,82 +1,90 @@
-//! What the tests of this crate share.
-#![allow(dead_code, reason = "each test uses a part")]
+//! Things that look like secrets, made anew for every run out of pieces, so that none stands in the repository; and
+//! the short way to scan.
+#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "a helper of a test may fail like one")]
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+pub mod negatives;
+pub mod positives;
 
-use consign_metadata::sniff;
-use consign_scan::{ModelMembers, Nesting, Report, Subject, model_inspector};
+use base64::Engine as _;
+use consign_scan::{FileReport, ScanOptions, Scanner};
 
-/// Looks for code in bytes that come in chunks of these lengths, again and again.
-pub fn scan_in(name: &str, bytes: &[u8], lengths: &[usize]) -> Report {
-    let subject = Subject { path: Some(name.parse().expect("a path")), member: None };
-    let size = bytes.len() as u64;
-    let mut report = Report::default();
-    let format = sniff(bytes, size, name);
-    let nesting = Nesting::of_file(size);
-    let inspector = model_inspector(format, &subject, name, size, &nesting, &ModelMembers::shared());
-    let Some(mut inspector) = inspector else { return report };
-    let mut lengths = lengths.iter().copied().cycle();
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let length = lengths.next().unwrap_or(usize::MAX).clamp(1, rest.len());
-        inspector.update(&rest[..length], &mut report);
-        rest = &rest[length..];
+/// A file of the corpus.
+pub struct Sample {
+    /// The rule that must find something in it; none may where it is empty.
+    pub rule: &'static str,
+    pub name: String,
+    pub content: Vec<u8>,
+    /// What must not be shown.
+    pub secret: String,
+}
+
+/// Characters that look random and are the same every time.
+pub struct Random(u64);
+
+pub const ALNUM: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+pub const LETTERS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+pub const HEX: &str = "0123456789abcdef";
+pub const UPPER: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+pub const BASE64: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+pub const URL64: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
-    inspector.finish(&mut report);
+
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    /// So many characters of an alphabet.
+    pub fn of(&mut self, alphabet: &str, count: usize) -> String {
+        let alphabet = alphabet.as_bytes();
+        (0..count).map(|_| char::from(alphabet[(self.next() >> 11) as usize % alphabet.len()])).collect()
+    }
+
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        (0..count).map(|_| (self.next() >> 24) as u8).collect()
+    }
+}
+
+pub fn base64(bytes: impl AsRef<[u8]>) -> String {
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+pub fn url64(bytes: impl AsRef<[u8]>) -> String {
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// A private key block of that kind, with noise for a key.
+pub fn pem(random: &mut Random, kind: &str) -> String {
+    let lines: Vec<_> = (0..12).map(|_| random.of(BASE64, 64)).collect();
+    let border = |word: &str| format!("-----{word} {kind}PRIVATE KEY-----");
+    format!("{}\n{}\n{}\n", border("BEGIN"), lines.join("\n"), border("END"))
+}
+
+/// Scans a file that comes in pieces of that size.
+pub fn scan_in(scanner: &Scanner, name: &str, content: &[u8], piece: usize) -> FileReport {
+    let mut file = scanner.file(&name.parse().unwrap(), content.len() as u64);
+    content.chunks(piece.max(1)).for_each(|piece| file.update(piece));
+    file.finish()
+}
+
+pub fn scan(name: &str, content: impl AsRef<[u8]>) -> FileReport {
+    let content = content.as_ref();
+    scan_in(&Scanner::new(ScanOptions::default()), name, content, content.len())
+}
+
+/// What was found, in short: rule, line and excerpt.
+pub fn found(report: &FileReport) -> Vec<(String, Option<u64>, String)> {
+    let excerpt = |f: &consign_metadata::Finding| f.place.excerpt.as_ref().map(ToString::to_string);
     report
-}
-
-/// Looks for code in bytes that come in one piece.
-pub fn scan(name: &str, bytes: &[u8]) -> Report {
-    scan_in(name, bytes, &[usize::MAX])
-}
-
-/// What was found: each rule with its excerpt, and the member before it, if there is one.
-pub fn found(report: &Report) -> Vec<String> {
-    let text = |finding: &consign_metadata::Finding| {
-        let member = finding.place.member.as_ref().map_or(String::new(), |member| format!("[{member}] "));
-        let excerpt = finding.place.excerpt.as_ref().map_or(String::new(), |line| format!(" {line}"));
-        format!("{member}{}{excerpt}", finding.rule)
-    };
-    report.findings.iter().map(text).collect()
-}
-
-/// What was found in bytes of this name.
-pub fn findings(name: &str, bytes: &[u8]) -> Vec<String> {
-    found(&scan(name, bytes))
-}
-
-/// Whether a rule was found.
-pub fn has(report: &Report, rule: &str) -> bool {
-    report.findings.iter().any(|finding| finding.rule.as_str() == rule)
-}
-
-/// Runs a script of `tests/peers` with the Python that `.ci/install` sets up; what it prints.
-#[track_caller]
-pub fn python(script: &str, arguments: &[&Path]) -> String {
-    let folder = std::env::var_os("CONSIGN_PEERS").map(PathBuf::from).or_else(|| {
-        let cache = std::env::var_os("XDG_CACHE_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
-        let cache = cache.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")));
-        cache.map(|cache| cache.join("consign-peers"))
-    });
-    let python = folder.expect("HOME or CONSIGN_PEERS is set").join("bin/python");
-    assert!(python.exists(), "this test needs {}; .ci/install makes it", python.display());
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(script);
-    let output = Command::new(python).arg(&script).args(arguments).output().expect("it runs");
-    assert!(output.status.success(), "{}: {}", script.display(), String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("text")
-}
-
-/// The files in a folder, in the order of their names: name and content.
-pub fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
-    let mut files: Vec<(String, Vec<u8>)> = std::fs::read_dir(folder)
-        .expect("a folder")
-        .map(|entry| {
-            let entry = entry.expect("an entry");
-            (entry.file_name().into_string().expect("text"), std::fs::read(entry.path()).expect("a file"))
-        })
-        .collect();
-    files.sort();
-    files
+        .findings
+        .iter()
+        .map(|f| (f.rule.to_string(), f.place.line, excerpt(f).unwrap_or_default()))
+        .collect()
 }

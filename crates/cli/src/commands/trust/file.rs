@@ -27,6 +27,10 @@ impl<'a> TrustFile<'a> {
         Ok(Self { context, path, named: named.is_some() })
     }
 
+    pub(super) fn context(&self) -> &Context {
+        self.context
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -44,14 +48,24 @@ impl<'a> TrustFile<'a> {
         Ok(self.context.trust_policy(self.named.then_some(&self.path))?.unwrap_or_default())
     }
 
-    /// Reads the file, and replaces it by what `change` makes of it; nobody else changes it meanwhile.
+    /// Reads the file, and replaces it by what `change` makes of it; nobody else changes it meanwhile. Gives what
+    /// it says now.
     pub(super) fn change(
         &self,
         change: impl FnOnce(TrustPolicy) -> Result<TrustPolicy, Failure>,
-    ) -> Result<(), Failure> {
+    ) -> Result<TrustPolicy, Failure> {
+        self.change_then(change, || Ok(()))
+    }
+
+    /// The same, and then something else while nobody else changes the file.
+    pub(super) fn change_then(
+        &self,
+        change: impl FnOnce(TrustPolicy) -> Result<TrustPolicy, Failure>,
+        then: impl FnOnce() -> Result<(), Failure>,
+    ) -> Result<TrustPolicy, Failure> {
         let home = publish::parent(&self.path);
         if !self.named && !home.exists() {
-            make_private(home).map_err(|error| unwritable(home, &error))?;
+            crate::state::make_private(home).map_err(|error| unwritable(home, &error))?;
         }
         let directory = directory_for(&self.path)?;
         // Where locks do not exist, the last writer wins. Closing the handle releases it.
@@ -63,69 +77,130 @@ impl<'a> TrustFile<'a> {
             Err(error) => return Err(unreadable(&self.path, &error)),
         };
         let new = change(old.clone())?;
+        if new == old {
+            return then().map(|()| new);
+        }
         // A link stays a link: what it leads to is replaced.
         let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
         publish::replace(&path, edited(&text, &old, &new).as_bytes())
-            .map_err(|error| unwritable(&self.path, &error))
+            .map_err(|error| unwritable(&self.path, &error))?;
+        then().map(|()| new)
     }
 }
 
-/// Makes the directory of the configuration, for its owner alone.
-fn make_private(directory: &Path) -> std::io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(directory)
-}
-
-/// The text of the new policy, with the comments of the old text where that is easy: one entry is put at the
-/// end, or taken out. Whatever the text looks like, the result says what `new` says, and nothing else.
+/// The text of the new policy, with the comments of the old text where that is easy: entries are put at the end
+/// or taken out, a revocation is put behind the lines of its key. Whatever the text looks like, the result says
+/// what `new` says, and nothing else.
 fn edited(text: &str, old: &TrustPolicy, new: &TrustPolicy) -> String {
-    let candidate = match new.keys().len().checked_sub(old.keys().len()) {
-        Some(_) => appended(text, old, new),
-        None => taken_out(text, old, new),
-    };
-    candidate
+    step_by_step(text, old, new)
         .filter(|text| TrustPolicy::parse(text).as_ref() == Ok(new))
         .unwrap_or_else(|| format!("{HEADER}{}", new.to_toml()))
 }
 
-fn appended(text: &str, old: &TrustPolicy, new: &TrustPolicy) -> Option<String> {
-    let mut added = new.keys().iter().filter(|key| old.find(&key.public_key).is_none());
-    let entry = TrustPolicy::default().with_key(added.next()?.clone()).ok()?.to_toml();
-    let entry = entry.split_once("[[key]]")?.1;
-    Some(format!("{}\n\n[[key]]{entry}", text.trim_end()))
+fn step_by_step(text: &str, old: &TrustPolicy, new: &TrustPolicy) -> Option<String> {
+    let mut text = text.to_owned();
+    for key in old.keys() {
+        let place = Place { heads: "[[key]]", index: index_of(&text, &key.public_key)? };
+        match new.find(&key.public_key) {
+            None => text = place.taken_out(&text)?,
+            Some(after) if after.revoked != key.revoked => {
+                let revocation = TrustPolicy::revocation_toml(after.revoked.as_ref()?);
+                text = place.with_line(&text, "revoked", &revocation)?;
+            }
+            Some(_) => {}
+        }
+    }
+    for key in new.keys().iter().filter(|key| old.find(&key.public_key).is_none()) {
+        let entry = TrustPolicy::default().with_key(key.clone()).ok()?.to_toml();
+        text = appended(&text, "[[key]]", &entry)?;
+    }
+    for (index, import) in new.imports().iter().enumerate() {
+        match old.import(import.name.as_str()) {
+            None => {
+                let entry = TrustPolicy::default().with_import(import.clone()).ok()?.to_toml();
+                text = appended(&text, "[[import]]", &entry)?;
+            }
+            Some(before) if before.root != import.root || before.threshold != import.threshold => {
+                let place = Place { heads: "[[import]]", index };
+                let prints: Vec<_> = import.root.iter().map(|print| format!("\"{print}\"")).collect();
+                text = place.with_line(&text, "root", &format!("[{}]", prints.join(", ")))?;
+                text = place.with_line(&text, "threshold", &import.threshold.to_string())?;
+            }
+            Some(_) => {}
+        }
+    }
+    Some(text)
 }
 
-fn taken_out(text: &str, old: &TrustPolicy, new: &TrustPolicy) -> Option<String> {
-    let gone = old.keys().iter().position(|key| new.find(&key.public_key).is_none())?;
-    let lines: Vec<_> = text.split_inclusive('\n').collect();
-    let heads: Vec<_> = (0..lines.len()).filter(|&at| lines[at].trim() == "[[key]]").collect();
-    // Comments right above an entry go with it.
-    let begin = |head: usize| {
-        let above = lines[..head].iter().rev().take_while(|line| line.starts_with('#')).count();
-        head - above
-    };
-    let start = begin(*heads.get(gone)?);
-    let end = heads.get(gone + 1).map_or(lines.len(), |&head| begin(head));
-    let kept = lines[..start].concat() + &lines[end..].concat();
-    Some(format!("{}\n", kept.trim_end()))
+fn index_of(text: &str, key: &consign_signing::PublicKey) -> Option<usize> {
+    TrustPolicy::parse(text).ok()?.keys().iter().position(|known| known.public_key == *key)
+}
+
+/// The one entry of a policy's text, at the end of another.
+fn appended(text: &str, head: &str, policy: &str) -> Option<String> {
+    let entry = policy.split_once(head)?.1;
+    Some(format!("{}\n\n{head}{entry}", text.trim_end()))
+}
+
+/// One table of a list of tables, by the lines that such tables begin with.
+struct Place {
+    heads: &'static str,
+    index: usize,
+}
+
+impl Place {
+    /// The line of its head, and the one behind its last; comments right above the next table belong to that.
+    fn lines(&self, lines: &[&str]) -> Option<(usize, usize)> {
+        let heads = (0..lines.len()).filter(|&at| lines[at].trim() == self.heads);
+        let head = heads.clone().nth(self.index)?;
+        let is_head = |at: &usize| lines[*at].starts_with('[') && lines[*at].trim_end().ends_with(']');
+        let next = (head + 1..lines.len()).find(is_head);
+        Some((head, next.map_or(lines.len(), |next| above(lines, next))))
+    }
+
+    fn taken_out(&self, text: &str) -> Option<String> {
+        let lines: Vec<_> = text.split_inclusive('\n').collect();
+        let (head, end) = self.lines(&lines)?;
+        // Comments right above an entry go with it.
+        let kept = lines[..above(&lines, head)].concat() + &lines[end..].concat();
+        Some(format!("{}\n", kept.trim_end()))
+    }
+
+    /// The same with a field set: in its line if it has one, else behind the last line of the table.
+    fn with_line(&self, text: &str, name: &str, value: &str) -> Option<String> {
+        let lines: Vec<_> = text.split_inclusive('\n').collect();
+        let (head, end) = self.lines(&lines)?;
+        let line = format!("{name} = {value}\n");
+        let is_field = |at: &usize| lines[*at].split_once('=').is_some_and(|(field, _)| field.trim() == name);
+        let (before, after) = match (head..end).find(is_field) {
+            Some(at) => (at, at + 1),
+            None => {
+                let blank = |line: &&&str| line.trim().is_empty() || line.starts_with('#');
+                let last = end - lines[head..end].iter().rev().take_while(blank).count();
+                (last, last)
+            }
+        };
+        let mut text = lines[..before].concat();
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        Some(text + &line + &lines[after..].concat())
+    }
+}
+
+/// The first of the comment lines right above a line.
+fn above(lines: &[&str], line: usize) -> usize {
+    line - lines[..line].iter().rev().take_while(|line| line.starts_with('#')).count()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use consign_signing::{PrivateKey, Signer as _, TrustedKey};
+    use consign_signing::{KeyRevocation, PrivateKey, RevocationReason, Signer as _, TrustedKey};
 
     fn key(name: &str) -> TrustedKey {
-        TrustedKey {
-            name: name.parse().unwrap(),
-            public_key: *PrivateKey::generate().unwrap().public_key(),
-            owner: None,
-            organization: None,
-            roles: vec!["owner".parse().unwrap()],
-        }
+        let key = *PrivateKey::generate().unwrap().public_key();
+        TrustedKey::new(name.parse().unwrap(), key, vec!["owner".parse().unwrap()])
     }
 
     #[test]
@@ -145,6 +220,36 @@ mod tests {
         let text = edited(&text, &three, &without);
         assert_eq!(text.matches("# By telephone.").count(), 1, "{text}");
         assert!(text.starts_with(HEADER));
+        assert_eq!(TrustPolicy::parse(&text), Ok(without));
+    }
+
+    #[test]
+    fn a_revocation_goes_to_its_key() {
+        let (one, two) = (key("one"), key("two"));
+        let policy = TrustPolicy::default().with_key(one.clone()).unwrap();
+        let text = format!(
+            "# Head.\nformat = 1\n\n# By telephone.\n{}\n# The rule of the house.\n[[rule]]\nbundles = \"*\"\nkeys = 1\n",
+            &policy.to_toml()["format = 1\n\n".len()..]
+        );
+        let old = TrustPolicy::parse(&text).unwrap();
+        let revocation = |reason| KeyRevocation {
+            at: "2026-11-22T03:00:00Z".parse().unwrap(),
+            reason,
+            note: Some("a \"note\"".parse().unwrap()),
+        };
+        let revoked = old.clone().with_revoked(&one.name, revocation(RevocationReason::Superseded)).unwrap();
+        let new = revoked.clone().with_key(two.clone()).unwrap();
+        let rotated = edited(&text, &old, &new);
+        assert_eq!(TrustPolicy::parse(&rotated).as_ref(), Ok(&new));
+        for kept in ["# Head.", "# By telephone.", "# The rule of the house.\n[[rule]]"] {
+            assert!(rotated.contains(kept), "{rotated}");
+        }
+        let worse = new.clone().with_revoked(&one.name, revocation(RevocationReason::Compromised)).unwrap();
+        let text = edited(&rotated, &new, &worse);
+        assert_eq!((TrustPolicy::parse(&text).as_ref(), text.matches("revoked =").count()), (Ok(&worse), 1));
+        let without = worse.without_key("one").unwrap();
+        let text = edited(&text, &worse, &without);
+        assert!(text.contains("# The rule of the house.") && !text.contains("# By telephone."), "{text}");
         assert_eq!(TrustPolicy::parse(&text), Ok(without));
     }
 

@@ -1,13 +1,17 @@
 //! `consign trust`: whose signatures count, and as what.
 
+pub(crate) mod change;
+pub(crate) mod check;
 mod confirm;
 mod file;
+pub(crate) mod publish;
+pub(crate) mod show;
 
 use std::io::{self, IsTerminal as _, Write};
 use std::path::PathBuf;
 
 use consign_metadata::{Line, Problem, Role, did_you_mean, printable};
-use consign_signing::{Fingerprint, PublicKey, TrustError, TrustPolicy, TrustedKey};
+use consign_signing::{Fingerprint, PublicKey, Timestamp, TrustError, TrustPolicy, TrustedKey};
 use serde::Serialize;
 
 use super::id::Card;
@@ -38,7 +42,13 @@ pub(crate) struct Trust {
 enum Action {
     Add(Add),
     List(List),
+    Show(show::Show),
+    Revoke(change::Revoke),
+    Rotate(change::Rotate),
     Remove(Remove),
+    Check(check::Check),
+    Export(publish::Export),
+    Import(publish::Import),
 }
 
 /// Let the signatures of a key count
@@ -64,6 +74,22 @@ struct Add {
     /// Their organization
     #[arg(long, value_name = "NAME")]
     organization: Option<Line>,
+    #[command(flatten)]
+    dates: Dates,
+}
+
+/// When a key counts, such as 2026-11-22T03:00:00Z.
+#[derive(clap::Args)]
+struct Dates {
+    /// The first second in which it counts, such as 2026-11-22T03:00:00Z
+    #[arg(long, value_name = "TIME")]
+    not_before: Option<Timestamp>,
+    /// The last second in which it counts
+    #[arg(long, value_name = "TIME")]
+    not_after: Option<Timestamp>,
+    /// When it was made, for telling its age
+    #[arg(long, value_name = "TIME")]
+    created: Option<Timestamp>,
 }
 
 /// List the keys whose signatures count
@@ -83,7 +109,13 @@ impl Trust {
         match &self.action {
             Action::Add(add) => add.run(&file),
             Action::List(_) => list(&file),
+            Action::Show(show) => show.run(&file),
+            Action::Revoke(revoke) => revoke.run(&file),
+            Action::Rotate(rotate) => rotate.run(&file),
             Action::Remove(remove) => remove.run(&file),
+            Action::Check(check) => check.run(&file),
+            Action::Export(export) => export.run(&file),
+            Action::Import(import) => import.run(&file),
         }
     }
 }
@@ -94,7 +126,7 @@ impl Add {
         let entry = self.entry(key)?;
         // Before anybody is asked anything.
         extended(file.read()?, &entry)?;
-        self.confirm(&key)?;
+        confirm_key(&self.key, self.fingerprint, &key)?;
         file.change(|policy| extended(policy, &entry))?;
         Ok(Outcome::done(Added {
             file: file.path().to_owned(),
@@ -111,32 +143,32 @@ impl Add {
             self.roles.clone()
         };
         Ok(TrustedKey {
-            name: self.name.clone(),
-            public_key,
             owner: self.owner.clone(),
             organization: self.organization.clone(),
-            roles,
+            created: self.dates.created,
+            not_before: self.dates.not_before,
+            not_after: self.dates.not_after,
+            ..TrustedKey::new(self.name.clone(), public_key, roles)
         })
     }
+}
 
-    /// Makes sure that it is the key that its owner means.
-    fn confirm(&self, key: &PublicKey) -> Result<(), Failure> {
-        let found = key.fingerprint();
-        if let Some(told) = self.fingerprint {
-            return if told == found { Ok(()) } else { Err(mismatch(&self.key, Some((told, found)))) };
-        }
-        if !io::stdin().is_terminal() {
-            let problem =
-                Problem::new("fingerprint-needed", "there is no terminal to ask for the fingerprint on");
-            let hint = "give `--fingerprint FP`, as the owner of the key tells it to you by another way than the one by which the key came";
-            return Err(Failure::usage(problem.at("--fingerprint").hint(hint)));
-        }
-        let asked = confirm::ask(&found, &mut io::stdin().lock(), &mut anstream::stderr().lock());
-        match asked {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(mismatch(&self.key, None)),
-            Err(error) => Err(Failure::failed(Problem::new("terminal", format!("cannot be read: {error}")))),
-        }
+/// Makes sure that it is the key that its owner means. `named` is how the caller named it.
+fn confirm_key(named: &str, told: Option<Fingerprint>, key: &PublicKey) -> Result<(), Failure> {
+    let found = key.fingerprint();
+    if let Some(told) = told {
+        return if told == found { Ok(()) } else { Err(mismatch(named, Some((told, found)))) };
+    }
+    if !io::stdin().is_terminal() {
+        let problem =
+            Problem::new("fingerprint-needed", "there is no terminal to ask for the fingerprint on");
+        let hint = "give `--fingerprint FP`, as the owner of the key tells it to you by another way than the one by which the key came";
+        return Err(Failure::usage(problem.at("--fingerprint").hint(hint)));
+    }
+    match confirm::ask(&found, &mut io::stdin().lock(), &mut anstream::stderr().lock()) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(mismatch(named, None)),
+        Err(error) => Err(Failure::failed(Problem::new("terminal", format!("cannot be read: {error}")))),
     }
 }
 
@@ -162,9 +194,13 @@ fn extended(policy: TrustPolicy, entry: &TrustedKey) -> Result<TrustPolicy, Fail
                 Failure::failed(problem.hint("choose another name, or `consign trust remove` that key first"))
             }
             TrustError::KeyKnown(name) => {
+                let dashes = if name.as_str().starts_with('-') { "-- " } else { "" };
                 let name = style::shell_word(name.as_str());
-                Failure::failed(problem.hint(format!("to change its entry: consign trust remove {name}")))
+                Failure::failed(
+                    problem.hint(format!("to change its entry: consign trust remove {dashes}{name}")),
+                )
             }
+            TrustError::Dates(_) => Failure::usage(problem.at("--not-after")),
             _ => Failure::usage(problem.at("--role")),
         }
     })
@@ -175,28 +211,40 @@ impl Remove {
         let mut removed = None;
         file.change(|policy| {
             removed = policy.keys().iter().find(|key| key.name.as_str() == self.name).cloned();
-            policy.without_key(&self.name).ok_or_else(|| self.unknown(file, &policy))
+            policy.without_key(&self.name).ok_or_else(|| unknown(&self.name, file, &policy))
         })?;
         let key = removed.map(|entry| Card::of(&entry.public_key, Some(&entry)));
         Ok(Outcome::done(Removed { file: file.path().to_owned(), key }))
     }
+}
 
-    fn unknown(&self, file: &TrustFile, policy: &TrustPolicy) -> Failure {
-        let name = printable(&self.name);
-        let problem = Problem::new("trust-unknown", format!("there is no key of the name `{name}`"));
-        let near = did_you_mean(&self.name, policy.keys().iter().map(|key| key.name.as_str()));
-        let hint = near.map_or_else(
-            || "`consign trust list` shows the names".to_owned(),
-            |near| format!("did you mean `{near}`?"),
-        );
-        Failure::failed(problem.at(file.path().display().to_string()).hint(hint))
-    }
+/// There is no key of that name.
+fn unknown(name: &str, file: &TrustFile, policy: &TrustPolicy) -> Failure {
+    let shown = printable(name);
+    let problem = Problem::new("trust-unknown", format!("there is no key of the name `{shown}`"));
+    let near = did_you_mean(name, policy.keys().iter().map(|key| key.name.as_str()));
+    let hint = near.map_or_else(
+        || "`consign trust list` shows the names".to_owned(),
+        |near| format!("did you mean `{near}`?"),
+    );
+    Failure::failed(problem.at(file.path().display().to_string()).hint(hint))
 }
 
 fn list(file: &TrustFile) -> Result<Outcome, Failure> {
-    let policy = file.read_listed()?;
+    let mut policy = file.read_listed()?;
+    file.context().state().attach_imports(&mut policy)?;
     let keys = policy.keys().iter().map(|key| Card::of(&key.public_key, Some(key))).collect();
-    Ok(Outcome::done(Listed { file: file.path().to_owned(), keys }))
+    let rules = policy.rules().iter().map(show::rule).collect();
+    let imports = policy.imports().iter().map(show::import).collect();
+    let expires = policy.expires().map(|expires| expires.to_string());
+    Ok(Outcome::done(Listed {
+        file: file.path().to_owned(),
+        version: policy.version(),
+        expires,
+        keys,
+        rules,
+        imports,
+    }))
 }
 
 #[derive(Serialize)]
@@ -239,13 +287,21 @@ impl Report for Removed {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Listed {
     file: PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<String>,
     keys: Vec<Card>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rules: Vec<show::Rule>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    imports: Vec<show::Import>,
 }
 
 impl Report for Listed {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         let count = style::count(self.keys.len() as u64, "key", "keys");
-        if self.keys.is_empty() {
+        if self.keys.is_empty() && self.imports.is_empty() {
             writeln!(out, "{}: nobody's signature counts yet", shown(&self.file))?;
             return writeln!(out, "\nTo trust a key: consign trust add NAME --key PUB --fingerprint FP");
         }
@@ -254,6 +310,17 @@ impl Report for Listed {
             let (bold, name) = (style::HINT, key.name.as_deref().unwrap_or_default());
             writeln!(out, "\n{bold}{name}{bold:#}")?;
             entry(key, out)?;
+        }
+        for rule in &self.rules {
+            writeln!(out)?;
+            rule.lines(out)?;
+        }
+        for import in &self.imports {
+            writeln!(out)?;
+            import.lines(out)?;
+        }
+        if let Some(expires) = &self.expires {
+            writeln!(out, "\nNothing of it counts after {expires}")?;
         }
         Ok(())
     }
@@ -267,6 +334,7 @@ fn entry(key: &Card, out: &mut dyn Write) -> io::Result<()> {
         }
     }
     writeln!(out, "  {:13} {}", "roles", key.roles.join(", "))?;
+    key.limits().iter().try_for_each(|(label, value)| writeln!(out, "  {label:13} {value}"))?;
     writeln!(out, "  {:13} {}", "fingerprint", key.fingerprint)
 }
 
