@@ -1,8 +1,9 @@
 //! An archive as a reader finds it: opened from its tail, believed only as far as something vouches for it.
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
 use consign_metadata::{
     BundleId, BundleName, BundleVersion, Classification, Manifest, ManifestError, Sha256Digest,
@@ -10,7 +11,6 @@ use consign_metadata::{
 
 use crate::encoder::EncoderId;
 use crate::frame::{Decoder, FrameFault};
-use crate::pack::PackError;
 use crate::sha256::{Sha256State, update_all};
 use crate::tail::{SEEK_FOOTER, Tail, TailFault};
 use crate::verify::{Scope, check_layout};
@@ -94,6 +94,16 @@ where
     }
 }
 
+impl<R: ReadAt + Send + ?Sized> ReadAt for Arc<R> {
+    fn size(&self) -> io::Result<u64> {
+        (**self).size()
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        (**self).read_exact_at(buffer, offset)
+    }
+}
+
 /// Digest, size and tail of an archive: what a statement says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArchiveFacts {
@@ -107,26 +117,6 @@ pub struct ArchiveFacts {
     pub tail_sha256: Sha256Digest,
     /// How it was compressed.
     pub encoder: EncoderId,
-}
-
-impl ArchiveFacts {
-    /// Writes the tail after the last frame, and tells what the archive has become.
-    pub(crate) fn write_tail(
-        tail: &Tail,
-        mut state: Sha256State,
-        mut file: &File,
-    ) -> Result<Self, PackError> {
-        let bytes = tail.to_bytes()?;
-        file.write_all(&bytes).map_err(PackError::Write)?;
-        state.update(&bytes);
-        Ok(Self {
-            size: state.length(),
-            sha256: state.finish(),
-            tail_length: bytes.len() as u64,
-            tail_sha256: Sha256Digest::of(&bytes),
-            encoder: tail.encoder.clone(),
-        })
-    }
 }
 
 /// What somebody vouches for: the archive and what it is said to hold. Made from a signed statement.

@@ -19,13 +19,13 @@ use crate::layout::{GatherCutter, Part, TagSection};
 use crate::observer::{ContentObserver, FileObserver};
 use crate::partial::Partial;
 use crate::pipeline::{
-    self, ArchiveWriter, Encoding, FilePlaces, FrameSink, Gathering, RawFrame, RawKind, Spared,
+    self, ArchiveWriter, Encoding, FilePlaces, FrameSink, Gathering, Layer, RawFrame, RawKind, Spared,
 };
 use crate::progress::{Cancelled, Progress};
 use crate::publish;
 use crate::reuse::Base;
 use crate::source::{ReadError, Source, SourceEntry};
-use crate::tail::{ManifestPlace, Tail, TailFault};
+use crate::tail::{ManifestPlace, TailFault};
 
 /// What the manifest says besides the list of files.
 #[derive(Clone, Debug)]
@@ -85,11 +85,15 @@ pub struct PackOptions<'a> {
     pub observer: Option<&'a dyn ContentObserver>,
 }
 
+/// Puts a layer between an archive and the file that it is written to.
+pub type OpenLayer<'a> = Box<dyn FnOnce(File) -> io::Result<Box<dyn Layer>> + 'a>;
+
 /// Where an archive is written until it has its name.
-#[derive(Debug)]
 pub enum Place<'a> {
     /// Under a temporary name in this directory; if packing is cut short, it is gone.
     Temporary(&'a Path),
+    /// The same, through a layer: the file does not hold the archive itself.
+    Layered(&'a Path, OpenLayer<'a>),
     /// As a partial archive that is kept if packing is cut short, and continued.
     Resumable(Partial),
 }
@@ -142,7 +146,7 @@ pub struct PackedArchive {
     pub frames: u64,
     /// What needed not be done again.
     pub spared: Spared,
-    /// The archive.
+    /// The archive, or what a layer made of it.
     pub file: NamedTempFile,
 }
 
@@ -164,15 +168,21 @@ pub fn pack<'a>(
     let PackOptions { compression, threads, bases, observer } = options;
     let encoder = EncoderId::current(compression);
     let bundle = description.core.name.as_str();
-    let (file, kept, journal) = match place.into() {
-        Place::Temporary(directory) => (publish::temporary(directory).map_err(PackError::Write)?, None, None),
+    let temporary = |directory: &Path| publish::temporary(directory).map_err(PackError::Write);
+    let handle = |file: &NamedTempFile| file.as_file().try_clone().map_err(PackError::Write);
+    let (file, layer, kept, journal) = match place.into() {
+        Place::Temporary(directory) => (temporary(directory)?, None, None, None),
+        Place::Layered(directory, open) => {
+            let file = temporary(directory)?;
+            let layer = open(handle(&file)?).map_err(PackError::Write)?;
+            (file, Some(layer), None, None)
+        }
         Place::Resumable(partial) => {
             let (file, kept, journal) = partial.start(&encoder).map_err(PackError::Write)?;
-            (file, Some(kept), Some(journal))
+            (file, None, Some(kept), Some(journal))
         }
     };
-    let handle = file.as_file().try_clone().map_err(PackError::Write)?;
-    let mut writer = ArchiveWriter::new(handle, journal);
+    let mut writer = ArchiveWriter::new(handle(&file)?, layer, journal);
     let bases: Vec<_> = bases.iter().filter(|base| *base.encoder() == encoder).collect();
     let gather = |gathering: &mut Gathering| gather(source, bundle, observer, gathering);
     let encoding = Encoding { compression, threads, gather: &gather, kept: kept.as_ref(), bases: &bases };
@@ -194,10 +204,8 @@ pub fn pack<'a>(
     pipeline::run(produce, &encoding, progress, &mut writer, &mut [])?;
 
     let spared = writer.spared();
-    let (frames, state, handle) = writer.into_parts().map_err(PackError::Write)?;
-    let count = frames.len() as u64;
-    let tail = Tail { encoder, frames, manifest: place };
-    let facts = ArchiveFacts::write_tail(&tail, state, &handle)?;
+    let count = writer.frames() as u64;
+    let facts = writer.finish(encoder, place)?;
     file.as_file().sync_all().map_err(PackError::Write)?;
     Ok(PackedArchive { manifest, manifest_bytes, id, facts, frames: count, spared, file })
 }

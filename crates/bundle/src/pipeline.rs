@@ -14,9 +14,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use consign_metadata::Sha256Digest;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
+use crate::archive::ArchiveFacts;
 use crate::budget::{Budget, Buffer, Share};
 use crate::cutter::Grain;
-use crate::encoder::{Compression, Encoder};
+use crate::encoder::{Compression, Encoder, EncoderId};
 use crate::lanes::{FileHashes, Hashed, Lanes, Stretch};
 use crate::layout::Part;
 use crate::pack::PackError;
@@ -24,7 +25,7 @@ use crate::partial::{Journal, Kept};
 use crate::progress::{Cancelled, Progress};
 use crate::reuse::{Base, Reader};
 use crate::sha256::{Sha256State, digest_all};
-use crate::tail::FrameRecord;
+use crate::tail::{FrameRecord, ManifestPlace, Tail};
 use crate::write_back::{self, WriteBack};
 
 /// A frame before it is compressed.
@@ -122,9 +123,20 @@ impl FrameSink<'_> {
     }
 }
 
+/// What an archive is written through on its way to its file, such as encryption.
+pub trait Layer: io::Write {
+    /// Writes what is still held back. Only then is the file whole.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn finish(self: Box<Self>) -> io::Result<()>;
+}
+
 /// The archive as it grows.
 pub(crate) struct ArchiveWriter {
     file: Arc<File>,
+    /// What stands between the archive and the file.
+    layer: Option<Box<dyn Layer>>,
     state: Sha256State,
     records: Vec<FrameRecord>,
     write_back: WriteBack,
@@ -147,10 +159,11 @@ pub struct Spared {
 
 impl ArchiveWriter {
     /// Writes to a file, which begins as an earlier run left it if there is a journal, or else empty.
-    pub(crate) fn new(file: File, journal: Option<Journal>) -> Self {
+    pub(crate) fn new(file: File, layer: Option<Box<dyn Layer>>, journal: Option<Journal>) -> Self {
         let keeping = journal.is_some();
         Self {
             file: Arc::new(file),
+            layer,
             state: Sha256State::initial(),
             records: Vec::new(),
             write_back: WriteBack::default(),
@@ -184,7 +197,7 @@ impl ArchiveWriter {
             self.spared.kept += u64::from(decoded);
         } else {
             self.stop_keeping().map_err(PackError::Write)?;
-            (&*self.file).write_all(&frame.bytes).map_err(PackError::Write)?;
+            self.write(&frame.bytes).map_err(PackError::Write)?;
             self.unsent += u64::from(compressed);
             if self.unsent >= write_back::WORTH {
                 self.write_back.begin(&self.file);
@@ -201,6 +214,13 @@ impl ArchiveWriter {
         Ok(())
     }
 
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match &mut self.layer {
+            Some(layer) => layer.write_all(bytes),
+            None => (&*self.file).write_all(bytes),
+        }
+    }
+
     /// What follows in the file is not what follows in the archive.
     fn stop_keeping(&mut self) -> io::Result<()> {
         if std::mem::take(&mut self.keeping) {
@@ -213,14 +233,29 @@ impl ArchiveWriter {
         Ok(())
     }
 
-    /// The frames, the state after them, and the file.
-    ///
-    /// # Errors
-    /// What the system said when it was writing to the disk.
-    pub(crate) fn into_parts(mut self) -> io::Result<(Vec<FrameRecord>, Sha256State, Arc<File>)> {
-        self.stop_keeping()?;
-        self.write_back.finish()?;
-        Ok((self.records, self.state, self.file))
+    /// Writes the tail after the last frame, and tells what the archive has become. All of it is handed to the
+    /// system then.
+    pub(crate) fn finish(
+        mut self,
+        encoder: EncoderId,
+        manifest: ManifestPlace,
+    ) -> Result<ArchiveFacts, PackError> {
+        self.stop_keeping().map_err(PackError::Write)?;
+        let tail = Tail { encoder, frames: std::mem::take(&mut self.records), manifest };
+        let bytes = tail.to_bytes()?;
+        self.write(&bytes).map_err(PackError::Write)?;
+        self.layer.map_or(Ok(()), Layer::finish).map_err(PackError::Write)?;
+        // What the system said when it was writing to the disk.
+        self.write_back.finish().map_err(PackError::Write)?;
+        let mut state = self.state;
+        state.update(&bytes);
+        Ok(ArchiveFacts {
+            size: state.length(),
+            sha256: state.finish(),
+            tail_length: bytes.len() as u64,
+            tail_sha256: Sha256Digest::of(&bytes),
+            encoder: tail.encoder,
+        })
     }
 }
 

@@ -6,14 +6,17 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use consign_bundle::{Anchor, Archive, ArchiveFacts};
+use consign_bundle::{Anchor, Archive, ArchiveFacts, ReadAt};
 use consign_metadata::{Manifest, Problem};
 use consign_signing::{
     ATTESTATIONS_BYTES_MAX, AttestationError, Attestations, Claim, Content, TooManyAttestations,
 };
 
+use crate::checked::open_archive;
 use crate::context::unreadable;
+use crate::encrypted_set::{EncryptedSet, is_about_encrypted};
 use crate::exit::Exit;
 use crate::outcome::Failure;
 
@@ -33,7 +36,6 @@ pub(crate) fn is_attestations(name: &str) -> bool {
 }
 
 /// The files of one bundle, as far as they were found.
-#[derive(Debug)]
 pub(crate) struct BundleSet {
     /// The archive.
     pub(crate) archive: Option<PathBuf>,
@@ -43,6 +45,15 @@ pub(crate) struct BundleSet {
     sources: Vec<PathBuf>,
     /// The copy of the manifest.
     pub(crate) manifest: Option<PathBuf>,
+    /// What was decrypted, where `archive` is encrypted.
+    decrypted: Option<Decrypted>,
+}
+
+/// An encrypted archive that was opened.
+struct Decrypted {
+    content: Arc<dyn ReadAt + Send>,
+    /// What the names of the encrypted files begin with.
+    stem: String,
 }
 
 /// The names that a bundle's files get.
@@ -70,7 +81,22 @@ impl BundleSet {
         if !metadata.is_dir() {
             return Self::of_file(named).map(|set| vec![set]);
         }
-        let siblings = Siblings::of(named)?;
+        let sets = Self::in_folder(named)?;
+        if sets.is_empty() {
+            EncryptedSet::refuse(named)?;
+            let problem = Problem::new("no-bundle", "holds no bundle: no `.tar.zst` and no `.intoto.jsonl`");
+            return Err(Failure::failed(
+                problem
+                    .at(named.display().to_string())
+                    .hint("to check a directory that was unpacked or sealed, add `--manifest FILE`"),
+            ));
+        }
+        Ok(sets)
+    }
+
+    /// All bundles in a folder that are not encrypted.
+    pub(crate) fn in_folder(folder: &Path) -> Result<Vec<Self>, Failure> {
+        let siblings = Siblings::of(folder)?;
         let mut sets = siblings
             .archives
             .iter()
@@ -80,14 +106,6 @@ impl BundleSet {
             if !sets.iter().any(|set| set.sources.contains(path)) {
                 sets.push(Self::of_attestations(path, &siblings)?);
             }
-        }
-        if sets.is_empty() {
-            let problem = Problem::new("no-bundle", "holds no bundle: no `.tar.zst` and no `.intoto.jsonl`");
-            return Err(Failure::failed(
-                problem
-                    .at(named.display().to_string())
-                    .hint("to check a directory that was unpacked or sealed, add `--manifest FILE`"),
-            ));
         }
         Ok(sets)
     }
@@ -106,6 +124,7 @@ impl BundleSet {
     }
 
     fn of_file(path: &Path) -> Result<Self, Failure> {
+        EncryptedSet::refuse(path)?;
         let siblings = Siblings::of(consign_bundle::publish::parent(path))?;
         match path.file_name().and_then(|name| name.to_str()) {
             Some(name) if name.ends_with(ATTESTATIONS) => Self::of_attestations(path, &siblings),
@@ -149,7 +168,7 @@ impl BundleSet {
             });
         }
         let manifest = siblings.manifest_of(path, attestations.as_ref().map(|(_, found)| found));
-        Ok(Self { archive: Some(path.to_path_buf()), attestations, sources, manifest })
+        Ok(Self { archive: Some(path.to_path_buf()), attestations, sources, manifest, decrypted: None })
     }
 
     fn of_attestations(path: &Path, siblings: &Siblings) -> Result<Self, Failure> {
@@ -173,6 +192,7 @@ impl BundleSet {
             attestations: Some((path.into(), attestations)),
             sources: vec![path.into()],
             manifest,
+            decrypted: None,
         })
     }
 
@@ -185,7 +205,38 @@ impl BundleSet {
             attestations: Some((attestations.into(), read)),
             sources,
             manifest: None,
+            decrypted: None,
         })
+    }
+
+    /// What an encrypted bundle holds: its own archive, with the statements that were sealed.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn decrypted(
+        archive: PathBuf,
+        attestations: (PathBuf, Attestations),
+        content: Arc<dyn ReadAt + Send>,
+        stem: String,
+    ) -> Self {
+        Self {
+            archive: Some(archive),
+            attestations: Some(attestations),
+            sources: Vec::new(),
+            manifest: None,
+            decrypted: Some(Decrypted { content, stem }),
+        }
+    }
+
+    /// The archive, opened; decrypted where it is read, if it is encrypted.
+    pub(crate) fn open_archive(&self, path: &Path) -> Result<Box<dyn ReadAt + Send>, Failure> {
+        match &self.decrypted {
+            Some(decrypted) => Ok(Box::new(Arc::clone(&decrypted.content))),
+            None => Ok(Box::new(open_archive(path)?)),
+        }
+    }
+
+    /// What the files are called if they are not called by name and version, as those of an encrypted bundle.
+    pub(crate) fn other_stem(&self) -> Option<&str> {
+        self.decrypted.as_ref().map(|decrypted| decrypted.stem.as_str())
     }
 
     /// The folder that the files lie in; `None` for standard input.
@@ -199,7 +250,7 @@ impl BundleSet {
     /// A manifest with what was signed of it.
     pub(crate) fn of_manifest(manifest: &Path, attestations: Option<(PathBuf, Attestations)>) -> Self {
         let sources = attestations.iter().map(|(path, _)| path.clone()).collect();
-        Self { archive: None, attestations, sources, manifest: Some(manifest.into()) }
+        Self { archive: None, attestations, sources, manifest: Some(manifest.into()), decrypted: None }
     }
 }
 
@@ -220,7 +271,7 @@ impl Siblings {
             let path = if folder == Path::new(".") { PathBuf::from(&name) } else { folder.join(&name) };
             if text.ends_with(ARCHIVE) {
                 found.archives.push(path);
-            } else if is_attestations(text) {
+            } else if is_attestations(text) && !is_about_encrypted(&path) {
                 found.attestations.push(path);
             } else if text.ends_with(MANIFEST) {
                 found.manifests.push(path);

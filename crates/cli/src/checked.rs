@@ -139,7 +139,7 @@ pub(crate) fn check(
     threads: NonZeroUsize,
 ) -> Result<VerifiedArchive, Failure> {
     let path = archive_path(set)?;
-    let file = open_archive(path)?;
+    let file = set.open_archive(path)?;
     let expected = sole_claim(set)?.map(expected).transpose()?;
     let anchor = expected.as_ref().map_or(Anchor::Unsigned, Anchor::Signed);
     let archive = Archive::open(file, anchor).map_err(|error| archive_failure(error, path))?;
@@ -211,6 +211,9 @@ pub(crate) fn archive_failure(error: ArchiveError, path: &Path) -> Failure {
             Failure { exit, problems }
         }
         ArchiveError::Io(error) => {
+            if let Some(problem) = crate::encryption::not_intact(&error) {
+                return Failure::new(Exit::NotIntact, problem.at(at));
+            }
             Failure::failed(Problem::new("unreadable", format!("cannot be read: {error}")).at(at))
         }
         ArchiveError::Cancelled(_) => Failure::failed(interrupted()),

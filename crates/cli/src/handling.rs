@@ -62,6 +62,8 @@ pub(crate) struct Terms {
     pub(crate) parents: Vec<Parent>,
     pub(crate) downgrades: Vec<Downgrade>,
     pub(crate) overrides: Vec<Override>,
+    /// To whom it is to be encrypted.
+    pub(crate) encryption: Encryption,
     /// Who signs, if that is known.
     pub(crate) signers: Vec<CountedSigner>,
 }
@@ -94,6 +96,7 @@ impl TermsArgs {
         Ok(Terms {
             addressees: sorted(self.addressees.clone()),
             overrides: self.overrides()?,
+            encryption: Encryption::Plain,
             policy,
             parents,
             downgrades,

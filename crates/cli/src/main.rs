@@ -6,6 +6,9 @@ mod commands;
 mod config;
 mod context;
 mod descriptor_file;
+mod encrypted_set;
+#[cfg_attr(not(feature = "encryption"), path = "no_encryption.rs")]
+mod encryption;
 mod environment;
 mod exit;
 mod git;
@@ -15,7 +18,7 @@ mod keys;
 mod meter;
 mod outcome;
 mod scan_args;
-#[cfg(test)]
+#[cfg(all(test, feature = "encryption"))]
 mod schemas;
 mod sign_statement;
 mod source_args;

@@ -5,9 +5,10 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use crate::commands::{
-    diff, id, init, inspect, keygen, pack, policy, preflight, quickstart, revoke, seal, sign, submit, trust,
-    unpack, verify,
+    decrypt, diff, encrypt, id, init, inspect, keygen, pack, policy, preflight, quickstart, revoke, seal,
+    sign, submit, trust, unpack, verify,
 };
+use crate::encryption::keygen::MadeIdentity;
 
 /// The one document that `--json` prints, by command.
 fn output_schema() -> Value {
@@ -16,14 +17,25 @@ fn output_schema() -> Value {
     let commands = [
         ("quickstart", vec![subschema::<quickstart::Ran>(&mut generator)]),
         ("init", vec![subschema::<init::report::Written>(&mut generator)]),
-        ("keygen", vec![subschema::<keygen::Made>(&mut generator)]),
+        (
+            "keygen",
+            vec![subschema::<keygen::Made>(&mut generator), subschema::<MadeIdentity>(&mut generator)],
+        ),
         ("id", vec![subschema::<id::Card>(&mut generator)]),
         ("pack", vec![subschema::<pack::Packed>(&mut generator)]),
         ("seal", vec![subschema::<seal::Sealed>(&mut generator)]),
         ("sign", vec![subschema::<sign::Added>(&mut generator)]),
         ("verify", vec![subschema::<verify::VerifyReport>(&mut generator)]),
-        ("inspect", vec![subschema::<inspect::Inspected>(&mut generator)]),
+        (
+            "inspect",
+            vec![
+                subschema::<inspect::Inspected>(&mut generator),
+                subschema::<inspect::InspectedOutside>(&mut generator),
+            ],
+        ),
         ("unpack", vec![subschema::<unpack::Unpacked>(&mut generator)]),
+        ("encrypt", vec![subschema::<encrypt::EncryptedBundle>(&mut generator)]),
+        ("decrypt", vec![subschema::<decrypt::Decrypted>(&mut generator)]),
         ("policy", vec![subschema::<policy::Shown>(&mut generator)]),
         ("preflight", vec![subschema::<preflight::Foreseen>(&mut generator)]),
         ("submit", vec![subschema::<submit::Submitted>(&mut generator)]),
@@ -78,6 +90,7 @@ fn the_schema_files_are_what_the_types_say() {
     for (name, schema) in [
         ("manifest", consign_metadata::manifest_schema()),
         ("statement", consign_signing::Statement::json_schema().to_value()),
+        ("encrypted-statement", consign_signing::EncryptedStatement::json_schema().to_value()),
         ("policy", consign_policy::Policy::json_schema().to_value()),
         ("revocation", consign_signing::Revocations::json_schema().to_value()),
         ("trust", consign_signing::TrustPolicy::json_schema().to_value()),

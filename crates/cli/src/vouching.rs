@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use consign_bundle::VerifiedArchive;
 use consign_metadata::{BundleId, DigestError, Manifest, Problem, printable};
 use consign_signing::{
-    Claim, Content, Decision, Moment, Obstacle, Part, PublicKey, Reason, RuleOrigin, SignedRevocation,
-    Timestamp, Trust, TrustPolicy, TrustedClaim, Verdict, evaluate,
+    Claim, Content, Decision, EncryptedClaim, Moment, Obstacle, Part, PublicKey, Reason, RuleOrigin,
+    SignedRevocation, Timestamp, Trust, TrustPolicy, TrustedClaim, Verdict, evaluate,
 };
 
 use crate::bundle_set::BundleSet;
 use crate::checked::{archive_claim, bundle_claim};
 use crate::context::Context;
+use crate::encrypted_set::{Ciphertext, EncryptedSet};
 use crate::keys::load_public;
 use crate::outcome::Failure;
 use crate::state::{State, not_kept, revocations};
@@ -95,6 +96,29 @@ impl Expectation {
     }
 }
 
+impl Expectation {
+    /// What is wrong, as far as an encrypted bundle says in public what it is.
+    fn check_encrypted(&self, claim: &EncryptedClaim, shown: &Path) -> Option<Problem> {
+        let announced = match self {
+            Self::Id(id) => id.to_string(),
+            Self::Version { name, version } => format!("{name}@{version}"),
+        };
+        let public = claim.public.bundle.as_ref().map(|bundle| format!("{}@{}", bundle.name, bundle.version));
+        let message = match (self, &public) {
+            (Self::Version { .. }, Some(found)) if *found == announced => return None,
+            (Self::Version { .. }, Some(found)) => {
+                format!("is `{found}`, where `{}` was announced", printable(&announced))
+            }
+            _ => format!("does not say in public whether it is `{}`", printable(&announced)),
+        };
+        Some(
+            Problem::new("not-expected", message)
+                .at(shown.display().to_string())
+                .hint("whoever can open it can tell: `--identity FILE`"),
+        )
+    }
+}
+
 /// Whose signatures count, as of when, and what was revoked: loaded.
 pub(crate) struct Trusted {
     who: Who,
@@ -167,6 +191,42 @@ impl VouchingArgs {
         Ok(keys)
     }
 
+    fn trust<'a>(&self, trusted: &'a Trusted) -> Trust<'a> {
+        let (threshold, known) = (self.threshold, trusted.known.as_ref());
+        match &trusted.who {
+            Who::Keys(keys) => Trust::Keys { keys: keys.clone(), threshold, known },
+            Who::Policy(policy) => Trust::Policy { policy, threshold },
+            Who::Nobody => Trust::Keys { keys: Vec::new(), threshold: None, known },
+        }
+    }
+
+    /// Asks who vouches for the bytes of an encrypted bundle that is not opened; gives what stands against it, and
+    /// what is worth knowing all the same. Whether the bundle was revoked, or is another one than before, shows when it
+    /// is opened.
+    pub(crate) fn judge_encrypted(
+        &self,
+        trusted: &Trusted,
+        set: &EncryptedSet,
+        claim: &EncryptedClaim,
+        shown: &Path,
+    ) -> (Decision<EncryptedClaim>, Vec<Problem>, Vec<Problem>) {
+        let statements = set.attestations.as_ref().map_or(&[][..], |(_, found)| found.statements());
+        let decision = evaluate(statements, claim, &self.trust(trusted), &trusted.moment, &[]);
+        let mut problems = Vec::new();
+        match &self.expect {
+            Some(expectation) => problems.extend(expectation.check_encrypted(claim, shown)),
+            None => problems.extend(set.misnamed(claim)),
+        }
+        let at = |problem: Problem| problem.at(shown.display().to_string());
+        problems.extend(decision.obstacles().iter().map(Obstacle::problem).map(at));
+        if decision.trusted().is_none() {
+            problems.extend(revoked_keys(&decision, shown));
+            problems.push(untrusted(&decision, &trusted.who, shown));
+        }
+        let notes = warnings(&decision, KEY_AGE_DAYS);
+        (decision, problems, notes)
+    }
+
     /// Asks whether enough of the signatures on a claim count, and whether it is the expected one. `shown` is
     /// the file that goes by its name.
     pub(crate) fn judge(
@@ -176,13 +236,7 @@ impl VouchingArgs {
         claim: &Claim,
         shown: &Path,
     ) -> Result<Vouching, Failure> {
-        let threshold = self.threshold;
-        let known = trusted.known.as_ref();
-        let trust = match &trusted.who {
-            Who::Keys(keys) => Trust::Keys { keys: keys.clone(), threshold, known },
-            Who::Policy(policy) => Trust::Policy { policy, threshold },
-            Who::Nobody => Trust::Keys { keys: Vec::new(), threshold: None, known },
-        };
+        let trust = self.trust(trusted);
         let statements = set.attestations.as_ref().map_or(&[][..], |(_, found)| found.statements());
         let mut revocations = trusted.named.clone();
         revocations.append(&mut beside(set, claim)?);
@@ -272,7 +326,7 @@ fn beside(set: &BundleSet, claim: &Claim) -> Result<Vec<SignedRevocation>, Failu
 }
 
 /// Keys that count, but not for long any more, or for too long already; and revocations that do not count.
-fn warnings(decision: &Decision, key_age_days: u64) -> Vec<Problem> {
+fn warnings<C>(decision: &Decision<C>, key_age_days: u64) -> Vec<Problem> {
     let mut notes = Vec::new();
     let at = decision.moment().at();
     for signature in decision.signatures().iter().filter(|one| one.verdict == Verdict::Counted) {
@@ -321,7 +375,7 @@ fn equivocation(other: &crate::state::bundles::Verified, claim: &Claim, shown: &
 }
 
 /// Signatures that would count, had their keys not been revoked.
-fn revoked_keys(decision: &Decision, shown: &Path) -> Vec<Problem> {
+fn revoked_keys<C>(decision: &Decision<C>, shown: &Path) -> Vec<Problem> {
     let problem = |signature: &consign_signing::SignatureVerdict| {
         let Verdict::NotCounted(Reason::Revoked(revoked)) = &signature.verdict else { return None };
         let signer = &signature.signer;
@@ -360,6 +414,11 @@ impl Vouched {
         same.then(|| Self { asserted: trusted.rests_on_asserted_time() })
     }
 
+    /// The encrypted file was found to be the one that the trusted claim is about. Of what it holds nothing is known.
+    pub(crate) fn ciphertext(found: &Ciphertext, trusted: &TrustedClaim<EncryptedClaim>) -> Option<Self> {
+        (found.claim() == trusted.claim()).then(|| Self { asserted: trusted.rests_on_asserted_time() })
+    }
+
     /// The manifest that a directory was found to hold to is the one that the trusted claim names.
     pub(crate) fn manifest(manifest: &Manifest, id: BundleId, trusted: &TrustedClaim) -> Option<Self> {
         let same = bundle_claim(manifest, id) == trusted.claim().bundle;
@@ -372,7 +431,8 @@ fn misnamed(set: &BundleSet, claim: &Claim) -> Option<Problem> {
     let path = set.archive.as_ref().filter(|path| path.as_path() != Path::new("-"))?;
     let stem = format!("{}-{}.", claim.bundle.name, claim.bundle.version);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    (!name.starts_with(&stem)).then(|| {
+    let other = set.other_stem().is_some_and(|other| name.starts_with(&format!("{other}.")));
+    (!name.starts_with(&stem) && !other).then(|| {
         let signed = format!("{}@{}", claim.bundle.name, claim.bundle.version);
         let message = format!("goes by the name `{}`, but what was signed is `{signed}`", printable(&name));
         let hint = format!("if that is the bundle you were told of, say so: --expect {signed}");
@@ -381,7 +441,7 @@ fn misnamed(set: &BundleSet, claim: &Claim) -> Option<Problem> {
 }
 
 /// The rules that are not met, and by how much; nothing if it is not rules that are missed.
-fn unmet(decision: &Decision) -> String {
+fn unmet<C>(decision: &Decision<C>) -> String {
     let rule = |rule: &consign_signing::RuleVerdict| {
         let missed = rule.measures.iter().filter(|measure| measure.missing() > 0);
         let missed: Vec<_> = missed.map(ToString::to_string).collect();
@@ -392,7 +452,7 @@ fn unmet(decision: &Decision) -> String {
 }
 
 /// What is missing for trust, and the command that would establish it.
-fn untrusted(decision: &Decision, who: &Who, shown: &Path) -> Problem {
+fn untrusted<C>(decision: &Decision<C>, who: &Who, shown: &Path) -> Problem {
     let message = match who {
         Who::Nobody => "no key was named, and there is no trust policy".to_owned(),
         _ => match unmet(decision) {

@@ -13,7 +13,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use bundles::{append, descriptor, example, names, partials, sparse, wait_until};
+use bundles::{append, descriptor, example, names, on_a_small_disk, partials, sparse, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use support::{Desk, consign, written_down};
@@ -182,24 +182,6 @@ fn a_file_that_changes_while_it_is_packed_is_an_error() {
         assert!(said.contains("`long.bin` changed while it was being read"), "{what}: {said}");
         assert!(!desk.path("out").exists(), "{what}");
     }
-}
-
-/// Runs a script in a shell, with `consign` as `$1` and a small file system mounted at `small`. Needs the right
-/// to mount, as root in most containers and as anybody where user namespaces are allowed.
-fn on_a_small_disk(desk: &Desk, size: &str, script: &str) -> Option<Output> {
-    fs::create_dir_all(desk.path("small")).unwrap();
-    let script = format!("mount -t tmpfs -o size={size} none small && {{ {script}\n}}");
-    let user: &[&str] = if rustix::process::geteuid().is_root() { &[] } else { &["--map-root-user"] };
-    let mut command = Command::new("unshare");
-    desk.bare(&mut command).arg("--mount").args(user);
-    let possible = command.arg("true").output().is_ok_and(|output| output.status.success());
-    if !possible {
-        assert!(std::env::var_os("CI").is_none(), "mounting must be possible where CI runs");
-        return None;
-    }
-    let mut command = Command::new("unshare");
-    desk.bare(&mut command).arg("--mount").args(user);
-    Some(command.args(["sh", "-c", &script, "sh"]).arg(consign()).output().unwrap())
 }
 
 #[test]

@@ -40,6 +40,8 @@
 
 mod armor;
 mod attestations;
+mod attested;
+mod encrypted;
 mod envelope;
 #[cfg(unix)]
 mod external_signer;
@@ -75,6 +77,12 @@ mod wire;
 pub use attestations::{
     ATTESTATIONS_BYTES_MAX, ATTESTATIONS_MAX, AttestationError, AttestationErrorKind, Attestations,
     ClaimGroup, TooManyAttestations,
+};
+pub use attested::Attested;
+pub use encrypted::{
+    ENCRYPTED_ENVELOPE_BYTES_MAX, ENCRYPTED_PREDICATE_TYPE, EncryptedAttestations, EncryptedClaim,
+    EncryptedStatement, PublicClaim, PublicFacts, PublicName, SEALED_BYTES_MAX, SEALED_RECIPIENTS_MAX,
+    SealError, Sealed, SignedEncrypted, UnsealError,
 };
 pub use envelope::{ENVELOPE_BYTES_MAX, EnvelopeError, PAYLOAD_TYPE, SignError, SignedStatement};
 #[cfg(unix)]

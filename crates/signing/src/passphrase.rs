@@ -59,7 +59,8 @@ impl Passphrase {
         self.0 == other.0
     }
 
-    pub(crate) fn as_bytes(&self) -> &[u8] {
+    /// The secret itself, for whoever derives a key from it. It must not be kept or shown.
+    pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 }

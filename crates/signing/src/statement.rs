@@ -549,18 +549,18 @@ struct Predicate {
 
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct SignerDocument {
+pub(crate) struct SignerDocument {
     /// Always `ed25519`.
     #[schemars(extend("const" = ALGORITHM))]
-    algorithm: String,
+    pub(crate) algorithm: String,
     /// The key that signs.
-    public_key: PublicKey,
+    pub(crate) public_key: PublicKey,
     /// What the signer signs as.
-    role: Role,
+    pub(crate) role: Role,
     /// What the signer had seen.
-    basis: Basis,
+    pub(crate) basis: Basis,
     /// The time of signing, by the signer's clock.
-    time: Timestamp,
+    pub(crate) time: Timestamp,
 }
 
 #[derive(Serialize, Deserialize, JsonSchema)]

@@ -11,11 +11,11 @@ use std::num::NonZeroU32;
 
 use consign_metadata::{BundleName, Line, Problem, Role};
 
-use crate::envelope::SignedStatement;
+use crate::attested::Attested;
 use crate::fingerprint::Fingerprint;
 use crate::public_key::PublicKey;
 use crate::revocation::{Authority, NotEntitled, RevocationVerdict, SignedRevocation};
-use crate::statement::{Basis, Claim};
+use crate::statement::{Basis, Claim, SignerClaim};
 use crate::time::Timestamp;
 use crate::trust_policy::{REVOKER, TrustImport, TrustPolicy, TrustedKey};
 use crate::trust_rules::{BundlePattern, Demand, Measure, Tally, Voice};
@@ -46,14 +46,14 @@ pub enum Trust<'a> {
 
 /// What came of asking: each signature with its verdict, what was required, and the trusted claim if it was met.
 #[derive(Clone, Debug)]
-pub struct Decision {
+pub struct Decision<C = Claim> {
     moment: Moment,
     signatures: Vec<SignatureVerdict>,
     rules: Vec<RuleVerdict>,
     obstacles: Vec<Obstacle>,
     revocations: Vec<RevocationVerdict>,
     missing_keys: Vec<PublicKey>,
-    claim: Option<TrustedClaim>,
+    claim: Option<TrustedClaim<C>>,
 }
 
 /// One signature and what became of it.
@@ -279,17 +279,17 @@ impl Obstacle {
 /// A claim for which enough trusted signatures count. Only [`evaluate`] makes a value; whoever needs proof of
 /// trust asks for one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrustedClaim {
-    claim: Claim,
+pub struct TrustedClaim<C = Claim> {
+    claim: C,
     signers: Vec<SignerInfo>,
     /// Every role that a counted key may be counted in.
     voices: Vec<(PublicKey, Option<Line>, Role)>,
     asserted: bool,
 }
 
-impl TrustedClaim {
+impl<C> TrustedClaim<C> {
     /// What is trusted.
-    pub fn claim(&self) -> &Claim {
+    pub fn claim(&self) -> &C {
         &self.claim
     }
 
@@ -314,7 +314,7 @@ impl TrustedClaim {
     }
 }
 
-impl Decision {
+impl<C> Decision<C> {
     /// Every signature that was looked at, in the order given.
     pub fn signatures(&self) -> &[SignatureVerdict] {
         &self.signatures
@@ -372,17 +372,17 @@ impl Decision {
     }
 
     /// The claim, if it is trusted.
-    pub fn trusted(&self) -> Option<&TrustedClaim> {
+    pub fn trusted(&self) -> Option<&TrustedClaim<C>> {
         self.claim.as_ref()
     }
 
     /// The claim, if it is trusted.
-    pub fn into_trusted(self) -> Option<TrustedClaim> {
+    pub fn into_trusted(self) -> Option<TrustedClaim<C>> {
         self.claim
     }
 }
 
-impl fmt::Display for Decision {
+impl<C> fmt::Display for Decision<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (counted, required) = (self.counted(), self.required());
         let verb = if self.claim.is_some() { "trusted" } else { "not trusted" };
@@ -416,15 +416,15 @@ impl fmt::Display for Decision {
 /// assert!(evaluate(&signed, &statement.claim, &trust(stranger), &moment, &[]).trusted().is_none());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn evaluate(
-    statements: &[SignedStatement],
-    claim: &Claim,
+pub fn evaluate<S: Attested>(
+    statements: &[S],
+    claim: &S::Claim,
     trust: &Trust<'_>,
     moment: &Moment,
     revocations: &[SignedRevocation],
-) -> Decision {
+) -> Decision<S::Claim> {
     let count = count(statements, claim, trust, moment.at());
-    let about = revocations.iter().filter(|signed| signed.revocation().is_about(claim));
+    let about = revocations.iter().filter(|signed| S::is_revoked_by(claim, signed.revocation()));
     let revocations: Vec<_> = about.map(|signed| entitle(signed, statements, claim, trust)).collect();
     let revoked = revocations.iter().any(|revocation| revocation.verdict.is_ok());
     // Asked again as of now: what holds then needs no word of the caller's about the past.
@@ -461,16 +461,16 @@ impl Count {
     }
 }
 
-fn count(statements: &[SignedStatement], claim: &Claim, trust: &Trust<'_>, at: Timestamp) -> Count {
-    let name = &claim.bundle.name;
+fn count<S: Attested>(statements: &[S], claim: &S::Claim, trust: &Trust<'_>, at: Timestamp) -> Count {
+    let name = S::bundle_name(claim);
     let judged: Vec<_> = statements.iter().map(|signed| judge(signed, claim, trust, at)).collect();
     let heard = statements.iter().zip(&judged).filter(|(_, verdict)| verdict.is_ok());
     let owner_of = |key: &PublicKey| listing(trust, key, name).ok().and_then(|l| l.key.owner.as_ref());
     let voices: Vec<Voice<'_>> = heard
         .map(|(signed, _)| Voice {
-            key: signed.key(),
-            owner: owner_of(signed.key()),
-            role: &signed.statement().signer.role,
+            key: &signed.signer().public_key,
+            owner: owner_of(&signed.signer().public_key),
+            role: &signed.signer().role,
         })
         .collect();
     let keys: BTreeSet<PublicKey> = voices.iter().map(|voice| *voice.key).collect();
@@ -489,13 +489,14 @@ fn count(statements: &[SignedStatement], claim: &Claim, trust: &Trust<'_>, at: T
     let mut signatures = Vec::new();
     let (mut counted, mut owners) = (BTreeSet::new(), BTreeSet::new());
     for (signed, verdict) in statements.iter().zip(judged) {
-        let wanted = served.get(signed.key()).is_none_or(|role| *role == signed.statement().signer.role);
+        let SignerClaim { public_key, role, .. } = signed.signer();
+        let wanted = served.get(public_key).is_none_or(|served| served == role);
         let verdict = match verdict {
             Err(reason) => Verdict::NotCounted(reason),
-            Ok(()) if wanted && counted.insert(*signed.key()) => Verdict::Counted,
+            Ok(()) if wanted && counted.insert(*public_key) => Verdict::Counted,
             Ok(()) => Verdict::NotCounted(Reason::KeyCountedAlready),
         };
-        let signer = describe(signed, trust, name, at);
+        let signer = describe(signed.signer(), trust, name, at);
         let owner_counted_already = verdict == Verdict::Counted
             && owners_matter
             && signer.owner.clone().is_some_and(|owner| !owners.insert(owner));
@@ -513,7 +514,7 @@ fn count(statements: &[SignedStatement], claim: &Claim, trust: &Trust<'_>, at: T
 }
 
 /// All that must be met; never empty.
-fn demands(trust: &Trust<'_>, name: &BundleName) -> Vec<(RuleOrigin, Demand)> {
+fn demands(trust: &Trust<'_>, name: Option<&BundleName>) -> Vec<(RuleOrigin, Demand)> {
     let keys = |n: u32| Demand { keys: NonZeroU32::new(n.max(1)), ..Demand::default() };
     match trust {
         Trust::Keys { keys: named, threshold, .. } => {
@@ -525,11 +526,11 @@ fn demands(trust: &Trust<'_>, name: &BundleName) -> Vec<(RuleOrigin, Demand)> {
         Trust::Policy { policy, threshold } => {
             let own = policy.rules().iter().map(|rule| (None, rule));
             // Rules of expired trust stay in force: that it expired must not ask for less.
-            let imported = policy.imports_for(name).flat_map(|import| {
+            let imported = imports_that_may_act(policy, name).flat_map(|import| {
                 let rules = import.accepted().into_iter().flat_map(TrustPolicy::rules);
                 rules.map(move |rule| (Some(import), rule))
             });
-            let matching = own.chain(imported).filter(|(_, rule)| rule.bundles.matches(name));
+            let matching = own.chain(imported).filter(|(_, rule)| may_match(&rule.bundles, name));
             let mut all: Vec<_> = matching
                 .map(|(import, rule)| {
                     let bundles = rule.bundles.clone();
@@ -549,10 +550,41 @@ fn demands(trust: &Trust<'_>, name: &BundleName) -> Vec<(RuleOrigin, Demand)> {
     }
 }
 
-fn obstacles(trust: &Trust<'_>, name: &BundleName, at: Timestamp) -> Vec<Obstacle> {
+// The name of an encrypted bundle may not be known. What asks for more, or forbids, then applies as if the bundle had
+// whatever name; what admits applies only if it admits bundles of every name.
+
+/// Whether a pattern may mean the bundle.
+fn may_match(pattern: &BundlePattern, name: Option<&BundleName>) -> bool {
+    name.is_none_or(|name| pattern.matches(name))
+}
+
+/// Whether a pattern means the bundle in any case.
+fn surely_matches(pattern: &BundlePattern, name: Option<&BundleName>) -> bool {
+    name.map_or(pattern.as_str() == "*", |name| pattern.matches(name))
+}
+
+/// Whether the key is known to be in somebody else's hands.
+fn compromised<'a>(
+    policy: &'a TrustPolicy,
+    key: &PublicKey,
+    name: Option<&'a BundleName>,
+) -> Option<&'a KeyRevocation> {
+    let imported = imports_that_may_act(policy, name).filter_map(TrustImport::accepted);
+    let mut listed = std::iter::once(policy).chain(imported).filter_map(|policy| policy.find(key));
+    listed.find(|key| key.is_compromised())?.revoked.as_ref()
+}
+
+fn imports_that_may_act<'a>(
+    policy: &'a TrustPolicy,
+    name: Option<&'a BundleName>,
+) -> impl Iterator<Item = &'a TrustImport> {
+    policy.imports().iter().filter(move |import| may_match(&import.bundles, name))
+}
+
+fn obstacles(trust: &Trust<'_>, name: Option<&BundleName>, at: Timestamp) -> Vec<Obstacle> {
     let Trust::Policy { policy, .. } = trust else { return Vec::new() };
     let expired = policy.expires().filter(|_| policy.is_expired(at));
-    let missing = policy.imports_for(name).filter(|import| import.accepted().is_none());
+    let missing = imports_that_may_act(policy, name).filter(|import| import.accepted().is_none());
     expired
         .map(|expires| Obstacle::TrustExpired { expires })
         .into_iter()
@@ -576,7 +608,11 @@ impl Listing<'_> {
 }
 
 /// The entry of a key: the policy's own before any that was imported for bundles of that name.
-fn listing<'a>(trust: &'a Trust<'a>, key: &PublicKey, name: &BundleName) -> Result<Listing<'a>, Reason> {
+fn listing<'a>(
+    trust: &'a Trust<'a>,
+    key: &PublicKey,
+    name: Option<&BundleName>,
+) -> Result<Listing<'a>, Reason> {
     let policy: &TrustPolicy = match trust {
         Trust::Policy { policy, .. } => policy,
         Trust::Keys { known, .. } => known.ok_or(Reason::UnknownKey)?,
@@ -592,7 +628,7 @@ fn listing<'a>(trust: &'a Trust<'a>, key: &PublicKey, name: &BundleName) -> Resu
         .imports()
         .iter()
         .filter_map(|import| listed(import).map(|found| (import, found)))
-        .partition(|(import, _)| import.bundles.matches(name));
+        .partition(|(import, _)| surely_matches(&import.bundles, name));
     if let Some((_, found)) = inside.into_iter().next() {
         return Ok(found);
     }
@@ -603,16 +639,16 @@ fn listing<'a>(trust: &'a Trust<'a>, key: &PublicKey, name: &BundleName) -> Resu
 }
 
 /// Whether a signature counts, as far as that does not depend on the others.
-fn judge(signed: &SignedStatement, claim: &Claim, trust: &Trust<'_>, at: Timestamp) -> Result<(), Reason> {
-    if signed.statement().claim != *claim {
+fn judge<S: Attested>(signed: &S, claim: &S::Claim, trust: &Trust<'_>, at: Timestamp) -> Result<(), Reason> {
+    if signed.claim() != claim {
         return Err(Reason::OtherClaim);
     }
-    let (key, name) = (signed.key(), &claim.bundle.name);
+    let (key, name) = (&signed.signer().public_key, S::bundle_name(claim));
     let policy = match trust {
         Trust::Keys { known, .. } => *known,
         Trust::Policy { policy, .. } => Some(*policy),
     };
-    if let Some(revoked) = policy.and_then(|policy| policy.compromised(key, name)) {
+    if let Some(revoked) = policy.and_then(|policy| compromised(policy, key, name)) {
         return Err(Reason::Revoked(revoked.clone()));
     }
     if let Trust::Keys { keys, .. } = trust {
@@ -642,18 +678,18 @@ fn judge(signed: &SignedStatement, claim: &Claim, trust: &Trust<'_>, at: Timesta
         return Err(Reason::TrustExpired { expires });
     }
     let held = listed.roles();
-    if held.contains(&signed.statement().signer.role) { Ok(()) } else { Err(Reason::RoleNotHeld { held }) }
+    if held.contains(&signed.signer().role) { Ok(()) } else { Err(Reason::RoleNotHeld { held }) }
 }
 
 /// Whether whoever revoked the bundle is entitled to: a trusted key that signed it, a revoker, a root key. Dates
 /// limit what a key vouches for, not what it takes back; only a compromised key is not believed.
-fn entitle(
+fn entitle<S: Attested>(
     signed: &SignedRevocation,
-    statements: &[SignedStatement],
-    claim: &Claim,
+    statements: &[S],
+    claim: &S::Claim,
     trust: &Trust<'_>,
 ) -> RevocationVerdict {
-    let (revocation, name) = (signed.revocation(), &claim.bundle.name);
+    let (revocation, name) = (signed.revocation(), S::bundle_name(claim));
     let key = &revocation.public_key;
     let (named, policy): (&[PublicKey], _) = match trust {
         Trust::Keys { keys, known, .. } => (keys, *known),
@@ -661,16 +697,17 @@ fn entitle(
     };
     let listed = listing(trust, key, name).ok();
     let signed_it =
-        statements.iter().any(|statement| statement.key() == key && statement.statement().claim == *claim);
+        statements.iter().any(|signed| signed.signer().public_key == *key && signed.claim() == claim);
     let is_root = policy.is_some_and(|policy| {
         let own = policy.root_keys().any(|root| root.public_key == *key);
-        own || policy.imports_for(name).any(|import| import.root.contains(&key.fingerprint()))
+        let mut imports = policy.imports().iter().filter(|import| surely_matches(&import.bundles, name));
+        own || imports.any(|import| import.root.contains(&key.fingerprint()))
     });
     let revoker = |listed: &Listing<'_>| {
         revocation.role.as_str() == REVOKER && listed.roles().contains(&revocation.role)
     };
     let known = listed.is_some() || named.contains(key);
-    let verdict = if policy.is_some_and(|policy| policy.compromised(key, name).is_some()) {
+    let verdict = if policy.is_some_and(|policy| compromised(policy, key, name).is_some()) {
         Err(NotEntitled::Compromised)
     } else if known && signed_it {
         Ok(Authority::Signer)
@@ -691,16 +728,15 @@ fn entitle(
     }
 }
 
-fn describe(signed: &SignedStatement, trust: &Trust<'_>, name: &BundleName, at: Timestamp) -> SignerInfo {
+fn describe(signer: &SignerClaim, trust: &Trust<'_>, name: Option<&BundleName>, at: Timestamp) -> SignerInfo {
     // What is only looked up for revocations gives nobody a name.
     let listed = match trust {
         Trust::Keys { .. } => None,
-        Trust::Policy { .. } => listing(trust, signed.key(), name).ok(),
+        Trust::Policy { .. } => listing(trust, &signer.public_key, name).ok(),
     };
     let key = listed.as_ref().map(|listed| listed.key);
-    let signer = &signed.statement().signer;
     SignerInfo {
-        public_key: *signed.key(),
+        public_key: signer.public_key,
         name: key.map(|key| key.name.clone()),
         owner: key.and_then(|key| key.owner.clone()),
         organization: key.and_then(|key| key.organization.clone()),
@@ -716,6 +752,7 @@ fn describe(signed: &SignedStatement, trust: &Trust<'_>, name: &BundleName, at: 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::envelope::SignedStatement;
     use crate::private_key::PrivateKey;
     use crate::signer::Signer as _;
     use crate::testing::{key, signed, signed_as, statement};

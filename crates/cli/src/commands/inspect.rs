@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 
 use consign_bundle::{Anchor, Archive};
 use consign_metadata::{FileEntry, Findings, Line, Manifest, Paragraph, Problem, printable};
+use consign_signing::PublicClaim;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::bundle_set::{BundleSet, read_manifest};
-use crate::checked::{archive_failure, open_archive};
+use crate::checked::archive_failure;
 use crate::context::Context;
+use crate::encrypted_set::{EncryptedSet, opened_or_plain};
+use crate::encryption::IdentityArgs;
 use crate::outcome::{Failure, Outcome, Report};
 use crate::scan_args;
 use crate::style::{self, count, size};
@@ -24,6 +27,8 @@ pub(crate) struct Inspect {
     /// Archive, attestations, folder with one bundle, or a manifest
     #[arg(value_name = "BUNDLE")]
     bundle: PathBuf,
+    #[command(flatten)]
+    identity: IdentityArgs,
     /// List the files
     #[arg(long)]
     files: bool,
@@ -95,14 +100,19 @@ struct SignatureOut {
 }
 
 impl Inspect {
-    pub(crate) fn run(&self, _: &Context) -> Result<Outcome, Failure> {
+    pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         let is_manifest =
             self.bundle.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".json"));
         let (manifest, bytes, archive, set) = if is_manifest && self.bundle.is_file() {
             let (manifest, bytes) = read_manifest(&self.bundle)?;
             (manifest, bytes, None, None)
         } else {
-            let set = BundleSet::find_one(&self.bundle)?;
+            if !self.identity.is_given()
+                && let Some(encrypted) = EncryptedSet::find_one(&self.bundle)?
+            {
+                return outside(&encrypted);
+            }
+            let set = opened_or_plain(context, &self.bundle, &self.identity)?;
             let (manifest, bytes, archive) = manifest_of(&set)?;
             (manifest, bytes, archive, Some(set))
         };
@@ -143,6 +153,91 @@ impl Inspect {
     }
 }
 
+/// What an encrypted bundle says in public.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct InspectedOutside {
+    /// Always false: nothing here is verified.
+    verified: bool,
+    encrypted: EncryptedFile,
+    public: PublicClaim,
+    signatures: Vec<SignatureOut>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct EncryptedFile {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<PathBuf>,
+    /// Size and digest by the statements.
+    size: u64,
+    sha256: String,
+}
+
+/// What can be said of an encrypted bundle without opening it.
+fn outside(set: &EncryptedSet) -> Result<Outcome, Failure> {
+    let (Some((_, attestations)), Some(claim)) = (&set.attestations, set.claim()?) else {
+        let problem = Problem::new("encrypted", "is encrypted, and no statement about it is beside it");
+        return Err(Failure::failed(
+            problem.at(set.shown().display().to_string()).hint("to look into it: `--identity FILE`"),
+        ));
+    };
+    let signature = |signed: &consign_signing::SignedEncrypted| {
+        let signer = &signed.statement().signer;
+        SignatureOut {
+            fingerprint: signed.key().fingerprint().to_string(),
+            role: signer.role.to_string(),
+            basis: signer.basis.to_string(),
+            time: signer.time.to_string(),
+            about: claim.sha256.to_string(),
+        }
+    };
+    Ok(Outcome::done(InspectedOutside {
+        verified: false,
+        encrypted: EncryptedFile {
+            path: set.archive.clone(),
+            size: claim.size,
+            sha256: claim.sha256.to_string(),
+        },
+        public: claim.public.clone(),
+        signatures: attestations.statements().iter().map(signature).collect(),
+    }))
+}
+
+impl Report for InspectedOutside {
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let (hint, faint) = (style::HINT, style::FAINT);
+        writeln!(out, "{hint}an encrypted bundle{hint:#}")?;
+        writeln!(
+            out,
+            "{faint}Claims of whoever made it; nothing is verified here. See `consign verify`.{faint:#}\n"
+        )?;
+        let public = &self.public;
+        match &public.bundle {
+            Some(bundle) => writeln!(out, "bundle      {} {}", bundle.name, bundle.version)?,
+            None => writeln!(
+                out,
+                "bundle      what it is, only those can see who can open it: `--identity FILE`"
+            )?,
+        }
+        if let Some(classification) = &public.classification {
+            writeln!(out, "class       {}", classification.as_str().to_uppercase())?;
+        }
+        for addressee in &public.addressees {
+            writeln!(out, "for         {addressee}")?;
+        }
+        writeln!(out, "encrypted   {}, {}", size(self.encrypted.size), self.encrypted.sha256)?;
+        for signature in &self.signatures {
+            writeln!(
+                out,
+                "signature   {} as {} ({}), stated time {}",
+                signature.fingerprint, signature.role, signature.basis, signature.time
+            )?;
+        }
+        Ok(())
+    }
+}
+
 /// The manifest of a set: the archive's own, else the copy.
 fn manifest_of(set: &BundleSet) -> Result<(Manifest, Vec<u8>, Option<ArchiveOut>), Failure> {
     let Some(path) = &set.archive else {
@@ -157,7 +252,7 @@ fn manifest_of(set: &BundleSet) -> Result<(Manifest, Vec<u8>, Option<ArchiveOut>
         return Ok((manifest, bytes, None));
     };
     let failed = |error| archive_failure(error, path);
-    let archive = Archive::open(open_archive(path)?, Anchor::Unsigned).map_err(failed)?;
+    let archive = Archive::open(set.open_archive(path)?, Anchor::Unsigned).map_err(failed)?;
     let (manifest, bytes) = archive.manifest().map_err(failed)?;
     let facts = archive.facts();
     let out = ArchiveOut {

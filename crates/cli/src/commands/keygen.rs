@@ -29,6 +29,10 @@ pub(crate) struct Keygen {
     /// Do not encrypt the private key
     #[arg(long, conflicts_with_all = ["passphrase_file", "passphrase_fd"], help_heading = "Key options")]
     no_passphrase: bool,
+    /// Make an age identity instead, for bundles that are encrypted to you; its recipient goes to FILE.pub
+    #[cfg(feature = "encryption")]
+    #[arg(long)]
+    encryption: bool,
     /// The key that the new one takes over from: its public key, or where it is kept (`ssh-agent:`, `pkcs11:`,
     /// `exec:`)
     ///
@@ -127,6 +131,10 @@ impl Keygen {
                 })?),
             }
         };
+        #[cfg(feature = "encryption")]
+        if self.encryption {
+            return crate::encryption::keygen::make(&self.output, &public, passphrase.as_ref());
+        }
         let failed = |error: consign_signing::PrivateKeyError| Failure::failed(error.problem());
         let key = PrivateKey::generate().map_err(failed)?;
         let pem = match &passphrase {

@@ -1,6 +1,10 @@
 //! The command line: one file a command.
 
+#[cfg(feature = "encryption")]
+pub(crate) mod decrypt;
 pub(crate) mod diff;
+#[cfg(feature = "encryption")]
+pub(crate) mod encrypt;
 pub(crate) mod id;
 pub(crate) mod init;
 pub(crate) mod inspect;
@@ -59,6 +63,10 @@ pub(crate) enum Command {
     Verify(verify::Verify),
     Inspect(inspect::Inspect),
     Unpack(unpack::Unpack),
+    #[cfg(feature = "encryption")]
+    Encrypt(encrypt::Encrypt),
+    #[cfg(feature = "encryption")]
+    Decrypt(decrypt::Decrypt),
     Diff(diff::Diff),
     Submit(submit::Submit),
     Revoke(revoke::Revoke),
@@ -80,6 +88,10 @@ impl Command {
             Self::Verify(command) => ("verify", command.run(context)),
             Self::Inspect(command) => ("inspect", command.run(context)),
             Self::Unpack(command) => ("unpack", command.run(context)),
+            #[cfg(feature = "encryption")]
+            Self::Encrypt(command) => ("encrypt", command.run(context)),
+            #[cfg(feature = "encryption")]
+            Self::Decrypt(command) => ("decrypt", command.run(context)),
             Self::Diff(command) => ("diff", command.run(context)),
             Self::Revoke(command) => ("revoke", command.run(context)),
             Self::Trust(command) => ("trust", command.run(context)),

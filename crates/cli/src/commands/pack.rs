@@ -19,6 +19,10 @@ use serde::Serialize;
 use crate::bundle_set::{BundleSet, Names};
 use crate::checked::{archive_claim, archive_failure, bundle_claim, check, open_archive, sole_claim};
 use crate::context::{Context, threads, unwritable};
+use crate::encryption::EncryptArgs;
+#[cfg(feature = "encryption")]
+use crate::encryption::EncryptedOut;
+use crate::encryption::Sealing;
 use crate::handling::{Handling, Terms, TermsArgs, forecast, permit};
 use crate::key_source::{KeySource, OpenKey};
 use crate::keys::PassphraseArgs;
@@ -65,6 +69,8 @@ pub(crate) struct Pack {
     /// What is kept lies in OUT under hidden names, and is checked against the directory before it is used.
     #[arg(long)]
     resume: bool,
+    #[command(flatten)]
+    encrypt: EncryptArgs,
     /// Check everything that can be checked before reading content, and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -124,6 +130,10 @@ pub(crate) struct Packed {
     bundle_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     archive: Option<ArchiveOut>,
+    /// The encrypted archive, which takes the place of `archive` and `manifest`.
+    #[cfg(feature = "encryption")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encrypted: Option<EncryptedOut>,
     #[serde(skip_serializing_if = "Option::is_none")]
     manifest: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -220,6 +230,10 @@ impl Report for Packed {
             writeln!(out, "  archive       {} ({})", archive.path.display(), size(archive.size))?;
             writeln!(out, "                {}", archive.sha256)?;
         }
+        #[cfg(feature = "encryption")]
+        if let Some(encrypted) = &self.encrypted {
+            encrypted.human(out)?;
+        }
         if let Some(id) = &self.bundle_id {
             writeln!(out, "  bundle id     {id}")?;
         }
@@ -256,6 +270,12 @@ impl Report for Packed {
             writeln!(out, "  zstd -dc {path} | tar -xf -")?;
             writeln!(out, "  (cd {} && sha256sum -c --quiet manifest-sha256.txt)", shell_word(&self.name))?;
         }
+        #[cfg(feature = "encryption")]
+        if let Some(encrypted) = &self.encrypted {
+            let path = shell_word(&encrypted.path.file_name().unwrap_or_default().to_string_lossy());
+            writeln!(out, "\n{faint}Without consign, a recipient opens it with:{faint:#}")?;
+            writeln!(out, "  age -d -i IDENTITY {path} | zstd -dc | tar -xf -")?;
+        }
         Ok(())
     }
 }
@@ -275,6 +295,8 @@ impl Pack {
         let described = self.source.load(context, policy.scheme(), false)?;
         let mut terms = self.terms.load(policy, &described.description.core)?;
         let key = self.key.load(context)?;
+        let sealing = self.encrypt.load(&terms.policy, &described.description.core)?;
+        terms.encryption = sealing.as_ref().map_or(Encryption::Plain, Sealing::encryption);
         terms.signers = forecast(context, key.iter().map(|key| (*key.public_key(), &self.key.role)))?;
         let (source, summary) = (&described.source, described.source.summary());
         let mut report = Packed::new(&described, &self.output);
@@ -293,7 +315,7 @@ impl Pack {
         let names = Names::of(&described.description.core.name, &described.description.core.version);
         report.echo(&described);
         let order = Order { described: &described, terms: &terms, names: &names, key: key.as_ref() };
-        if self.output.join(&names.archive).exists() {
+        if sealing.is_none() && self.output.join(&names.archive).exists() {
             return self.unchanged(context, &order, scan, report);
         }
 
@@ -303,7 +325,10 @@ impl Pack {
             None => Compression::Auto,
         };
         let bases = self.bases(compression, &mut report)?;
-        let place = self.place(&names)?;
+        let place = match &sealing {
+            Some(sealing) => sealing.place(&self.output),
+            None => self.place(&names)?,
+        };
         let meter = context.meter("packing", summary.bytes);
         let options =
             PackOptions { compression, threads: threads(self.threads), bases: &bases, observer: Some(&scan) };
@@ -314,6 +339,10 @@ impl Pack {
         report.kept = self.resume.then_some(packed.spared.kept);
         // What the policy makes of it is decided before anything is signed or has its name.
         let findings = report.found(scan.finish(&described.description, &packed.manifest));
+        #[cfg(feature = "encryption")]
+        if let (Some(sealing), Some(key)) = (&sealing, &key) {
+            return self.publish_encrypted(context, &order, (sealing, key), packed, findings, report);
+        }
         let outcome = self.publish(context, &order, packed, findings, report)?;
         self.tidy(&names)?;
         Ok(outcome)
@@ -384,7 +413,7 @@ impl Pack {
             (&description.core, description.descriptor.details()),
             &content,
             findings,
-            Encryption::Plain,
+            terms.encryption.clone(),
         )
     }
 
@@ -452,6 +481,39 @@ impl Pack {
             io::ErrorKind::AlreadyExists => taken(&path),
             _ => unwritable(&path, &error),
         })?;
+        Ok(Outcome::done(report))
+    }
+
+    /// Signs and seals what was packed, and gives the encrypted archive and its statement their names. Of the
+    /// manifest there is no copy outside.
+    #[cfg(feature = "encryption")]
+    fn publish_encrypted(
+        &self,
+        context: &Context,
+        order: &Order<'_>,
+        (sealing, key): (&Sealing, &OpenKey),
+        packed: PackedArchive,
+        findings: Findings,
+        mut report: Packed,
+    ) -> Result<Outcome, Failure> {
+        let out = &self.output;
+        let claim = claim(&packed.manifest, packed.id, &packed.facts, order, findings)?;
+        let permit = self.permit(&claim, order.described, order.terms, &mut report)?;
+        let inner = sign_statement(context, key, claim, &self.key.role, Basis::Packed, &permit)?;
+        let outer = sealing.claim(&inner)?;
+        let names = crate::encrypted_set::EncryptedNames::of(&outer);
+        report.bundle_id = Some(packed.id.to_string());
+        report.encrypted = Some(EncryptedOut {
+            path: out.join(&names.archive),
+            size: outer.size,
+            sha256: outer.sha256.to_string(),
+            recipients: sealing.recipients().to_vec(),
+        });
+        let signed = sealing.sign(context, key, outer, inner)?;
+        let bytes = consign_signing::EncryptedAttestations::new(signed).to_bytes();
+        let attestations = prepare(out, &bytes).map_err(|error| unwritable(out, &error))?;
+        crate::commands::encrypt::publish_encrypted(context, out, &names, attestations, packed.file)?;
+        report.signed(key, &self.key.role, out.join(&names.attestations));
         Ok(Outcome::done(report))
     }
 
@@ -628,6 +690,8 @@ impl Packed {
             kept: None,
             bundle_id: None,
             archive: None,
+            #[cfg(feature = "encryption")]
+            encrypted: None,
             manifest: None,
             attestations: None,
             signer: None,

@@ -9,12 +9,16 @@ use consign_bundle::publish::{prepare, publish, replace};
 use consign_bundle::{Scope, TreeLayout, compare_directory};
 use consign_metadata::{Manifest, Problem, Role};
 use consign_policy::Stage;
+#[cfg(feature = "encryption")]
+use consign_signing::EncryptedAttestations;
 use consign_signing::{Attestations, Basis, Claim, Content, KeyOrigin, SignedStatement, Signer as _};
 use serde::Serialize;
 
 use crate::bundle_set::{BundleSet, join, read_attestations, read_manifest, too_many};
 use crate::checked::{archive_claim, bundle_claim, check, sole_claim};
 use crate::context::{Context, threads, unwritable};
+use crate::encrypted_set::{EncryptedSet, sealed};
+use crate::encryption::IdentityArgs;
 use crate::exit::Exit;
 use crate::handling::{Handling, PolicyArgs, Standing, decide_bundle, forecast, permit};
 use crate::key_source::{KeySource, OpenKey};
@@ -48,6 +52,8 @@ pub(crate) struct Sign {
     passphrase: PassphraseArgs,
     #[command(flatten)]
     policy: PolicyArgs,
+    #[command(flatten)]
+    identity: IdentityArgs,
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
@@ -110,6 +116,9 @@ struct Checked {
 
 impl Sign {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
+        if let Some(set) = EncryptedSet::find_one(&self.bundle)? {
+            return self.sign_encrypted(context, &set);
+        }
         let set = BundleSet::find_one(&self.bundle)?;
         let open = |key: &OsString| KeySource::parse(key)?.open(context, &self.passphrase);
         let key = self.key.as_ref().map(open).transpose()?;
@@ -134,21 +143,7 @@ impl Sign {
         if merged.as_ref().is_some_and(|there| there.statements().iter().any(same)) {
             return self.finish(&path, before.as_ref(), merged, Some((&key, checked.basis)));
         }
-        let policy = self.policy.load(context)?;
-        let signed = merged.iter().flat_map(Attestations::statements);
-        let same = signed.filter(|s| s.statement().claim == checked.claim);
-        let there = same.map(|s| (*s.key(), &s.statement().signer.role));
-        let signers = forecast(context, there.chain([(*key.public_key(), &self.role)]))?;
-        let decision = decide_bundle(
-            &policy,
-            Stage::Sign,
-            &checked.manifest,
-            Standing::new(Some(&checked.claim), &signers),
-        );
-        let handling = Handling::of(&policy, Stage::Sign, &decision);
-        let permit = permit(&decision, &policy, &self.bundle)?;
-        self.confirm(&checked, merged.as_ref(), &key, &handling)?;
-        let signed = sign_statement(context, &key, checked.claim, &self.role, checked.basis, &permit)?;
+        let signed = self.sign_checked(context, &checked, merged.as_ref(), &key)?;
         let all = match merged {
             None => Attestations::new(signed),
             // At the end, so that the file tells the order in which people signed.
@@ -158,6 +153,73 @@ impl Sign {
             }
         };
         self.finish(&path, before.as_ref(), Some(all), Some((&key, checked.basis)))
+    }
+
+    /// Asks the policy and the person, and signs.
+    fn sign_checked(
+        &self,
+        context: &Context,
+        checked: &Checked,
+        there: Option<&Attestations>,
+        key: &OpenKey,
+    ) -> Result<SignedStatement, Failure> {
+        let policy = self.policy.load(context)?;
+        let signed = there.into_iter().flat_map(Attestations::statements);
+        let same = signed.filter(|s| s.statement().claim == checked.claim);
+        let before = same.map(|s| (*s.key(), &s.statement().signer.role));
+        let signers = forecast(context, before.chain([(*key.public_key(), &self.role)]))?;
+        let standing = Standing::new(Some(&checked.claim), &signers);
+        let decision = decide_bundle(&policy, Stage::Sign, &checked.manifest, standing);
+        let handling = Handling::of(&policy, Stage::Sign, &decision);
+        let permit = permit(&decision, &policy, &self.bundle)?;
+        self.confirm(checked, there, key, &handling)?;
+        sign_statement(context, key, checked.claim.clone(), &self.role, checked.basis, &permit)
+    }
+
+    /// Opens and verifies an encrypted bundle, and adds a signature that is sealed to those who can open it.
+    #[cfg(feature = "encryption")]
+    fn sign_encrypted(&self, context: &Context, encrypted: &EncryptedSet) -> Result<Outcome, Failure> {
+        if self.unseen || self.directory.is_some() || !self.merge.is_empty() {
+            let problem = Problem::new("encrypted", "is encrypted: it is signed by those who can open it");
+            let problem = problem.at(self.bundle.display().to_string());
+            return Err(Failure::usage(problem.hint("leave out `--unseen`, `--directory` and `--merge`")));
+        }
+        let ciphertext = encrypted.check(context)?;
+        let opened = self.identity.open(encrypted, &ciphertext)?;
+        let (Some((path, before)), Some(key)) = (&encrypted.attestations, &self.key) else {
+            return Err(sealed(&self.bundle));
+        };
+        let key = KeySource::parse(key)?.open(context, &self.passphrase)?;
+        let checked = self.check(context, &opened.set, None)?;
+        let inner = opened.set.attestations.as_ref().map(|(_, found)| found);
+        let same =
+            |s: &SignedStatement| s.key() == key.public_key() && s.statement().signer.role == self.role;
+        let there = inner.is_some_and(|there| there.statements().iter().any(same));
+        let mut after = before.clone();
+        if !there {
+            let signed = self.sign_checked(context, &checked, inner, &key)?;
+            let claim = ciphertext.claim().clone();
+            let signed = crate::encryption::seal(context, &key, claim, signed, opened.recipients)?;
+            after.push(signed).map_err(|error| too_many(&error, path))?;
+            write_encrypted_attestations(path, before, &after)?;
+        }
+        let bundle = &checked.claim.bundle;
+        Ok(Outcome::done(Added {
+            status: if there { "unchanged" } else { "signed" },
+            name: bundle.name.to_string(),
+            version: bundle.version.to_string(),
+            attestations: path.clone(),
+            signatures: after.statements().len(),
+            fingerprint: Some(key.public_key().fingerprint().to_string()),
+            role: Some(self.role.to_string()),
+            basis: Some(checked.basis.to_string()),
+            key: Some(key.origin().clone()),
+        }))
+    }
+
+    #[cfg(not(feature = "encryption"))]
+    fn sign_encrypted(&self, _: &Context, _: &EncryptedSet) -> Result<Outcome, Failure> {
+        Err(sealed(&self.bundle))
     }
 
     /// Where the attestations of a bundle go that has none.
@@ -408,15 +470,29 @@ impl Sign {
     }
 }
 
+/// Somebody else added to the file while this process was about to.
+fn changed_meanwhile(path: &Path) -> Failure {
+    let problem =
+        Problem::new("attestations-changed", "was changed by another process meanwhile; nothing was written");
+    Failure::failed(problem.at(path.display().to_string()).hint("sign again"))
+}
+
+/// The same for statements about an encrypted bundle, of which there is one at least.
+#[cfg(feature = "encryption")]
+fn write_encrypted_attestations(
+    path: &Path,
+    before: &EncryptedAttestations,
+    after: &EncryptedAttestations,
+) -> Result<(), Failure> {
+    if crate::encrypted_set::read(path).is_ok_and(|now| now == *before) {
+        return replace(path, &after.to_bytes()).map_err(|error| unwritable(path, &error));
+    }
+    Err(changed_meanwhile(path))
+}
+
 /// Replaces the file at once, unless somebody else changed it meanwhile.
 fn write_attestations(path: &Path, before: Option<&Attestations>, bytes: &[u8]) -> Result<(), Failure> {
-    let changed = || {
-        let problem = Problem::new(
-            "attestations-changed",
-            "was changed by another process meanwhile; nothing was written",
-        );
-        Failure::failed(problem.at(path.display().to_string()).hint("sign again"))
-    };
+    let changed = || changed_meanwhile(path);
     let folder = consign_bundle::publish::parent(path);
     match before {
         None => {

@@ -11,9 +11,10 @@ use consign_signing::TrustedClaim;
 use serde::Serialize;
 
 use super::verify::AsOf;
-use crate::bundle_set::BundleSet;
-use crate::checked::{archive_failure, archive_path, check_copy, expected, open_archive, sole_claim};
+use crate::checked::{archive_failure, archive_path, check_copy, expected, sole_claim};
 use crate::context::{Context, threads, unwritable};
+use crate::encrypted_set::opened_or_plain;
+use crate::encryption::IdentityArgs;
 use crate::exit::Exit;
 use crate::handling::{Handling, PolicyArgs, Standing, counted, decide_bundle, permit};
 use crate::outcome::{Failure, Outcome, Report};
@@ -35,6 +36,8 @@ pub(crate) struct Unpack {
     vouching: VouchingArgs,
     #[command(flatten)]
     policy: PolicyArgs,
+    #[command(flatten)]
+    identity: IdentityArgs,
     /// Extract even if nobody trusted vouches for the bundle; what is extracted may come from anyone
     #[arg(long, help_heading = "Trust options")]
     allow_untrusted: bool,
@@ -107,7 +110,7 @@ impl Unpack {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         let trusted = self.vouching.load(context)?;
         let policy = self.policy.load(context)?;
-        let set = BundleSet::find_one(&self.bundle)?;
+        let set = opened_or_plain(context, &self.bundle, &self.identity)?;
         let path = archive_path(&set)?;
         let claim = sole_claim(&set)?;
         // Trust is asked before anything is written.
@@ -130,7 +133,7 @@ impl Unpack {
         let expected = claim.map(expected).transpose()?;
         let anchor = expected.as_ref().map_or(Anchor::Unsigned, Anchor::Signed);
         let archive =
-            Archive::open(open_archive(path)?, anchor).map_err(|error| archive_failure(error, path))?;
+            Archive::open(set.open_archive(path)?, anchor).map_err(|error| archive_failure(error, path))?;
         if let Some(copy) = &set.manifest {
             let id = match &expected {
                 Some(expected) => expected.id,

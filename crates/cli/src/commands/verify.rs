@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 use consign_bundle::{Scope, SourceError, TreeError, TreeLayout, VerifiedArchive, compare_directory};
 use consign_metadata::{BundleId, EntryPath, Manifest, Problem};
 use consign_policy::{Policy, Stage};
-use consign_signing::{Claim, Decision, RuleOrigin, TrustedClaim, Verdict};
+use consign_signing::{Claim, Decision, PublicClaim, RuleOrigin, TrustedClaim, Verdict};
 use serde::Serialize;
 
 use crate::bundle_set::{BundleSet, read_attestations, read_manifest};
 use crate::checked::{check, interrupted, sole_claim};
 use crate::context::{Context, threads};
+use crate::encrypted_set::EncryptedSet;
+use crate::encryption::IdentityArgs;
 use crate::exit::Exit;
 use crate::handling::{Handling, PolicyArgs, Standing, counted, decide_bundle, refusals};
 use crate::outcome::{Failure, Outcome, Report};
@@ -32,6 +34,8 @@ pub(crate) struct Verify {
     vouching: VouchingArgs,
     #[command(flatten)]
     policy: PolicyArgs,
+    #[command(flatten)]
+    identity: IdentityArgs,
     /// Check every byte of the archive against its signature, but do not decode the content
     #[arg(long, conflicts_with_all = ["only", "manifest"])]
     quick: bool,
@@ -60,9 +64,9 @@ struct BundleReport {
     path: String,
     /// Whether everything held: intact, trusted, expected.
     verified: bool,
-    /// How much was checked: `content`, `bytes`, `files` or `directory`; absent if it did not hold. With
-    /// `asserted-` before it, it held as of an earlier time for no other reason than the caller's word, and is
-    /// not `verified`.
+    /// How much was checked: `content`, `bytes`, `files` or `directory`, or `encrypted`, where only the encrypted
+    /// bytes were looked at; absent if it did not hold. With `asserted-` before it, it held as of an earlier time for
+    /// no other reason than the caller's word, and is not `verified`.
     #[serde(skip_serializing_if = "Option::is_none")]
     level: Option<&'static str>,
     /// The time as of which trust was asked, if that was an earlier one.
@@ -75,6 +79,12 @@ struct BundleReport {
     bundle: Option<Bundle>,
     #[serde(skip_serializing_if = "Option::is_none")]
     archive: Option<ArchiveReport>,
+    /// The encrypted file, if the bundle is encrypted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encrypted: Option<ArchiveReport>,
+    /// What an encrypted bundle says in public.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public: Option<PublicClaim>,
     signatures: Vec<Signature>,
     /// How many distinct keys counted, and had to.
     counted: u64,
@@ -226,8 +236,22 @@ impl BundleReport {
                 writeln!(out, "  content     {}, {}", count(files, "file", "files"), size(bytes))?;
             }
         }
+        if let Some(public) = &self.public {
+            if let Some(bundle) = &public.bundle {
+                writeln!(out, "  bundle      {} {}{claimed}", bundle.name, bundle.version)?;
+            }
+            if let Some(classification) = &public.classification {
+                writeln!(out, "  class       {}{claimed}", classification.as_str().to_uppercase())?;
+            }
+            for addressee in &public.addressees {
+                writeln!(out, "  for         {addressee}{claimed}")?;
+            }
+        }
         if let Some(archive) = &self.archive {
             writeln!(out, "  archive     {}, {}", size(archive.size), archive.sha256)?;
+        }
+        if let Some(encrypted) = &self.encrypted {
+            writeln!(out, "  encrypted   {}, {}", size(encrypted.size), encrypted.sha256)?;
         }
         for signature in &self.signatures {
             let who = match (&signature.name, &signature.owner) {
@@ -304,10 +328,12 @@ impl Verify {
             let checked = match &self.manifest {
                 Some(manifest) => vec![self.directory(context, named, manifest, (&trusted, &policy))],
                 None => match self.sets(named) {
-                    Ok(sets) => sets
-                        .iter()
-                        .map(|set| self.archive(context, named, set, (&trusted, &policy)))
-                        .collect(),
+                    Ok((plain, encrypted)) => {
+                        let asked = (&trusted, &policy);
+                        let plain = plain.iter().map(|set| self.archive(context, named, set, asked));
+                        let encrypted = encrypted.iter().map(|set| self.encrypted(context, set, asked));
+                        plain.chain(encrypted).collect()
+                    }
                     Err(failure) => vec![Checked::failed(named, None, failure)],
                 },
             };
@@ -320,9 +346,13 @@ impl Verify {
         Ok(Outcome { exit, problems, report: Some(Box::new(VerifyReport { bundles })) })
     }
 
-    fn sets(&self, named: &Path) -> Result<Vec<BundleSet>, Failure> {
+    fn sets(&self, named: &Path) -> Result<(Vec<BundleSet>, Vec<EncryptedSet>), Failure> {
         if let Some(attestations) = &self.attestations {
-            return BundleSet::with_attestations(named.into(), attestations).map(|set| vec![set]);
+            if let Some(set) = EncryptedSet::with_attestations(named, attestations)? {
+                return Ok((Vec::new(), vec![set]));
+            }
+            let set = BundleSet::with_attestations(named.into(), attestations)?;
+            return Ok((vec![set], Vec::new()));
         }
         if named == Path::new("-") {
             let problem = Problem::new(
@@ -331,7 +361,13 @@ impl Verify {
             );
             return Err(Failure::usage(problem));
         }
-        BundleSet::find(named)
+        let encrypted = EncryptedSet::find(named)?;
+        let plain = match encrypted.is_empty() {
+            true => BundleSet::find(named)?,
+            false if named.is_dir() => BundleSet::in_folder(named)?,
+            false => Vec::new(),
+        };
+        Ok((plain, encrypted))
     }
 
     fn scope(&self) -> Scope {
@@ -396,6 +432,54 @@ impl Verify {
             checked = checked.finish("content", 0, None);
         }
         checked
+    }
+
+    /// One encrypted bundle: with an identity all that is in it, else where its bytes come from.
+    fn encrypted(
+        &self,
+        context: &Context,
+        set: &EncryptedSet,
+        (trusted, policy): (&Trusted, &Policy),
+    ) -> Checked {
+        let shown = set.shown();
+        let failed = |failure| Checked::failed(shown, None, failure);
+        let ciphertext = match set.check(context) {
+            Ok(ciphertext) => ciphertext,
+            Err(failure) => return failed(failure),
+        };
+        let claim = ciphertext.claim();
+        let encrypted = Some(ArchiveReport { size: claim.size, sha256: claim.sha256.to_string() });
+        if self.identity.is_given() {
+            return match self.identity.open(set, &ciphertext) {
+                Ok(opened) => {
+                    let mut checked = self.archive(context, shown, &opened.set, (trusted, policy));
+                    checked.report.encrypted = encrypted;
+                    checked
+                }
+                Err(failure) => failed(failure),
+            };
+        }
+        if self.scope() != Scope::Content {
+            let problem =
+                Problem::new("identity-needed", "is encrypted; to look into it, an identity is needed");
+            let problem = problem.at(shown.display().to_string());
+            return failed(Failure::usage(
+                problem.hint("add `--identity FILE`, or leave `--quick` and `--only` out"),
+            ));
+        }
+        let (decision, problems, notes) = self.vouching.judge_encrypted(trusted, set, claim, shown);
+        let vouched = decision.trusted().and_then(|trusted| Vouched::ciphertext(&ciphertext, trusted));
+        let exit = if problems.is_empty() { Exit::Done } else { Exit::NotTrusted };
+        let mut report = report(shown, None, None);
+        report.trusted = decision.trusted().is_some();
+        report.signatures = decision.signatures().iter().map(Signature::of).collect();
+        (report.counted, report.required) = (decision.counted(), decision.required());
+        report.rules = decision.rules().iter().map(Rule::of).collect();
+        report.as_of = AsOf::of(&decision);
+        report.notes = notes;
+        report.encrypted = encrypted;
+        report.public = Some(claim.public.clone()).filter(|public| !public.is_empty());
+        Checked { exit, problems, report }.finish("encrypted", 0, vouched.as_ref())
     }
 
     /// A directory against a manifest, which must be vouched for.
@@ -614,6 +698,9 @@ impl Checked {
                 "directory" => format!(
                     "VERIFIED: at the moment of reading, the directory was exactly what {signers} signed as {name}"
                 ),
+                "encrypted" => format!(
+                    "ORIGIN VERIFIED (encrypted): these bytes are what {signers} signed; what they hold was not looked at"
+                ),
                 "bytes" => format!(
                     "BYTES VERIFIED: the archive of {name} is the one that {signers} signed; its content was not decoded (--quick)"
                 ),
@@ -660,12 +747,13 @@ fn asserted_level(level: &str) -> &'static str {
         "content" => "asserted-content",
         "directory" => "asserted-directory",
         "bytes" => "asserted-bytes",
+        "encrypted" => "asserted-encrypted",
         _ => "asserted-files",
     }
 }
 
-fn report(shown: &Path, claim: Option<&Claim>, decision: Option<&Decision>) -> BundleReport {
-    let signature = |verdict: &consign_signing::SignatureVerdict| {
+impl Signature {
+    fn of(verdict: &consign_signing::SignatureVerdict) -> Self {
         let signer = &verdict.signer;
         let text = |line: &Option<consign_metadata::Line>| line.as_ref().map(ToString::to_string);
         let (counted, code, reason) = match &verdict.verdict {
@@ -686,13 +774,30 @@ fn report(shown: &Path, claim: Option<&Claim>, decision: Option<&Decision>) -> B
             code,
             reason,
         }
-    };
-    let rule = |verdict: &consign_signing::RuleVerdict| Rule {
-        rule: verdict.origin.to_string(),
-        met: verdict.is_met(),
-        parts: verdict.measures.iter().map(part).collect(),
-        goes_without_saying: matches!(verdict.origin, RuleOrigin::Default | RuleOrigin::Named),
-    };
+    }
+}
+
+impl Rule {
+    fn of(verdict: &consign_signing::RuleVerdict) -> Self {
+        Self {
+            rule: verdict.origin.to_string(),
+            met: verdict.is_met(),
+            parts: verdict.measures.iter().map(part).collect(),
+            goes_without_saying: matches!(verdict.origin, RuleOrigin::Default | RuleOrigin::Named),
+        }
+    }
+}
+
+impl AsOf {
+    /// Of what was asked as of an earlier time.
+    fn of<C>(decision: &Decision<C>) -> Option<Self> {
+        let moment = decision.moment();
+        let earlier = moment.at() < moment.time_of_verification();
+        earlier.then(|| Self { time: moment.at().to_string(), evidence: moment.evidence() })
+    }
+}
+
+fn report(shown: &Path, claim: Option<&Claim>, decision: Option<&Decision>) -> BundleReport {
     let revoked = |verdict: &consign_signing::RevocationVerdict| Revoked {
         fingerprint: verdict.revocation.public_key.fingerprint().to_string(),
         role: verdict.revocation.role.to_string(),
@@ -704,16 +809,11 @@ fn report(shown: &Path, claim: Option<&Claim>, decision: Option<&Decision>) -> B
         authority: verdict.verdict.ok(),
         code: verdict.verdict.err().map(consign_signing::NotEntitled::code),
     };
-    let as_of = |decision: &Decision| {
-        let moment = decision.moment();
-        let earlier = moment.at() < moment.time_of_verification();
-        earlier.then(|| AsOf { time: moment.at().to_string(), evidence: moment.evidence() })
-    };
     BundleReport {
         path: shown.display().to_string(),
         verified: false,
         level: None,
-        as_of: decision.and_then(as_of),
+        as_of: decision.and_then(AsOf::of),
         trusted: decision.is_some_and(|decision| decision.trusted().is_some()),
         bundle: claim.map(|claim| Bundle {
             name: claim.bundle.name.to_string(),
@@ -724,13 +824,15 @@ fn report(shown: &Path, claim: Option<&Claim>, decision: Option<&Decision>) -> B
             bytes: None,
         }),
         archive: None,
+        encrypted: None,
+        public: None,
         signatures: decision
-            .map(|decision| decision.signatures().iter().map(signature).collect())
+            .map(|decision| decision.signatures().iter().map(Signature::of).collect())
             .unwrap_or_default(),
         counted: decision.map_or(0, Decision::counted),
         required: decision.map_or(0, Decision::required),
         handling: None,
-        rules: decision.map(|decision| decision.rules().iter().map(rule).collect()).unwrap_or_default(),
+        rules: decision.map(|decision| decision.rules().iter().map(Rule::of).collect()).unwrap_or_default(),
         revocations: decision
             .map(|decision| decision.revocations().iter().map(revoked).collect())
             .unwrap_or_default(),

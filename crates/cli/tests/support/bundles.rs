@@ -350,3 +350,21 @@ pub fn names(folder: &Path) -> Vec<String> {
 pub fn append(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::OpenOptions::new().append(true).open(path)?.write_all(bytes)
 }
+
+/// Runs a script in a shell, with `consign` as `$1` and a small file system mounted at `small`. Needs the right
+/// to mount, as root in most containers and as anybody where user namespaces are allowed.
+pub fn on_a_small_disk(desk: &Desk, size: &str, script: &str) -> Option<Output> {
+    fs::create_dir_all(desk.path("small")).unwrap();
+    let script = format!("mount -t tmpfs -o size={size} none small && {{ {script}\n}}");
+    let user: &[&str] = if rustix::process::geteuid().is_root() { &[] } else { &["--map-root-user"] };
+    let mut command = Command::new("unshare");
+    desk.bare(&mut command).arg("--mount").args(user);
+    let possible = command.arg("true").output().is_ok_and(|output| output.status.success());
+    if !possible {
+        assert!(std::env::var_os("CI").is_none(), "mounting must be possible where CI runs");
+        return None;
+    }
+    let mut command = Command::new("unshare");
+    desk.bare(&mut command).arg("--mount").args(user);
+    Some(command.args(["sh", "-c", &script, "sh"]).arg(consign()).output().unwrap())
+}

@@ -1,0 +1,193 @@
+//! `consign decrypt`: an encrypted bundle, verified and as it was before.
+
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use consign_bundle::publish::{prepare, publish, temporary};
+use consign_bundle::{Progress as _, Scope, Sha256State};
+use consign_metadata::Problem;
+use consign_policy::Stage;
+use consign_signing::TrustedClaim;
+use serde::Serialize;
+
+use crate::bundle_set::Names;
+use crate::checked::{archive_path, check, interrupted, sole_claim};
+use crate::commands::pack::taken;
+use crate::context::{Context, threads, unwritable};
+use crate::encrypted_set::EncryptedSet;
+use crate::encryption::IdentityArgs;
+use crate::exit::Exit;
+use crate::handling::{Handling, PolicyArgs, Standing, counted, decide_bundle, permit};
+use crate::outcome::{Failure, Outcome, Report};
+use crate::source_args::OutputFolder;
+use crate::style::{self, count, size};
+use crate::vouching::{Vouched, VouchingArgs};
+
+/// Decrypt a bundle into its ordinary files, once everything was verified
+///
+/// The files appear in OUT under the names that they had before they were encrypted. Nothing is overwritten.
+#[derive(clap::Args)]
+pub(crate) struct Decrypt {
+    /// Encrypted archive, its attestations, or folder with one bundle
+    #[arg(value_name = "BUNDLE")]
+    bundle: PathBuf,
+    #[command(flatten)]
+    identity: IdentityArgs,
+    /// Where the bundle goes; made if it is not there
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+    #[command(flatten)]
+    vouching: VouchingArgs,
+    #[command(flatten)]
+    policy: PolicyArgs,
+    /// Decrypt even if nobody trusted vouches for the bundle; what is decrypted may come from anyone
+    #[arg(long, help_heading = "Trust options")]
+    allow_untrusted: bool,
+    /// How many threads to use [default: as many as there are processors]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Decrypted {
+    name: String,
+    version: String,
+    classification: String,
+    bundle_id: String,
+    archive: PathBuf,
+    manifest: PathBuf,
+    attestations: PathBuf,
+    files: u64,
+    bytes: u64,
+    /// Whom it is for, by the sender's word.
+    addressees: Vec<String>,
+    /// What the handling policy says.
+    handling: Handling,
+    /// Whether a trusted key vouches for it.
+    trusted: bool,
+}
+
+impl Report for Decrypted {
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let (good, warn) = (style::GOOD, style::WARN);
+        let class = self.classification.to_uppercase();
+        writeln!(out, "{good}decrypted{good:#} {} {}  [{class}]", self.name, self.version)?;
+        writeln!(
+            out,
+            "  content       {}, {}, each verified",
+            count(self.files, "file", "files"),
+            size(self.bytes)
+        )?;
+        writeln!(out, "  bundle id     {}", self.bundle_id)?;
+        for addressee in &self.addressees {
+            writeln!(out, "  for           {addressee}")?;
+        }
+        writeln!(out, "  archive       {}", self.archive.display())?;
+        writeln!(out, "  manifest      {}", self.manifest.display())?;
+        writeln!(out, "  attestations  {}", self.attestations.display())?;
+        self.handling.human(out, 13)?;
+        if !self.trusted {
+            writeln!(
+                out,
+                "  {warn}NOT VERIFIED: nobody you trust vouches for it; it may come from anyone{warn:#}"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl Decrypt {
+    pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
+        let trusted = self.vouching.load(context)?;
+        let policy = self.policy.load(context)?;
+        let Some(encrypted) = EncryptedSet::find_one(&self.bundle)? else {
+            std::fs::metadata(&self.bundle)
+                .map_err(|error| crate::context::unreadable(&self.bundle, &error))?;
+            let problem = Problem::new("not-encrypted", "is no encrypted bundle");
+            let hint = "`consign unpack` opens bundles that are not encrypted";
+            return Err(Failure::usage(problem.at(self.bundle.display().to_string()).hint(hint)));
+        };
+        let ciphertext = encrypted.check(context)?;
+        let opened = self.identity.open(&encrypted, &ciphertext)?;
+        let set = &opened.set;
+        let path = archive_path(set)?;
+        let claim = sole_claim(set)?.ok_or_else(|| crate::encrypted_set::sealed(&self.bundle))?;
+        // Trust is asked before anything is written.
+        let vouching = self.vouching.judge(&trusted, set, claim, path)?;
+        let only_trust = vouching.problems.iter().all(|problem| problem.code == "not-trusted");
+        let admitted = vouching.problems.is_empty() || (self.allow_untrusted && only_trust);
+        if !admitted {
+            return Err(Failure { exit: Exit::NotTrusted, problems: vouching.problems });
+        }
+        // Nothing is written before all of it was verified, and what is written is held against that.
+        let verified = check(context, set, Scope::Content, threads(self.threads))?;
+        let vouched = vouching.decision.trusted().and_then(|trusted| Vouched::archive(&verified, trusted));
+        let trusted_claim = vouching.decision.trusted();
+        let signers = trusted_claim.map(|trusted| counted(trusted.signers())).unwrap_or_default();
+        let standing = Standing::new(trusted_claim.map(TrustedClaim::claim), &signers);
+        let decision = decide_bundle(&policy, Stage::Unpack, verified.manifest(), standing);
+        permit(&decision, &policy, path)?;
+        let (manifest, core) = (verified.manifest(), verified.manifest().core());
+        let names = Names::of(&core.name, &core.version);
+
+        let out = &self.output;
+        let _folder = OutputFolder::open(out)?;
+        let failed = |error: io::Error| unwritable(out, &error);
+        for name in [&names.archive, &names.manifest, &names.attestations] {
+            if out.join(name).symlink_metadata().is_ok() {
+                return Err(taken(&out.join(name)));
+            }
+        }
+        let mut file = temporary(out).map_err(failed)?;
+        let total = opened.content.size();
+        let meter = context.meter("decrypting", total);
+        let (mut state, mut buffer) = (Sha256State::initial(), vec![0; 1 << 20]);
+        while state.length() < total {
+            if meter.cancelled() {
+                return Err(Failure::failed(interrupted()));
+            }
+            let left = usize::try_from(total - state.length()).unwrap_or(usize::MAX);
+            let piece = &mut buffer[..left.min(1 << 20)];
+            let read = opened.content.read_exact_at(piece, state.length());
+            read.map_err(|error| crate::checked::archive_failure(error.into(), path))?;
+            file.write_all(piece).map_err(failed)?;
+            state.update(piece);
+            meter.advance(piece.len() as u64);
+        }
+        drop(meter);
+        if state.finish() != verified.facts().sha256 {
+            let problem = Problem::new("archive-digest", "changed while it was being read");
+            return Err(Failure::new(Exit::NotIntact, problem.at(path.display().to_string())));
+        }
+        file.as_file().sync_all().map_err(failed)?;
+        let attestations = set.attestations.as_ref().map(|(_, found)| found.to_bytes()).unwrap_or_default();
+        let files = vec![
+            (names.manifest.clone(), prepare(out, &manifest.to_bytes()).map_err(failed)?),
+            (names.attestations.clone(), prepare(out, &attestations).map_err(failed)?),
+            (names.archive.clone(), file),
+        ];
+        if context.cancel.load(std::sync::atomic::Ordering::Relaxed) {
+            return Err(Failure::failed(interrupted()));
+        }
+        publish(out, files).map_err(|(path, error)| match error.kind() {
+            io::ErrorKind::AlreadyExists => taken(&path),
+            _ => unwritable(&path, &error),
+        })?;
+        Ok(Outcome::done(Decrypted {
+            name: core.name.to_string(),
+            version: core.version.to_string(),
+            classification: core.classification.to_string(),
+            bundle_id: verified.id().to_string(),
+            archive: out.join(&names.archive),
+            manifest: out.join(&names.manifest),
+            attestations: out.join(&names.attestations),
+            files: manifest.files().len() as u64,
+            bytes: manifest.payload_bytes(),
+            addressees: claim.addressees.iter().map(ToString::to_string).collect(),
+            handling: Handling::of(&policy, Stage::Unpack, &decision),
+            trusted: vouching.problems.is_empty() && vouched.is_some(),
+        }))
+    }
+}

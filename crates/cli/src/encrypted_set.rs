@@ -1,0 +1,331 @@
+//! Encrypted bundles as they lie in folders, and what of them can be verified without opening them: where they come
+//! from, and that every byte is as it was signed.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use consign_bundle::{Progress as _, Sha256State};
+use consign_metadata::{Problem, Sha256Digest, printable};
+use consign_signing::{AttestationError, EncryptedAttestations, EncryptedClaim};
+
+use crate::bundle_set::BundleSet;
+use crate::checked::{interrupted, open_archive};
+use crate::context::{Context, unreadable};
+use crate::encryption::IdentityArgs;
+use crate::exit::Exit;
+use crate::outcome::Failure;
+
+const ARCHIVE: &str = ".tar.zst.age";
+const ATTESTATIONS: &str = ".age.intoto.jsonl";
+
+/// The files of one encrypted bundle, as far as they were found.
+#[derive(Debug)]
+pub(crate) struct EncryptedSet {
+    /// The encrypted archive.
+    pub(crate) archive: Option<PathBuf>,
+    /// The statements about it, and the file that they come from.
+    pub(crate) attestations: Option<(PathBuf, EncryptedAttestations)>,
+}
+
+/// The names that the files of an encrypted bundle get.
+#[cfg(feature = "encryption")]
+pub(crate) struct EncryptedNames {
+    pub(crate) archive: String,
+    pub(crate) attestations: String,
+}
+
+#[cfg(feature = "encryption")]
+impl EncryptedNames {
+    pub(crate) fn of(claim: &EncryptedClaim) -> Self {
+        Self { archive: claim.subject_name(), attestations: format!("{}{ATTESTATIONS}", claim.stem()) }
+    }
+}
+
+/// An encrypted file whose every byte is as a statement says. What it holds was not looked at.
+#[derive(Debug)]
+pub(crate) struct Ciphertext {
+    claim: EncryptedClaim,
+    #[cfg_attr(not(feature = "encryption"), expect(dead_code, reason = "nothing can open it"))]
+    pub(crate) file: File,
+    #[cfg_attr(not(feature = "encryption"), expect(dead_code, reason = "nothing can open it"))]
+    pub(crate) path: PathBuf,
+}
+
+impl Ciphertext {
+    /// What it was held against.
+    pub(crate) fn claim(&self) -> &EncryptedClaim {
+        &self.claim
+    }
+}
+
+fn name_of(path: &Path) -> &str {
+    path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
+}
+
+/// Whether a file holds statements about an encrypted bundle, by its name: `STEM.age.intoto.jsonl`. Those of a
+/// bundle whose very version ends with `.age` are called so too; its archive lies beside them.
+pub(crate) fn is_about_encrypted(path: &Path) -> bool {
+    let stem = name_of(path).strip_suffix(ATTESTATIONS);
+    stem.is_some_and(|stem| !path.with_file_name(format!("{stem}.age.tar.zst")).exists())
+}
+
+fn is_encrypted(path: &Path) -> bool {
+    name_of(path).ends_with(".age")
+}
+
+impl EncryptedSet {
+    /// All encrypted bundles that an argument names; none, if it names others.
+    pub(crate) fn find(named: &Path) -> Result<Vec<Self>, Failure> {
+        // Standard input, or a mistake that is reported where it is opened.
+        let Ok(metadata) = std::fs::metadata(named) else { return Ok(Vec::new()) };
+        if metadata.is_dir() {
+            let (archives, mut attestations) = siblings(named)?;
+            let mut sets = Vec::new();
+            for archive in archives.iter().filter(|path| name_of(path).ends_with(ARCHIVE)) {
+                let set = Self::of_archive(archive, &attestations)?;
+                attestations.retain(|path| set.attestations.as_ref().is_none_or(|(found, _)| found != path));
+                sets.push(set);
+            }
+            for path in attestations {
+                sets.push(Self::of_attestations(&path, &[])?);
+            }
+            return Ok(sets);
+        }
+        let folder = consign_bundle::publish::parent(named);
+        if is_about_encrypted(named) {
+            return Self::of_attestations(named, &siblings(folder)?.0).map(|set| vec![set]);
+        }
+        if is_encrypted(named) {
+            return Self::of_archive(named, &siblings(folder)?.1).map(|set| vec![set]);
+        }
+        Ok(Vec::new())
+    }
+
+    /// The encrypted bundle that an argument names, where there must be just one bundle; `None` if it is another.
+    pub(crate) fn find_one(named: &Path) -> Result<Option<Self>, Failure> {
+        let mut sets = Self::find(named)?;
+        let Some(set) = sets.pop() else { return Ok(None) };
+        if !sets.is_empty() || (named.is_dir() && !BundleSet::in_folder(named)?.is_empty()) {
+            let problem = Problem::new("several-bundles", "holds several bundles");
+            let hint = "name one of them by its archive";
+            return Err(Failure::usage(problem.at(named.display().to_string()).hint(hint)));
+        }
+        Ok(Some(set))
+    }
+
+    /// Says so where an encrypted bundle is of no use.
+    pub(crate) fn refuse(named: &Path) -> Result<(), Failure> {
+        if !named.is_dir() && !is_encrypted(named) && !is_about_encrypted(named) {
+            return Ok(());
+        }
+        if Self::find(named)?.is_empty() {
+            return Ok(());
+        }
+        Err(sealed(named))
+    }
+
+    /// A set named in full. `None` if the attestations are not about an encrypted bundle.
+    pub(crate) fn with_attestations(archive: &Path, attestations: &Path) -> Result<Option<Self>, Failure> {
+        if !is_about_encrypted(attestations) && !is_encrypted(archive) {
+            return Ok(None);
+        }
+        let found = read(attestations)?;
+        Ok(Some(Self { archive: Some(archive.into()), attestations: Some((attestations.into(), found)) }))
+    }
+
+    fn of_archive(path: &Path, candidates: &[PathBuf]) -> Result<Self, Failure> {
+        let size = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?.len();
+        let name = name_of(path);
+        let stem = name.strip_suffix(ARCHIVE).or_else(|| name.strip_suffix(".age")).unwrap_or(name);
+        let by_name = path.with_file_name(format!("{stem}{ATTESTATIONS}"));
+        if candidates.contains(&by_name) {
+            let found = read(&by_name)?;
+            return Ok(Self { archive: Some(path.into()), attestations: Some((by_name, found)) });
+        }
+        // It may go by another name. Whether the statements are about it shows when it is read; for now the size will
+        // do, and those that cannot be read belong to other bundles as far as anyone can tell.
+        let fitting = |candidate: &&PathBuf| {
+            read(candidate).is_ok_and(|found| found.claims().iter().any(|claim| claim.size == size))
+        };
+        let attestations = match candidates.iter().find(fitting) {
+            Some(candidate) => Some((candidate.clone(), read(candidate)?)),
+            None => None,
+        };
+        Ok(Self { archive: Some(path.into()), attestations })
+    }
+
+    fn of_attestations(path: &Path, candidates: &[PathBuf]) -> Result<Self, Failure> {
+        let found = read(path)?;
+        let claims = found.claims();
+        let is_named =
+            |candidate: &&PathBuf| claims.iter().any(|claim| claim.subject_name() == name_of(candidate));
+        let fits = |candidate: &&PathBuf| {
+            let size = std::fs::metadata(candidate).map(|metadata| metadata.len());
+            size.is_ok_and(|size| claims.iter().any(|claim| claim.size == size))
+        };
+        let archive = candidates.iter().find(is_named).or_else(|| candidates.iter().find(fits)).cloned();
+        Ok(Self { archive, attestations: Some((path.into(), found)) })
+    }
+
+    /// The path to speak of.
+    pub(crate) fn shown(&self) -> &Path {
+        let attestations = self.attestations.as_ref().map(|(path, _)| path.as_path());
+        self.archive.as_deref().or(attestations).unwrap_or(Path::new("-"))
+    }
+
+    /// The one claim that all statements make; `None` if there are no statements.
+    pub(crate) fn claim(&self) -> Result<Option<&EncryptedClaim>, Failure> {
+        let Some((path, attestations)) = &self.attestations else { return Ok(None) };
+        match &attestations.claims()[..] {
+            [] => Ok(None),
+            [claim] => Ok(Some(claim)),
+            _ => {
+                let problem = Problem::new(
+                    "statements-disagree",
+                    "its statements do not speak of one encrypted bundle",
+                )
+                .at(path.display().to_string())
+                .hint("keep the statements of each bundle in a file of their own");
+                Err(Failure::new(Exit::NotIntact, problem))
+            }
+        }
+    }
+
+    /// Reads the whole encrypted file, and holds it against what was signed.
+    pub(crate) fn check(&self, context: &Context) -> Result<Ciphertext, Failure> {
+        let shown = self.shown();
+        let at = |problem: Problem| problem.at(shown.display().to_string());
+        let Some(claim) = self.claim()? else {
+            let problem = Problem::new("unsigned", "there is no signature");
+            let hint = "ask the sender for the `.age.intoto.jsonl` file that belongs to it";
+            return Err(Failure::new(Exit::NotTrusted, at(problem.hint(hint))));
+        };
+        let Some(path) = &self.archive else {
+            let problem = Problem::new("archive-missing", "the archive that it speaks of is not beside it");
+            let hint = format!("put `{}` ({}) into the same folder", claim.subject_name(), claim.sha256);
+            return Err(Failure::failed(at(problem.hint(hint))));
+        };
+        let file = open_archive(path)?;
+        let size = file.metadata().map_err(|error| unreadable(path, &error))?.len();
+        let altered = |code, message: String| {
+            let hint = "do not use it; ask the sender for the archive again and compare its SHA-256";
+            Failure::new(Exit::NotIntact, at(Problem::new(code, message).hint(hint)))
+        };
+        if size != claim.size {
+            let what = if size < claim.size { "it was cut short" } else { "something was added" };
+            let message = format!("the archive has {size} bytes, where {} were signed: {what}", claim.size);
+            return Err(altered("archive-size", message));
+        }
+        let found = digest(context, &file, size).map_err(|error| match error {
+            Stopped::Cancelled => Failure::failed(interrupted()),
+            Stopped::Io(error) => unreadable(path, &error),
+        })?;
+        if found != claim.sha256 {
+            let message = format!("the archive has SHA-256 {found}, where {} was signed", claim.sha256);
+            return Err(altered("archive-digest", message));
+        }
+        Ok(Ciphertext { claim: claim.clone(), file, path: path.clone() })
+    }
+
+    /// An archive goes by its name and version where those are public, else by its digest.
+    pub(crate) fn misnamed(&self, claim: &EncryptedClaim) -> Option<Problem> {
+        let path = self.archive.as_ref().filter(|path| path.as_path() != Path::new("-"))?;
+        let name = name_of(path);
+        (!name.starts_with(&format!("{}.", claim.stem()))).then(|| {
+            let message = format!(
+                "goes by the name `{}`, but what was signed is `{}`",
+                printable(name),
+                claim.subject_name()
+            );
+            Problem::new("misnamed", message)
+                .at(path.display().to_string())
+                .hint("give the file back the name that was signed")
+        })
+    }
+}
+
+/// The one bundle that an argument names, opened if it is encrypted. Its encrypted file is then as it was signed.
+pub(crate) fn opened_or_plain(
+    context: &Context,
+    named: &Path,
+    identity: &IdentityArgs,
+) -> Result<BundleSet, Failure> {
+    match EncryptedSet::find_one(named)? {
+        None => BundleSet::find_one(named),
+        Some(_) if !identity.is_given() => Err(sealed(named)),
+        Some(set) => {
+            let ciphertext = set.check(context)?;
+            identity.open(&set, &ciphertext).map(|opened| opened.set)
+        }
+    }
+}
+
+/// The bundle is encrypted, and nobody is here to open it.
+pub(crate) fn sealed(named: &Path) -> Failure {
+    let problem = Problem::new("encrypted", "is encrypted").at(named.display().to_string());
+    Failure::failed(problem.hint(
+        "open it with `--identity FILE` where there is such an option, or first: consign decrypt BUNDLE --identity FILE -o OUT",
+    ))
+}
+
+/// Encrypted archives, and statements about such, in order.
+fn siblings(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Failure> {
+    let (mut archives, mut attestations) = (Vec::new(), Vec::new());
+    let entries = std::fs::read_dir(folder).map_err(|error| unreadable(folder, &error))?;
+    for entry in entries {
+        let name = entry.map_err(|error| unreadable(folder, &error))?.file_name();
+        let path = if folder == Path::new(".") { PathBuf::from(&name) } else { folder.join(&name) };
+        if is_encrypted(&path) {
+            archives.push(path);
+        } else if is_about_encrypted(&path) {
+            attestations.push(path);
+        }
+    }
+    archives.sort();
+    attestations.sort();
+    Ok((archives, attestations))
+}
+
+/// Reads the statements about an encrypted bundle; every line must verify.
+pub(crate) fn read(path: &Path) -> Result<EncryptedAttestations, Failure> {
+    let mut bytes = Vec::new();
+    let limit = EncryptedAttestations::BYTES_MAX as u64 + 1;
+    let read = |file: File| file.take(limit).read_to_end(&mut bytes);
+    File::open(path).and_then(read).map_err(|error| unreadable(path, &error))?;
+    EncryptedAttestations::parse(&bytes).map_err(|errors| {
+        let problem = |error: &AttestationError| {
+            let mut problem = error.problem().at(path.display().to_string());
+            problem.hint.get_or_insert_with(|| "do not use it; ask the sender for the file again".into());
+            problem
+        };
+        Failure { exit: Exit::NotIntact, problems: errors.iter().map(problem).collect() }
+    })
+}
+
+enum Stopped {
+    Cancelled,
+    Io(io::Error),
+}
+
+/// The digest of a file from its beginning, with progress.
+fn digest(context: &Context, mut file: &File, size: u64) -> Result<Sha256Digest, Stopped> {
+    let meter = context.meter("verifying", size);
+    let mut state = Sha256State::initial();
+    let mut buffer = vec![0; 1 << 20];
+    io::Seek::rewind(&mut file).map_err(Stopped::Io)?;
+    loop {
+        if meter.cancelled() {
+            return Err(Stopped::Cancelled);
+        }
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(state.finish()),
+            Ok(read) => {
+                state.update(&buffer[..read]);
+                meter.advance(read as u64);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Stopped::Io(error)),
+        }
+    }
+}

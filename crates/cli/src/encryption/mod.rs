@@ -1,0 +1,8 @@
+//! Opening encrypted bundles, and making them.
+
+mod identity;
+pub(crate) mod keygen;
+mod sealing;
+
+pub(crate) use identity::{IdentityArgs, not_intact};
+pub(crate) use sealing::{EncryptArgs, EncryptedOut, Sealing, load_with_policy, seal};

@@ -1,0 +1,57 @@
+//! What stands in for encryption in a build without it.
+
+use std::path::Path;
+
+use consign_bundle::Place;
+use consign_metadata::{Core, Problem};
+use consign_policy::{Encryption, Policy};
+
+use crate::bundle_set::BundleSet;
+use crate::encrypted_set::{Ciphertext, EncryptedSet, sealed};
+use crate::outcome::Failure;
+
+/// No identity can be named.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct IdentityArgs {}
+
+impl IdentityArgs {
+    pub(crate) fn is_given(&self) -> bool {
+        false
+    }
+
+    pub(crate) fn open(&self, set: &EncryptedSet, _: &Ciphertext) -> Result<Opened, Failure> {
+        Err(sealed(set.shown()))
+    }
+}
+
+/// Nothing can be opened.
+pub(crate) struct Opened {
+    pub(crate) set: BundleSet,
+}
+
+/// Nobody can be encrypted to.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct EncryptArgs {}
+
+impl EncryptArgs {
+    pub(crate) fn load(&self, _: &Policy, _: &Core) -> Result<Option<Sealing>, Failure> {
+        Ok(None)
+    }
+}
+
+/// There is none.
+pub(crate) enum Sealing {}
+
+impl Sealing {
+    pub(crate) fn encryption(&self) -> Encryption {
+        match *self {}
+    }
+
+    pub(crate) fn place<'a>(&self, _: &'a Path) -> Place<'a> {
+        match *self {}
+    }
+}
+
+pub(crate) fn not_intact(_: &std::io::Error) -> Option<Problem> {
+    None
+}
