@@ -6,7 +6,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use consign_bundle::{Progress as _, Sha256State};
-use consign_metadata::{Problem, Sha256Digest, printable};
+use consign_metadata::{Line, Problem, Sha256Digest, printable};
 use consign_signing::{AttestationError, EncryptedAttestations, EncryptedClaim};
 
 use crate::bundle_set::BundleSet;
@@ -29,13 +29,11 @@ pub(crate) struct EncryptedSet {
 }
 
 /// The names that the files of an encrypted bundle get.
-#[cfg(feature = "encryption")]
 pub(crate) struct EncryptedNames {
     pub(crate) archive: String,
     pub(crate) attestations: String,
 }
 
-#[cfg(feature = "encryption")]
 impl EncryptedNames {
     pub(crate) fn of(claim: &EncryptedClaim) -> Self {
         Self { archive: claim.subject_name(), attestations: format!("{}{ATTESTATIONS}", claim.stem()) }
@@ -251,14 +249,35 @@ pub(crate) fn opened_or_plain(
     named: &Path,
     identity: &IdentityArgs,
 ) -> Result<BundleSet, Failure> {
+    opened_with_its_files(context, named, identity).map(|(set, _)| set)
+}
+
+/// The same, with what lies in the folder if it is encrypted.
+pub(crate) fn opened_with_its_files(
+    context: &Context,
+    named: &Path,
+    identity: &IdentityArgs,
+) -> Result<(BundleSet, Option<EncryptedFiles>), Failure> {
     match EncryptedSet::find_one(named)? {
-        None => BundleSet::find_one(named),
+        None => BundleSet::find_one(named).map(|set| (set, None)),
         Some(_) if !identity.is_given() => Err(sealed(named)),
         Some(set) => {
             let ciphertext = set.check(context)?;
-            identity.open(&set, &ciphertext).map(|opened| opened.set)
+            let opened = identity.open(&set, &ciphertext)?;
+            let files = EncryptedFiles { claim: ciphertext.claim, set, recipients: opened.recipients };
+            Ok((opened.set, Some(files)))
         }
     }
+}
+
+/// An encrypted bundle as it lies in its folder, whose every byte is as it was signed.
+pub(crate) struct EncryptedFiles {
+    /// What is signed of the encrypted file.
+    pub(crate) claim: EncryptedClaim,
+    /// The files.
+    pub(crate) set: EncryptedSet,
+    /// Whom it is encrypted to, by the word of the first who signed.
+    pub(crate) recipients: Vec<Line>,
 }
 
 /// The bundle is encrypted, and nobody is here to open it.

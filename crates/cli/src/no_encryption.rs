@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use consign_bundle::Place;
-use consign_metadata::{Core, Problem};
+use consign_metadata::{Core, Line, Problem};
 use consign_policy::{Encryption, Policy};
 
 use crate::bundle_set::BundleSet;
@@ -27,6 +27,7 @@ impl IdentityArgs {
 /// Nothing can be opened.
 pub(crate) struct Opened {
     pub(crate) set: BundleSet,
+    pub(crate) recipients: Vec<Line>,
 }
 
 /// Nobody can be encrypted to.

@@ -7,15 +7,17 @@ use std::path::{Path, PathBuf};
 
 use consign_bundle::publish::{prepare, publish, temporary};
 use consign_bundle::{Scope, Sha256State};
-use consign_metadata::{Problem, Sha256Digest};
-use consign_policy::{Permit, Policy, Stage, Target};
-use consign_signing::TrustedClaim;
+use consign_metadata::{BundleId, Problem, Sha256Digest};
+use consign_policy::{Encryption, Permit, Policy, Stage, Target};
+use consign_signing::{Claim, Content};
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use crate::bundle_set::{BundleSet, Names};
 use crate::checked::{archive_path, check, sole_claim};
 use crate::context::{Context, threads, unreadable, unwritable};
+use crate::encrypted_set::{EncryptedFiles, EncryptedNames, opened_with_its_files, sealed};
+use crate::encryption::IdentityArgs;
 use crate::exit::Exit;
 use crate::handling::{Handling, PolicyArgs, Standing, counted, decide_bundle, permit};
 use crate::outcome::{Failure, Outcome, Report};
@@ -38,6 +40,8 @@ pub(crate) struct Submit {
     vouching: VouchingArgs,
     #[command(flatten)]
     policy: PolicyArgs,
+    #[command(flatten)]
+    identity: IdentityArgs,
     /// Say what would be refused, and copy nothing
     #[arg(long)]
     dry_run: bool,
@@ -86,61 +90,67 @@ impl Submit {
         let trusted = self.vouching.load(context)?;
         let policy = self.policy.load(context)?;
         let (target, folder) = self.target(&policy);
-        let set = BundleSet::find_one(&self.bundle)?;
+        let (set, encrypted) = opened_with_its_files(context, &self.bundle, &self.identity)?;
         let path = archive_path(&set)?;
         let Some(claim) = sole_claim(&set)? else {
             let problem = Problem::new("unsigned", "there is no signature").at(path.display().to_string());
-            return Err(Failure::new(
-                Exit::NotTrusted,
-                problem.hint("sign it first: consign sign BUNDLE --key FILE"),
-            ));
+            let hint = "sign it first: consign sign BUNDLE --key FILE";
+            return Err(Failure::new(Exit::NotTrusted, problem.hint(hint)));
         };
         let Vouching { decision, problems, .. } = self.vouching.judge(&trusted, &set, claim, path)?;
         if !problems.is_empty() {
             return Err(Failure { exit: Exit::NotTrusted, problems });
         }
         let verified = check(context, &set, Scope::Content, threads(self.threads))?;
-        let vouched = decision.trusted().filter(|trusted| Vouched::archive(&verified, trusted).is_some());
-        let Some(trusted) = vouched else {
-            let problem = Problem::new("statement-disagrees", "what was signed is not what was found");
-            return Err(Failure::new(Exit::NotIntact, problem.at(path.display().to_string())));
+        let Some(trusted) = decision.trusted() else {
+            let problem = Problem::new("not-trusted", "nobody trusted vouches for it");
+            return Err(Failure::new(Exit::NotTrusted, problem.at(path.display().to_string())));
         };
-        if trusted.rests_on_asserted_time() {
-            let message =
-                "is vouched for only as of the time that `--at` asserts; what is handed over must hold now";
-            let problem = Problem::new("asserted-time", message).at(path.display().to_string());
-            return Err(Failure::new(Exit::NotTrusted, problem.hint("have it signed anew")));
+        match Vouched::archive(&verified, trusted) {
+            // What holds only on somebody's word about the time is not handed over.
+            Some(vouched) if vouched.asserted => {
+                let message = "would be handed over on nothing but a word about the time";
+                let problem = Problem::new("asserted-time", message).at(path.display().to_string());
+                return Err(Failure::new(Exit::NotTrusted, problem.hint("leave `--at` out")));
+            }
+            Some(_) => {}
+            None => {
+                let problem = Problem::new("statement-disagrees", "what was signed is not what was found");
+                return Err(Failure::new(Exit::NotIntact, problem.at(path.display().to_string())));
+            }
         }
         let signers = counted(trusted.signers());
+        let encryption = match &encrypted {
+            Some(files) => Encryption::To(files.recipients.iter().map(ToString::to_string).collect()),
+            None => Encryption::Plain,
+        };
         let standing = Standing {
             claim: Some(trusted.claim()),
             signers: &signers,
-            encryption: None,
+            encryption: Some(encryption),
             target: Some(target),
         };
         let decision = decide_bundle(&policy, Stage::Submit, verified.manifest(), standing);
         let handling = Handling::of(&policy, Stage::Submit, &decision);
         let permit = permit(&decision, &policy, path)?;
-        let names = Names::of(&trusted.claim().bundle.name, &trusted.claim().bundle.version);
-        let mut files = vec![names.attestations.clone(), names.archive.clone()];
-        if set.manifest.is_some() {
-            files.insert(0, names.manifest.clone());
-        }
+        let parcel = match &encrypted {
+            Some(files) => Parcel::encrypted(files)?,
+            None => Parcel::plain(&set, trusted.claim(), verified.id())?,
+        };
         let mut report = Submitted {
             status: "dry-run",
             name: trusted.claim().bundle.name.to_string(),
             version: trusted.claim().bundle.version.to_string(),
             classification: trusted.claim().bundle.classification.to_string(),
             bundle_id: verified.id().to_string(),
-            archive_sha256: verified.facts().sha256.to_string(),
-            bytes: verified.facts().size,
+            archive_sha256: parcel.archive.digest.to_string(),
+            bytes: parcel.size,
             destination: folder.clone(),
-            files,
+            files: parcel.names().map(str::to_owned).collect(),
             handling,
         };
         if !self.dry_run {
-            let manifest = set.manifest.as_ref().map(|path| (path.as_path(), verified.id().0));
-            report.status = self.hand_over(context, &set, (trusted, &permit), manifest, &names, &folder)?;
+            report.status = hand_over(context, &parcel, &permit, &folder)?;
         }
         Ok(Outcome::done(report))
     }
@@ -160,49 +170,92 @@ impl Submit {
             }
         }
     }
+}
 
-    /// Copies what was verified, for a trusted claim that the policy permits to be handed over.
-    fn hand_over(
-        &self,
-        context: &Context,
-        set: &BundleSet,
-        (trusted, _): (&TrustedClaim, &Permit),
-        manifest: Option<(&Path, Sha256Digest)>,
-        names: &Names,
-        folder: &Path,
-    ) -> Result<&'static str, Failure> {
-        if !folder.is_dir() {
-            let problem = Problem::new("no-directory", "is not a directory that can be submitted to");
-            return Err(Failure::failed(problem.at(folder.display().to_string())));
-        }
-        let archive = archive_path(set)?;
-        let digest = trusted.claim().subject_digest();
+/// A file that is handed over, with the digest that was verified.
+struct Piece {
+    name: String,
+    path: PathBuf,
+    digest: Sha256Digest,
+}
+
+/// The files that are handed over together.
+struct Parcel {
+    /// The copy of the manifest, where there is one and it may be seen.
+    manifest: Option<Piece>,
+    /// The attestations, by name and as they were read.
+    attestations: (String, Vec<u8>),
+    archive: Piece,
+    /// Length of the archive in bytes.
+    size: u64,
+}
+
+impl Parcel {
+    /// A plain bundle.
+    fn plain(set: &BundleSet, claim: &Claim, id: BundleId) -> Result<Self, Failure> {
+        let names = Names::of(&claim.bundle.name, &claim.bundle.version);
+        let piece = |name: &str, path: &Path, digest| Piece { name: name.into(), path: path.into(), digest };
+        let archive = piece(&names.archive, archive_path(set)?, claim.subject_digest());
         let attestations = set.attestations.as_ref().map(|(_, found)| found.to_bytes()).unwrap_or_default();
-        let failed = |error: &io::Error| unwritable(folder, error);
-        if there_already(&folder.join(&names.archive), digest)?
-            && std::fs::read(folder.join(&names.attestations)).is_ok_and(|there| there == attestations)
-        {
-            return Ok("unchanged");
-        }
-        let mut files = Vec::new();
-        if let Some((path, digest)) = manifest {
-            files.push((names.manifest.clone(), copy(context, path, digest, folder)?));
-        }
-        files.push((
-            names.attestations.clone(),
-            prepare(folder, &attestations).map_err(|error| failed(&error))?,
-        ));
-        files.push((names.archive.clone(), copy(context, archive, digest, folder)?));
-        publish(folder, files).map_err(|(path, error)| match error.kind() {
-            io::ErrorKind::AlreadyExists => {
-                let message = "is there already, and is not what would be submitted; nothing is overwritten";
-                let problem = Problem::new("taken", message).at(path.display().to_string());
-                Failure::failed(problem.hint("what was handed over stays as it is; submit a new version"))
-            }
-            _ => unwritable(&path, &error),
-        })?;
-        Ok("submitted")
+        let size = match &claim.content {
+            Content::Archive(archive) => archive.size,
+            Content::Sealed => 0,
+        };
+        Ok(Self {
+            manifest: set.manifest.as_deref().map(|path| piece(&names.manifest, path, id.0)),
+            attestations: (names.attestations, attestations),
+            archive,
+            size,
+        })
     }
+
+    /// An encrypted bundle: nothing of what is inside goes with it in the clear.
+    fn encrypted(files: &EncryptedFiles) -> Result<Self, Failure> {
+        let names = EncryptedNames::of(&files.claim);
+        let (Some(path), Some((_, attestations))) = (&files.set.archive, &files.set.attestations) else {
+            return Err(sealed(files.set.shown()));
+        };
+        let archive = Piece { name: names.archive, path: path.clone(), digest: files.claim.sha256 };
+        let attestations = (names.attestations, attestations.to_bytes());
+        Ok(Self { manifest: None, attestations, archive, size: files.claim.size })
+    }
+
+    /// The names, in the order in which they appear: the archive last.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let first = self.manifest.iter().map(|piece| piece.name.as_str());
+        first.chain([self.attestations.0.as_str(), self.archive.name.as_str()])
+    }
+}
+
+/// Copies what was verified, which the policy permits to be handed over.
+fn hand_over(context: &Context, parcel: &Parcel, _: &Permit, folder: &Path) -> Result<&'static str, Failure> {
+    if !folder.is_dir() {
+        let problem = Problem::new("no-directory", "is not a directory that can be submitted to");
+        return Err(Failure::failed(problem.at(folder.display().to_string())));
+    }
+    let (name, attestations) = &parcel.attestations;
+    if there_already(&folder.join(&parcel.archive.name), parcel.archive.digest)?
+        && std::fs::read(folder.join(name)).is_ok_and(|there| there == *attestations)
+    {
+        return Ok("unchanged");
+    }
+    let mut files = Vec::new();
+    if let Some(piece) = &parcel.manifest {
+        files.push((piece.name.clone(), copy(context, &piece.path, piece.digest, folder)?));
+    }
+    let prepared = prepare(folder, attestations).map_err(|error| unwritable(folder, &error))?;
+    files.push((name.clone(), prepared));
+    let archive = &parcel.archive;
+    files.push((archive.name.clone(), copy(context, &archive.path, archive.digest, folder)?));
+    publish(folder, files).map_err(|(path, error)| match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            let message = "is there already, and is not what would be submitted; nothing is overwritten";
+            let problem = Problem::new("taken", message).at(path.display().to_string());
+            Failure::failed(problem.hint("what was handed over stays as it is; submit a new version"))
+        }
+        _ => unwritable(&path, &error),
+    })?;
+    Ok("submitted")
 }
 
 /// Whether a file of that digest is there.
