@@ -6,7 +6,8 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use consign_bundle::VerifiedArchive;
-use consign_metadata::{BundleId, DigestError, Manifest, Problem, printable};
+use consign_metadata::{BundleId, Classification, DigestError, Manifest, Problem, printable};
+use consign_policy::Policy;
 use consign_signing::{
     Claim, Content, Decision, EncryptedClaim, Moment, Obstacle, Part, PublicKey, Reason, RuleOrigin,
     SignedRevocation, Timestamp, Trust, TrustPolicy, TrustedClaim, Verdict, evaluate,
@@ -130,6 +131,16 @@ pub(crate) struct Trusted {
     /// Those that were seen before.
     seen: Vec<SignedRevocation>,
     state: State,
+    /// From which age on the handling policy warns of keys, by level.
+    key_ages: Vec<(Classification, u64)>,
+}
+
+impl Trusted {
+    /// From which age in days on a key is warned of that signed what is so classified.
+    fn key_age(&self, classification: &Classification) -> u64 {
+        let known = self.key_ages.iter().find(|(level, _)| level == classification);
+        known.map_or(KEY_AGE_DAYS, |(_, days)| *days)
+    }
 }
 
 enum Who {
@@ -149,7 +160,7 @@ pub(crate) struct Vouching {
 }
 
 impl VouchingArgs {
-    pub(crate) fn load(&self, context: &Context) -> Result<Trusted, Failure> {
+    pub(crate) fn load(&self, context: &Context, handling: &Policy) -> Result<Trusted, Failure> {
         let now = context.now()?;
         let moment = match self.at {
             None => Moment::now(now),
@@ -174,7 +185,9 @@ impl VouchingArgs {
             named.append(&mut revocations::read_named(path)?);
         }
         let seen = state.revocations()?;
-        Ok(Trusted { who, known, moment, named, seen, state })
+        let levels = handling.levels().iter();
+        let key_ages = levels.map(|level| (level.name.clone(), u64::from(level.key_age_days))).collect();
+        Ok(Trusted { who, known, moment, named, seen, state, key_ages })
     }
 
     fn named_keys(&self) -> Result<Vec<PublicKey>, Failure> {
@@ -245,7 +258,7 @@ impl VouchingArgs {
         revocations.extend(seen.collect::<Vec<_>>());
         let decision = evaluate(statements, claim, &trust, &trusted.moment, &revocations);
         let mut problems = Vec::new();
-        let mut notes = warnings(&decision, KEY_AGE_DAYS);
+        let mut notes = warnings(&decision, trusted.key_age(&claim.bundle.classification));
         match &self.expect {
             Some(expectation) => problems.extend(expectation.check(claim, shown)),
             // Without an announcement the file's name is what a person goes by.

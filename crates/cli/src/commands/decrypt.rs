@@ -100,8 +100,8 @@ impl Report for Decrypted {
 
 impl Decrypt {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
-        let trusted = self.vouching.load(context)?;
         let policy = self.policy.load(context)?;
+        let trusted = self.vouching.load(context, &policy)?;
         let Some(encrypted) = EncryptedSet::find_one(&self.bundle)? else {
             std::fs::metadata(&self.bundle)
                 .map_err(|error| crate::context::unreadable(&self.bundle, &error))?;

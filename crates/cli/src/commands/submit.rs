@@ -87,8 +87,8 @@ impl Report for Submitted {
 
 impl Submit {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
-        let trusted = self.vouching.load(context)?;
         let policy = self.policy.load(context)?;
+        let trusted = self.vouching.load(context, &policy)?;
         let (target, folder) = self.target(&policy);
         let (set, encrypted) = opened_with_its_files(context, &self.bundle, &self.identity)?;
         let path = archive_path(&set)?;

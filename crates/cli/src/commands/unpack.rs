@@ -108,8 +108,8 @@ impl Report for Unpacked {
 
 impl Unpack {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
-        let trusted = self.vouching.load(context)?;
         let policy = self.policy.load(context)?;
+        let trusted = self.vouching.load(context, &policy)?;
         let set = opened_or_plain(context, &self.bundle, &self.identity)?;
         let path = archive_path(&set)?;
         let claim = sole_claim(&set)?;

@@ -319,8 +319,8 @@ impl Part {
 
 impl Verify {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
-        let trusted = self.vouching.load(context)?;
         let policy = self.policy.load(context)?;
+        let trusted = self.vouching.load(context, &policy)?;
         let mut bundles = Vec::new();
         let mut problems = Vec::new();
         let mut exit = Exit::Done;
