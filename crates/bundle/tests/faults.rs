@@ -177,7 +177,7 @@ fn verifying_and_unpacking_can_be_stopped_at_any_time_and_leave_nothing() {
 
 /// The panic comes through; nothing waits forever for what the thread would have done, and nothing counts.
 #[test]
-fn a_panic_while_progress_is_told_ends_the_work() {
+fn e29_a_panic_while_progress_is_told_ends_the_work() {
     let (bytes, expected) = &*ARCHIVE;
     let archive = Archive::open(bytes.as_slice(), Anchor::Signed(expected)).unwrap();
     let dir = tempfile::tempdir().unwrap();

@@ -188,7 +188,7 @@ fn an_altered_frame_is_named_with_what_it_holds() {
 }
 
 #[test]
-fn a_directory_that_differs_is_told_apart_in_every_way() {
+fn e31_e32_a_directory_that_differs_is_told_apart_in_every_way() {
     let dir = tempfile::tempdir().unwrap();
     let tree = dir.path().join("tree");
     write_tree(&tree);

@@ -401,7 +401,7 @@ fn every_alteration_of_the_files_is_noticed() {
 
 /// E1, E13: a statement about another file, and one whose sealed part belongs to another.
 #[test]
-fn statements_of_other_bundles_are_refused() {
+fn e1_e13_statements_of_other_bundles_are_refused() {
     let desk = desk();
     let one = pack(&desk, "one", &["lab.pub"]);
     desk.write("source/small.csv", "other\n");

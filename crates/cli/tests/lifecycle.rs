@@ -270,7 +270,7 @@ fn signatures_that_were_made_apart_are_joined() {
 }
 
 #[test]
-fn a_sealed_directory_is_checked_where_it_lies() {
+fn e34_a_sealed_directory_is_checked_where_it_lies() {
     let desk = Desk::new();
     lay_out(&desk.path("data"), &difficult());
     fs::write(desk.path("data/consign.yaml"), descriptor("sealed", "2.0.0")).unwrap();

@@ -317,7 +317,7 @@ fn envelopes_with_a_part_of_another_are_found() {
 }
 
 #[test]
-fn statements_that_are_missing_or_of_others_are_not_counted() {
+fn e4_e17_statements_that_are_missing_or_of_others_are_not_counted() {
     let victim = Victim::new();
     let lines: Vec<_> = victim.attestations.split_inclusive(|byte| *byte == b'\n').collect();
     // Each of the two alone is not both, but is itself.

@@ -72,7 +72,7 @@ fn statements_about_another_bundle_are_never_joined_or_signed() {
 }
 
 #[test]
-fn an_archive_under_anothers_name_or_statement_is_refused() {
+fn e2_e13_an_archive_under_anothers_name_or_statement_is_refused() {
     let desk = desk();
     // The older version, signed and intact, offered as the newer one.
     std::fs::create_dir(desk.path("renamed")).expect("a new folder");
@@ -210,7 +210,7 @@ fn neither_the_working_directory_nor_the_bundle_can_bring_trust_along() {
 }
 
 #[test]
-fn attestations_by_others_are_not_counted() {
+fn e33_attestations_by_others_are_not_counted() {
     let desk = desk();
     let mine = desk.path("one/tiny-1.0.0.intoto.jsonl");
     std::fs::rename(&mine, desk.path("one/tiny-1.0.0.others.intoto.jsonl")).expect("renames");

@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn each_rule_has_a_name_that_breaks_it() {
+    fn a15_a16_a17_each_rule_has_a_name_that_breaks_it() {
         let long = "x".repeat(256);
         let far = format!("{}x", "x/".repeat(1024));
         let deep = format!("{}x", "x/".repeat(100));

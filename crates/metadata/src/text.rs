@@ -289,7 +289,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_one_line_that_shows_all_it_holds() {
+    fn e27_a_line_is_one_line_that_shows_all_it_holds() {
         for good in ["x", "Ada Lovelace", "Grüße an 北京", "a  b"] {
             assert!(good.parse::<Line>().is_ok(), "{good:?}");
         }

@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_exactly_one_signature() {
+    fn e5_there_is_exactly_one_signature() {
         let key = key();
         let line = line(&key);
         let (head, list) = line.split_once("\"signatures\":[").unwrap();
@@ -415,7 +415,7 @@ mod tests {
 
     /// S + L is the same scalar as S: RFC 8032 refuses the second spelling (GHSA-q67f-28xg-22rw).
     #[test]
-    fn a_malleated_signature_is_refused() {
+    fn e14_a_malleated_signature_is_refused() {
         const L: [u8; 32] = [
             0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14,
             0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
@@ -452,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn the_payload_type_is_fixed() {
+    fn e10_the_payload_type_is_fixed() {
         let line = line(&key());
         let other = replaced(&line, PAYLOAD_TYPE, "application/vnd.in-toto.other+json");
         assert!(matches!(error(other), EnvelopeError::PayloadType(_)));

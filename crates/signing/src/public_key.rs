@@ -375,7 +375,7 @@ mod tests {
 
     /// Points of small order in all their encodings (C2SP CCTV, ed25519), and further y ≥ p.
     #[test]
-    fn weak_and_non_canonical_points_are_refused() {
+    fn e15_weak_and_non_canonical_points_are_refused() {
         for hex in [
             "0000000000000000000000000000000000000000000000000000000000000000",
             "0000000000000000000000000000000000000000000000000000000000000080",

@@ -616,7 +616,7 @@ mod tests {
     }
 
     #[test]
-    fn types_are_exact() {
+    fn e3_e12_e28_types_are_exact() {
         assert_fault!(
             "in-toto.io/Statement/v1\"",
             "in-toto.io/Statement/v0.1\"",
@@ -690,7 +690,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_one_spelling() {
+    fn e24_there_is_one_spelling() {
         for (from, to) in [
             ("\"subject\":[", "\"subject\": ["),
             ("\"count\":3", "\"count\":3 "),

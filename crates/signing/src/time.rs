@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_is_one_spelling() {
+    fn e24_there_is_one_spelling() {
         for good in ["1970-01-01T00:00:00Z", "2024-02-29T23:59:59Z", "9999-12-31T23:59:59Z"] {
             let time: Timestamp = good.parse().unwrap();
             assert_eq!(time.to_string(), good);

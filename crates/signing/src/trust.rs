@@ -826,7 +826,7 @@ mod tests {
     }
 
     #[test]
-    fn one_key_counts_once() {
+    fn e16_one_key_counts_once() {
         let (a, b) = (key(), key());
         let mut later = statement(&a);
         later.signer.time = "2026-12-01T00:00:00Z".parse().unwrap();

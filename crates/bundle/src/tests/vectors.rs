@@ -695,7 +695,7 @@ fn frames_keep_to_the_layout() {
 }
 
 #[test]
-fn the_stream_is_what_the_manifest_determines() {
+fn e30_the_stream_is_what_the_manifest_determines() {
     fn tag(piece: &mut Piece, name: &str) {
         let at = header_at(&piece.content, name) + 512;
         piece.content[at] ^= 1;
