@@ -66,6 +66,11 @@ class Consign(Tool):
     def version(self):
         return output(self.program, "--version").strip()
 
+    def environment(self, case):
+        # A home of its own, which is not there: nothing of the user's configuration is read, and what was verified of
+        # one set of data is not held against the next, which goes by the same name.
+        return {"CONSIGN_HOME": str(case.scratch / "home")}
+
     def command(self, *arguments):
         return [self.program, *map(str, arguments), "--progress=none"]
 
