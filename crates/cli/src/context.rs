@@ -2,13 +2,14 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::AtomicBool;
 
 use consign_metadata::Problem;
 use consign_policy::Policy;
 use consign_signing::{StrictModesErrorKind, Timestamp, TrustPolicy, read_unwritable};
 
+use crate::act::Act;
 use crate::config::{CONFIG_FILE, Config};
 use crate::exit::Exit;
 use crate::meter::{Meter, ProgressMode};
@@ -24,11 +25,20 @@ pub(crate) struct Context {
     home: Option<PathBuf>,
     /// Where what this machine remembers is kept.
     state: State,
+    /// What was done so far that the ledger is to remember.
+    acts: Mutex<Vec<Act>>,
 }
 
 impl Context {
     pub(crate) fn new(json: bool, progress: ProgressMode, cancel: Arc<AtomicBool>) -> Self {
-        Self { json, progress, cancel, home: configuration_directory(), state: state() }
+        Self {
+            json,
+            progress,
+            cancel,
+            home: configuration_directory(),
+            state: state(),
+            acts: Mutex::default(),
+        }
     }
 
     /// The same with another home, for a rehearsal.
@@ -39,7 +49,18 @@ impl Context {
             cancel: Arc::clone(&self.cancel),
             home: Some(home.into()),
             state: State::at(home),
+            acts: Mutex::default(),
         }
+    }
+
+    /// Notes what was done, for the ledger. It is written when the command ends, before its success is reported.
+    pub(crate) fn record(&self, act: Act) {
+        self.acts.lock().unwrap_or_else(PoisonError::into_inner).push(act);
+    }
+
+    /// What was done since this was asked.
+    pub(crate) fn take_acts(&self) -> Vec<Act> {
+        std::mem::take(&mut *self.acts.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What this machine remembers.

@@ -1,5 +1,6 @@
 //! `consign`: packs models and datasets into immutable, signed, verifiable bundles.
 
+mod act;
 mod bundle_set;
 mod checked;
 mod commands;

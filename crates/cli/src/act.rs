@@ -1,0 +1,110 @@
+//! What a command did that the ledger is to remember.
+
+use consign_metadata::Sha256Digest;
+use consign_signing::BundleClaim;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// What was done. The words are what `ledger list` shows and filters by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) enum Action {
+    /// A bundle was made.
+    Packed,
+    /// A directory was sealed where it lies.
+    Sealed,
+    /// A signature was added.
+    Signed,
+    /// A bundle was encrypted, or one was made encrypted.
+    Encrypted,
+    /// A bundle was decrypted into a plain one.
+    Decrypted,
+    /// A bundle was found intact, trusted and allowed.
+    Verified,
+    /// A bundle was not: see `metadata.problems`.
+    NotVerified,
+    /// Content was extracted.
+    Unpacked,
+    /// A step was refused: see `metadata.problems`.
+    Refused,
+    /// A rule of the handling policy was set aside.
+    Overridden,
+    /// A bundle was handed over.
+    Submitted,
+    /// A bundle was taken in, and a receipt was made for it.
+    Received,
+    /// A receipt of a recipient was taken into the record.
+    ReceiptAdded,
+    /// A key was made.
+    KeyMade,
+    /// A key was replaced by another.
+    KeyRotated,
+    /// A key was revoked.
+    KeyRevoked,
+    /// A bundle was taken back.
+    BundleRevoked,
+    /// `trust.toml` was changed.
+    TrustChanged,
+    /// Published trust was imported.
+    TrustImported,
+    /// Trust was published.
+    TrustPublished,
+    /// The handling policy in force is another one than before.
+    PolicyChanged,
+    /// A bundle was made out of another with a corrected descriptor.
+    Amended,
+    /// An archive was made again.
+    Reconstructed,
+    /// A bundle was put into the store.
+    Stored,
+    /// Bundles were removed from the store.
+    StoreCollected,
+    /// Two bundles of one name and version were seen, or two histories of one ledger.
+    Equivocation,
+    /// The ledger was brought back to a complete state after an append was cut short.
+    LedgerRepaired,
+    /// Bodies of old events were dropped.
+    EventsDropped,
+}
+
+/// One act, for one event of the ledger.
+#[derive(Clone, Debug)]
+pub(crate) struct Act {
+    pub(crate) action: Action,
+    /// Which bundle it was done to, as far as it is known.
+    pub(crate) bundle: Option<BundleClaim>,
+    /// The archive, or the encrypted file, that it was done to.
+    pub(crate) archive: Option<Sha256Digest>,
+    /// Whatever else is worth knowing, in the order in which it was said.
+    pub(crate) metadata: Map<String, Value>,
+}
+
+impl Act {
+    pub(crate) fn new(action: Action) -> Self {
+        Self { action, bundle: None, archive: None, metadata: Map::new() }
+    }
+
+    /// The bundle that it was done to.
+    pub(crate) fn bundle(mut self, bundle: &BundleClaim) -> Self {
+        self.bundle = Some(bundle.clone());
+        self
+    }
+
+    /// The archive that it was done to.
+    pub(crate) fn archive(mut self, digest: Sha256Digest) -> Self {
+        self.archive = Some(digest);
+        self
+    }
+
+    /// Something else that is worth knowing; nothing, if there is nothing to say.
+    pub(crate) fn with(mut self, key: &'static str, value: impl Serialize) -> Self {
+        match serde_json::to_value(value) {
+            Ok(Value::Null) | Err(_) => {}
+            Ok(value) => {
+                self.metadata.insert(key.to_owned(), value);
+            }
+        }
+        self
+    }
+}
