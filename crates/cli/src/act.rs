@@ -1,7 +1,7 @@
 //! What a command did that the ledger is to remember.
 
-use consign_metadata::Sha256Digest;
-use consign_signing::BundleClaim;
+use consign_metadata::{Manifest, Problem, Sha256Digest};
+use consign_signing::{BundleClaim, Claim, Content, PublicKey};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -83,6 +83,41 @@ pub(crate) struct Act {
 impl Act {
     pub(crate) fn new(action: Action) -> Self {
         Self { action, bundle: None, archive: None, metadata: Map::new() }
+    }
+
+    /// Something done to what a claim speaks of. Rules that were set aside and addressees go with it.
+    pub(crate) fn of(action: Action, claim: &Claim) -> Self {
+        let act = Self::new(action).bundle(&claim.bundle);
+        let act = match &claim.content {
+            Content::Sealed => act,
+            Content::Archive(archive) => act.archive(archive.sha256).with("size", archive.size),
+        };
+        if claim.addressees.is_empty() { act } else { act.with("addressees", &claim.addressees) }
+    }
+
+    /// Each rule of the handling policy that was set aside in a claim.
+    pub(crate) fn overrides(claim: &Claim) -> impl Iterator<Item = Self> {
+        claim.overrides.iter().map(|rule| Self::of(Action::Overridden, claim).with("override", rule))
+    }
+
+    /// What it was made of, and by which build or training run, as the descriptor says.
+    pub(crate) fn made_of(self, manifest: &Manifest) -> Self {
+        let act = match manifest.core().parents.as_slice() {
+            [] => self,
+            parents => self.with("parents", parents),
+        };
+        let provenance = manifest.descriptor().details().and_then(|details| details.provenance.as_ref());
+        act.with("pipeline", provenance.and_then(|provenance| provenance.pipeline.as_ref()))
+    }
+
+    /// Who signed, and as what.
+    pub(crate) fn signed_by(self, key: &PublicKey, role: &consign_metadata::Role) -> Self {
+        self.with("signer", key.fingerprint().to_string()).with("role", role)
+    }
+
+    /// What kept it from being done.
+    pub(crate) fn problems(self, problems: &[Problem]) -> Self {
+        self.with("problems", problems)
     }
 
     /// The bundle that it was done to.

@@ -11,6 +11,7 @@ use consign_policy::Stage;
 use consign_signing::TrustedClaim;
 use serde::Serialize;
 
+use crate::act::{Act, Action};
 use crate::bundle_set::Names;
 use crate::checked::{archive_path, check, interrupted, sole_claim};
 use crate::commands::pack::taken;
@@ -175,6 +176,8 @@ impl Decrypt {
             io::ErrorKind::AlreadyExists => taken(&path),
             _ => unwritable(&path, &error),
         })?;
+        let encrypted = ciphertext.claim().sha256;
+        context.record(Act::of(Action::Decrypted, claim).with("encrypted_sha256", encrypted.to_string()));
         Ok(Outcome::done(Decrypted {
             name: core.name.to_string(),
             version: core.version.to_string(),

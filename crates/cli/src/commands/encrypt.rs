@@ -12,6 +12,7 @@ use consign_policy::Stage;
 use consign_signing::{Claim, EncryptedAttestations, SignedStatement, Signer as _};
 use serde::Serialize;
 
+use crate::act::{Act, Action};
 use crate::bundle_set::BundleSet;
 use crate::checked::{archive_path, check, interrupted, sole_claim};
 use crate::commands::pack::taken;
@@ -157,6 +158,8 @@ impl Encrypt {
         let attestations =
             prepare(&self.output, &EncryptedAttestations::new(signed).to_bytes()).map_err(failed)?;
         publish_encrypted(context, &self.output, &names, attestations, file)?;
+        let act = Act::of(Action::Encrypted, &claim).signed_by(key.public_key(), &statement.signer.role);
+        context.record(act.with("encrypted_sha256", &sha256).with("recipients", sealing.recipients()));
         Ok(Outcome::done(EncryptedBundle {
             name: claim.bundle.name.to_string(),
             version: claim.bundle.version.to_string(),

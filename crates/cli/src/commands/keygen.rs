@@ -10,6 +10,7 @@ use consign_signing::{
 };
 use serde::Serialize;
 
+use crate::act::{Act, Action};
 use crate::context::{Context, directory_for};
 use crate::exit::Exit;
 use crate::key_source::KeySource;
@@ -133,7 +134,10 @@ impl Keygen {
         };
         #[cfg(feature = "encryption")]
         if self.encryption {
-            return crate::encryption::keygen::make(&self.output, &public, passphrase.as_ref());
+            let made = crate::encryption::keygen::make(&self.output, &public, passphrase.as_ref())?;
+            let act = Act::new(Action::KeyMade).with("recipient", &made.recipient);
+            context.record(act.with("encrypted", made.encrypted));
+            return Ok(Outcome::done(made));
         }
         let failed = |error: consign_signing::PrivateKeyError| Failure::failed(error.problem());
         let key = PrivateKey::generate().map_err(failed)?;
@@ -149,6 +153,14 @@ impl Keygen {
             let _ = std::fs::remove_file(&self.output);
             return Err(written(error));
         }
+        let made = Act::new(Action::KeyMade).with("fingerprint", key.public_key().fingerprint().to_string());
+        let made = made.with("encrypted", passphrase.is_some());
+        context.record(match &old {
+            Some(old) => {
+                Act { action: Action::KeyRotated, ..made }.with("replaces", old.key.fingerprint().to_string())
+            }
+            None => made,
+        });
         let rotation = match old.zip(entry) {
             None => None,
             Some((old, path)) => {

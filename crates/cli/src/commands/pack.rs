@@ -16,6 +16,7 @@ use consign_scan::Scanned;
 use consign_signing::{Attestations, Basis, Claim, Content, ExcludedCount, KeyOrigin, Signer as _};
 use serde::Serialize;
 
+use crate::act::{Act, Action};
 use crate::bundle_set::{BundleSet, Names};
 use crate::checked::{archive_claim, archive_failure, bundle_claim, check, open_archive, sole_claim};
 use crate::context::{Context, threads, unwritable};
@@ -446,6 +447,7 @@ impl Pack {
         let claim = claim(&packed.manifest, packed.id, &packed.facts, order, findings)?;
         let permit = self.permit(&claim, described, terms, &mut report)?;
         report.made(packed.id, &packed.facts, out, names);
+        let acts = acts(&claim, &packed.manifest, key.map(|key| (key, &self.key.role)));
         let mut files = Vec::new();
         match existing(&out.join(&names.manifest))? {
             None => {
@@ -481,6 +483,7 @@ impl Pack {
             io::ErrorKind::AlreadyExists => taken(&path),
             _ => unwritable(&path, &error),
         })?;
+        acts.into_iter().for_each(|act| context.record(act));
         Ok(Outcome::done(report))
     }
 
@@ -499,6 +502,7 @@ impl Pack {
         let out = &self.output;
         let claim = claim(&packed.manifest, packed.id, &packed.facts, order, findings)?;
         let permit = self.permit(&claim, order.described, order.terms, &mut report)?;
+        let mut acts = acts(&claim, &packed.manifest, Some((key, &self.key.role)));
         let inner = sign_statement(context, key, claim, &self.key.role, Basis::Packed, &permit)?;
         let outer = sealing.claim(&inner)?;
         let names = crate::encrypted_set::EncryptedNames::of(&outer);
@@ -514,6 +518,10 @@ impl Pack {
         let attestations = prepare(out, &bytes).map_err(|error| unwritable(out, &error))?;
         crate::commands::encrypt::publish_encrypted(context, out, &names, attestations, packed.file)?;
         report.signed(key, &self.key.role, out.join(&names.attestations));
+        if let (Some(packed), Some(encrypted)) = (acts.first_mut(), &report.encrypted) {
+            *packed = packed.clone().with("encrypted_sha256", &encrypted.sha256);
+        }
+        acts.into_iter().for_each(|act| context.record(act));
         Ok(Outcome::done(report))
     }
 
@@ -556,6 +564,7 @@ impl Pack {
             (Some(key), None) => {
                 let claim = claim(there.manifest(), id, there.facts(), order, findings)?;
                 let permit = self.permit(&claim, described, terms, &mut report)?;
+                let acts = acts(&claim, there.manifest(), Some((key, &self.key.role)));
                 let signed = sign_statement(context, key, claim, &self.key.role, Basis::Packed, &permit)?;
                 let bytes = Attestations::new(signed).to_bytes();
                 let file = prepare(out, &bytes).map_err(|error| unwritable(out, &error))?;
@@ -563,6 +572,7 @@ impl Pack {
                     .map_err(|(path, error)| unwritable(&path, &error))?;
                 report.signed(key, &self.key.role, out.join(&names.attestations));
                 report.notes.push("the archive was there already, unsigned; it is signed now".into());
+                acts.into_iter().for_each(|act| context.record(act));
             }
             (Some(key), Some((path, attestations))) => {
                 let signed = sole_claim(&set)?.and_then(|claim| claim.findings.as_ref());
@@ -598,6 +608,16 @@ fn claim(
     claim.findings = Some(findings);
     order.terms.apply(&mut claim);
     Ok(claim)
+}
+
+/// What was done, for the ledger: a bundle was made, and rules were set aside for it.
+fn acts(claim: &Claim, manifest: &Manifest, signer: Option<(&OpenKey, &Role)>) -> Vec<Act> {
+    let act = Act::of(Action::Packed, claim).with("files", manifest.files().len()).made_of(manifest);
+    let act = match signer {
+        Some((key, role)) => act.signed_by(key.public_key(), role),
+        None => act.with("signed", false),
+    };
+    std::iter::once(act).chain(Act::overrides(claim)).collect()
 }
 
 /// How many files each pattern left out.

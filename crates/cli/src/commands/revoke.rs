@@ -8,6 +8,7 @@ use consign_metadata::{Line, Problem, Role};
 use consign_signing::{Revocation, Revocations, SignedRevocation, Signer as _};
 use serde::Serialize;
 
+use crate::act::{Act, Action};
 use crate::bundle_set::{BundleSet, REVOCATIONS, too_many};
 use crate::checked::sole_claim;
 use crate::context::{Context, unwritable};
@@ -88,7 +89,9 @@ impl Revoke {
             (None, folder) => folder.unwrap_or(Path::new(".")).to_owned(),
         };
         let path = folder.join(&name);
+        let act = Act::of(Action::BundleRevoked, claim).signed_by(key.public_key(), &self.role);
         write(&folder, name, signed)?;
+        context.record(act.with("reason", &self.reason));
         Ok(Outcome::done(Revoked {
             name: claim.bundle.name.to_string(),
             version: claim.bundle.version.to_string(),

@@ -11,6 +11,7 @@ use consign_policy::Stage;
 use consign_signing::{Attestations, Basis, Claim, Content, Signer as _};
 use serde::Serialize;
 
+use crate::act::{Act, Action};
 use crate::bundle_set::{Names, read_attestations, read_manifest};
 use crate::checked::bundle_claim;
 use crate::commands::pack::{KeyArgs, SignerOut, excluded, taken};
@@ -158,6 +159,8 @@ impl Seal {
         let handling = Handling::of(&terms.policy, Stage::Pack, &decision);
         let permit = permit(&decision, &terms.policy, &self.source.directory)?;
         let mut notes: Vec<_> = scanned.unused.iter().map(scan_args::unused_in_words).collect();
+        let mut acts =
+            vec![Act::of(Action::Sealed, &claim).with("files", manifest.files().len()).made_of(&manifest)];
         let mut signer = None;
         let mut role = self.key.role.clone();
         if let Some(key) = &key {
@@ -175,6 +178,7 @@ impl Seal {
                 role = mine.signer.role.clone();
             } else {
                 status = "sealed";
+                acts.extend(Act::overrides(&claim));
                 let signed = sign_statement(context, key, claim, &role, Basis::Sealed, &permit)?;
                 let bytes = Attestations::new(signed).to_bytes();
                 files.push((names.attestations.clone(), prepare(&self.output, &bytes).map_err(failed)?));
@@ -185,6 +189,14 @@ impl Seal {
             io::ErrorKind::AlreadyExists => taken(&path),
             _ => unwritable(&path, &error),
         })?;
+        if status == "sealed" {
+            let first = acts.remove(0);
+            context.record(match &key {
+                Some(key) => first.signed_by(key.public_key(), &role),
+                None => first.with("signed", false),
+            });
+            acts.into_iter().for_each(|act| context.record(act));
+        }
         Ok(Outcome::done(Sealed {
             status,
             name: core.name.to_string(),

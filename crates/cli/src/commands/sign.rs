@@ -14,6 +14,7 @@ use consign_signing::EncryptedAttestations;
 use consign_signing::{Attestations, Basis, Claim, Content, KeyOrigin, SignedStatement, Signer as _};
 use serde::Serialize;
 
+use crate::act::{Act, Action};
 use crate::bundle_set::{BundleSet, join, read_attestations, read_manifest, too_many};
 use crate::checked::{archive_claim, bundle_claim, check, sole_claim};
 use crate::context::{Context, threads, unwritable};
@@ -132,7 +133,7 @@ impl Sign {
             if before.is_none() {
                 self.check(context, &set, merged.as_ref())?;
             }
-            return self.finish(&path, before.as_ref(), merged, None);
+            return self.finish(context, &path, before.as_ref(), merged, None);
         };
         let checked = self.check(context, &set, merged.as_ref())?;
         let same = |s: &SignedStatement| {
@@ -141,7 +142,7 @@ impl Sign {
                 && s.statement().claim == checked.claim
         };
         if merged.as_ref().is_some_and(|there| there.statements().iter().any(same)) {
-            return self.finish(&path, before.as_ref(), merged, Some((&key, checked.basis)));
+            return self.finish(context, &path, before.as_ref(), merged, Some((&key, checked.basis)));
         }
         let signed = self.sign_checked(context, &checked, merged.as_ref(), &key)?;
         let all = match merged {
@@ -152,7 +153,7 @@ impl Sign {
                 there
             }
         };
-        self.finish(&path, before.as_ref(), Some(all), Some((&key, checked.basis)))
+        self.finish(context, &path, before.as_ref(), Some(all), Some((&key, checked.basis)))
     }
 
     /// Asks the policy and the person, and signs.
@@ -202,6 +203,7 @@ impl Sign {
             let signed = crate::encryption::seal(context, &key, claim, signed, opened.recipients)?;
             after.push(signed).map_err(|error| too_many(&error, path))?;
             write_encrypted_attestations(path, before, &after)?;
+            context.record(self.act(&checked.claim, Some((&key, checked.basis))));
         }
         let bundle = &checked.claim.bundle;
         Ok(Outcome::done(Added {
@@ -430,9 +432,19 @@ impl Sign {
         }
     }
 
+    /// What was done, for the ledger.
+    fn act(&self, claim: &Claim, signer: Option<(&OpenKey, Basis)>) -> Act {
+        let act = Act::of(Action::Signed, claim);
+        match signer {
+            Some((key, basis)) => act.signed_by(key.public_key(), &self.role).with("basis", basis),
+            None => act.with("merged", self.merge.len()),
+        }
+    }
+
     /// Writes the attestations if there is anything new in them.
     fn finish(
         &self,
+        context: &Context,
         path: &Path,
         before: Option<&Attestations>,
         after: Option<Attestations>,
@@ -450,6 +462,9 @@ impl Sign {
             write_attestations(path, before, &bytes)?;
         }
         let statement = after.statements().first().map(SignedStatement::statement);
+        if let Some(statement) = statement.filter(|_| !unchanged) {
+            context.record(self.act(&statement.claim, signer));
+        }
         let text = |get: fn(&Claim) -> String| statement.map(|s| get(&s.claim)).unwrap_or_default();
         let status = match (unchanged, signer.is_some()) {
             (true, _) => "unchanged",

@@ -7,7 +7,7 @@ use consign_encryption::Identities;
 use consign_signing::{KeyFileError, Passphrase, write_private_key_file, write_public_key_file};
 use serde::Serialize;
 
-use crate::outcome::{Failure, Outcome, Report};
+use crate::outcome::{Failure, Report};
 use crate::style;
 
 #[derive(Serialize)]
@@ -15,8 +15,8 @@ use crate::style;
 pub(crate) struct MadeIdentity {
     identity: PathBuf,
     recipient_file: PathBuf,
-    recipient: String,
-    encrypted: bool,
+    pub(crate) recipient: String,
+    pub(crate) encrypted: bool,
 }
 
 impl Report for MadeIdentity {
@@ -34,7 +34,11 @@ impl Report for MadeIdentity {
 }
 
 /// Writes a new identity and its recipient, neither of which is there yet.
-pub(crate) fn make(path: &Path, public: &Path, passphrase: Option<&Passphrase>) -> Result<Outcome, Failure> {
+pub(crate) fn make(
+    path: &Path,
+    public: &Path,
+    passphrase: Option<&Passphrase>,
+) -> Result<MadeIdentity, Failure> {
     let identities = Identities::generate();
     let text = match passphrase {
         Some(passphrase) => identities
@@ -51,10 +55,10 @@ pub(crate) fn make(path: &Path, public: &Path, passphrase: Option<&Passphrase>) 
         let _ = std::fs::remove_file(path);
         return Err(written(error));
     }
-    Ok(Outcome::done(MadeIdentity {
+    Ok(MadeIdentity {
         identity: path.into(),
         recipient_file: public.into(),
         recipient,
         encrypted: passphrase.is_some(),
-    }))
+    })
 }

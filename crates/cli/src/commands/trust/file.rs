@@ -4,8 +4,10 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use consign_bundle::publish;
-use consign_signing::TrustPolicy;
+use consign_signing::{TrustPolicy, TrustedKey};
+use serde_json::{Value, json};
 
+use crate::act::{Act, Action};
 use crate::context::{Context, directory_for, unreadable, unwritable};
 use crate::outcome::Failure;
 
@@ -84,7 +86,33 @@ impl<'a> TrustFile<'a> {
         let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
         publish::replace(&path, edited(&text, &old, &new).as_bytes())
             .map_err(|error| unwritable(&self.path, &error))?;
+        self.record(&old, &new);
         then().map(|()| new)
+    }
+
+    /// What was changed, for the ledger.
+    fn record(&self, old: &TrustPolicy, new: &TrustPolicy) {
+        let shown = |entry: &TrustedKey| {
+            let fingerprint = entry.public_key.fingerprint().to_string();
+            json!({"name": entry.name, "fingerprint": fingerprint, "owner": entry.owner, "roles": entry.roles})
+        };
+        let missing = |from: &TrustPolicy, of: &TrustPolicy| -> Vec<Value> {
+            of.keys().iter().filter(|key| from.find(&key.public_key).is_none()).map(shown).collect()
+        };
+        let (added, removed) = (missing(old, new), missing(new, old));
+        let file = self.path.display().to_string();
+        for entry in new.keys() {
+            let before = old.find(&entry.public_key).and_then(|entry| entry.revoked.as_ref());
+            if let Some(revoked) = entry.revoked.as_ref().filter(|now| Some(*now) != before) {
+                let act = Act::new(Action::KeyRevoked).with("name", &entry.name);
+                let act = act.with("fingerprint", entry.public_key.fingerprint().to_string());
+                let act = act.with("reason", revoked.reason.to_string()).with("from", revoked.at);
+                self.context.record(act.with("file", &file));
+            }
+        }
+        let listed = |list: Vec<Value>| (!list.is_empty()).then_some(list);
+        let act = Act::new(Action::TrustChanged).with("file", file);
+        self.context.record(act.with("added", listed(added)).with("removed", listed(removed)));
     }
 }
 

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::file::TrustFile;
 use super::shown;
+use crate::act::{Act, Action};
 use crate::context::{directory_for, unreadable, unwritable};
 use crate::exit::Exit;
 use crate::keys::{PassphraseArgs, load_private};
@@ -222,6 +223,8 @@ impl Import {
             return Err(self.refused(&ImportError::Nothing));
         };
         let import = super::show::import(entry);
+        let act = Act::new(Action::TrustImported).with("name", &name).with("status", status);
+        context.record(act.with("import", &import));
         Ok(Outcome::done(Imported { status, file: file.path().to_owned(), import }))
     }
 
