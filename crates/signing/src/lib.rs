@@ -49,7 +49,9 @@ mod fingerprint;
 mod key_file;
 mod key_kind;
 mod key_origin;
+mod ledger_state;
 mod mangled;
+mod note;
 mod passphrase;
 #[cfg(feature = "pkcs11")]
 mod pkcs11;
@@ -94,7 +96,12 @@ pub use key_file::{
     KeyFileError, KeyFileErrorKind, read_private_key_file, write_private_key_file, write_public_key_file,
 };
 pub use key_origin::KeyOrigin;
+pub use ledger_state::LedgerState;
 pub use mangled::Mangled;
+pub use note::{
+    NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX, Note, NoteError, NoteSignError, NoteText, NoteVerifier,
+    VerifiedNote, ledger_origin,
+};
 pub use passphrase::{Passphrase, PassphraseAnswer, PassphraseError, PassphraseRequest};
 #[cfg(feature = "pkcs11")]
 pub use pkcs11::{PinRequest, Pkcs11Error, Pkcs11Signer, pkcs11_public_key};

@@ -5,10 +5,12 @@ pub(crate) mod decrypt;
 pub(crate) mod diff;
 #[cfg(feature = "encryption")]
 pub(crate) mod encrypt;
+pub(crate) mod history;
 pub(crate) mod id;
 pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod keygen;
+pub(crate) mod ledger;
 pub(crate) mod pack;
 pub(crate) mod policy;
 pub(crate) mod preflight;
@@ -25,6 +27,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Parser, Subcommand};
 
 use crate::context::Context;
+use crate::ledger::LedgerArgs;
 use crate::meter::ProgressMode;
 use crate::outcome::{Failure, Outcome};
 
@@ -46,6 +49,8 @@ pub(crate) struct Arguments {
         help_heading = "Global options"
     )]
     pub(crate) progress: ProgressMode,
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -72,6 +77,8 @@ pub(crate) enum Command {
     Revoke(revoke::Revoke),
     Trust(trust::Trust),
     Policy(policy::Policy),
+    Ledger(ledger::Ledger),
+    History(history::History),
 }
 
 impl Command {
@@ -98,6 +105,8 @@ impl Command {
             Self::Policy(command) => ("policy", command.run(context)),
             Self::Preflight(command) => ("preflight", command.run(context)),
             Self::Submit(command) => ("submit", command.run(context)),
+            Self::Ledger(command) => ("ledger", command.run(context)),
+            Self::History(command) => ("history", command.run(context)),
         };
         (name, result.unwrap_or_else(Outcome::from))
     }

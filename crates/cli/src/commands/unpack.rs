@@ -113,6 +113,7 @@ impl Unpack {
         let set = opened_or_plain(context, &self.bundle, &self.identity)?;
         let path = archive_path(&set)?;
         let claim = sole_claim(&set)?;
+        claim.into_iter().for_each(|claim| context.about(claim));
         // Trust is asked before anything is written.
         let vouching = claim.map(|claim| self.vouching.judge(&trusted, &set, claim, path)).transpose()?;
         let problems = match &vouching {

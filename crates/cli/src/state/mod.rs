@@ -3,6 +3,7 @@
 
 pub(crate) mod bundles;
 pub(crate) mod imports;
+pub(crate) mod ledger;
 pub(crate) mod revocations;
 
 use std::fs::{self, File};
@@ -104,7 +105,7 @@ pub(crate) fn make_private(directory: &Path) -> io::Result<()> {
 }
 
 /// Keeps others out until the handle is dropped. Where locks do not exist, the last writer wins.
-fn lock(directory: &Path) -> io::Result<File> {
+pub(crate) fn lock(directory: &Path) -> io::Result<File> {
     // Windows opens no directories; a file of its own does everywhere.
     let file =
         fs::OpenOptions::new().create(true).truncate(false).write(true).open(directory.join(".lock"))?;

@@ -1,0 +1,13 @@
+//! The ledger of this machine or of this run: where it is, with which key, and what is written into it.
+
+mod event_file;
+mod key;
+mod place;
+mod query;
+mod record;
+mod who;
+
+pub(crate) use event_file::read_events;
+pub(crate) use place::{LedgerArgs, OpenLedger, not_in_order, open, read_checkpoint, read_small, state};
+pub(crate) use query::{EventName, Filter, LoggedEvent, PointInTime, detail, select};
+pub(crate) use record::{Joining, Recorded, forget, join, record};
