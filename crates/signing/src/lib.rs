@@ -50,6 +50,7 @@ mod key_file;
 mod key_kind;
 mod key_origin;
 mod mangled;
+mod note;
 mod passphrase;
 #[cfg(feature = "pkcs11")]
 mod pkcs11;
@@ -95,6 +96,10 @@ pub use key_file::{
 };
 pub use key_origin::KeyOrigin;
 pub use mangled::Mangled;
+pub use note::{
+    NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX, Note, NoteError, NoteSignError, NoteText, NoteVerifier,
+    VerifiedNote, ledger_origin,
+};
 pub use passphrase::{Passphrase, PassphraseAnswer, PassphraseError, PassphraseRequest};
 #[cfg(feature = "pkcs11")]
 pub use pkcs11::{PinRequest, Pkcs11Error, Pkcs11Signer, pkcs11_public_key};
