@@ -20,9 +20,10 @@ pub(crate) const CONFIG_FILE: &str = "config.toml";
 /// Largest file, in bytes.
 const CONFIG_BYTES_MAX: usize = 1 << 20;
 const FORMAT: u64 = 1;
-const TOP_FIELDS: [&str; 3] = ["format", "signer", "pkcs11"];
+const TOP_FIELDS: [&str; 4] = ["format", "signer", "pkcs11", "ledger"];
 const SIGNER_FIELDS: [&str; 6] = ["name", "program", "args", "public_key", "environment", "timeout_seconds"];
 const PKCS11_FIELDS: [&str; 1] = ["module"];
+const LEDGER_FIELDS: [&str; 1] = ["key"];
 const TIMEOUT_DEFAULT: u64 = 30;
 const TIMEOUT_MAX: u64 = 600;
 
@@ -34,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) signers: Vec<SignerEntry>,
     /// The library for tokens whose URI names none.
     pub(crate) pkcs11_module: Option<PathBuf>,
+    /// The key that signs the ledger, as `--ledger-key` names it.
+    pub(crate) ledger_key: Option<String>,
 }
 
 /// A program that may sign.
@@ -111,6 +114,15 @@ impl Reader {
                     config.pkcs11_module = fields.get("module").and_then(|value| self.path("module", value));
                 }
                 None => self.report("wrong-type", &value.span(), "`pkcs11` is a table: `[pkcs11]`"),
+            }
+        }
+        if let Some(value) = fields.get("ledger") {
+            match value.get_ref().as_table() {
+                Some(table) => {
+                    let fields = self.fields(table, &LEDGER_FIELDS);
+                    config.ledger_key = fields.get("key").and_then(|value| self.string("key", value).map(str::to_owned));
+                }
+                None => self.report("wrong-type", &value.span(), "`ledger` is a table: `[ledger]`"),
             }
         }
         #[cfg(unix)]

@@ -178,6 +178,16 @@ impl TlogProof {
         Ok(Self { extra, index, path, checkpoint: note(checkpoint)? })
     }
 
+    /// The same with the event's digest in place of the event, for those who have it from elsewhere or are not to
+    /// see it.
+    ///
+    /// # Errors
+    /// The event in it cannot be written, which no parsed proof holds.
+    pub fn without_event(self) -> Result<Self, ProofError> {
+        let extra = self.extra.as_ref().map(Extra::digest).transpose()?.map(Extra::Digest);
+        Ok(Self { extra, ..self })
+    }
+
     /// The text of the file.
     ///
     /// # Errors

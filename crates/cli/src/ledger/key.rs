@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use consign_metadata::Problem;
-use consign_signing::{PrivateKey, PublicKey, write_private_key_file, write_public_key_file};
+use consign_signing::{PrivateKey, PublicKey, Signer as _, write_private_key_file, write_public_key_file};
 
 use crate::context::{Context, unwritable};
 use crate::key_source::{KeySource, OpenKey};

@@ -172,7 +172,7 @@ impl LoggedEvent {
 
 /// What of the metadata tells most.
 pub(crate) fn detail(event: &Event) -> Option<String> {
-    let metadata = event.metadata;
+    let metadata = &event.metadata;
     let text = |key: &str| metadata.get(key).and_then(Value::as_str);
     if let Some(problems) = metadata.get("problems").and_then(Value::as_array) {
         let codes: Vec<_> = problems.iter().filter_map(|problem| problem["code"].as_str()).collect();

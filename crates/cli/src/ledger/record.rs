@@ -4,9 +4,9 @@
 use std::collections::HashSet;
 
 use consign_ledger::{
-    Appended, AppendError, Event, Level, Nonce, Service, SignedCheckpoint, append, drop_bodies,
+    Appended, AppendError, Event, Nonce, Repair, Service, SignedCheckpoint, append, drop_bodies,
 };
-use consign_metadata::{Line, Problem, Sha256Digest};
+use consign_metadata::{Line, Problem};
 use consign_signing::{Signer as _, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
@@ -81,7 +81,7 @@ pub(crate) fn record(context: &Context, command: &str, outcome: &Outcome) -> Rec
 
 /// A step that was refused: by the policy, for want of trust, or because something was not intact.
 fn refusal(context: &Context, command: &str, outcome: &Outcome) -> Option<Act> {
-    if !matches!(outcome.exit, Exit::NotIntact | Exit::NotTrusted | Exit::Policy) {
+    if !matches!(outcome.exit, Exit::NotIntact | Exit::NotTrusted | Exit::Refused) {
         return None;
     }
     // Refused before it was verified: what it says of itself is no more than that.
@@ -135,10 +135,29 @@ fn repaired(
     append: impl FnOnce(Event, &SignedCheckpoint) -> Result<Appended, Failure>,
 ) -> Result<(), Failure> {
     let Some(repair) = &appended.repaired else { return Ok(()) };
-    let problem = repair.problem();
+    let problem = repair_in_words(repair);
     let act = Act::new(Action::LedgerRepaired).problems(std::slice::from_ref(&problem));
     context.note(problem);
     append(who.event(&act, context.now()?)?, &appended.checkpoint).map(drop)
+}
+
+fn repair_in_words(repair: &Repair) -> Problem {
+    match repair {
+        Repair::Completed { first, size } => Problem::new(
+            "ledger-repaired",
+            format!("an append to the ledger was cut short after it was signed; events {first} to {} were brought to their end", size.saturating_sub(1)),
+        ),
+        Repair::CutBack { size, aside, files } => Problem::new(
+            "ledger-repaired",
+            format!(
+                "an append to the ledger was cut short before it was signed; the ledger stands at its {size} events, and {} that lay beyond was set aside",
+                crate::style::count(files.len() as u64, "file", "files")
+            ),
+        )
+        .at(aside.display().to_string())
+        .hint("look whether the command that was cut short did its work, and run it again if not"),
+        _ => Problem::new("ledger-repaired", "the ledger was put in order after an append that was cut short"),
+    }
 }
 
 /// Remembers how far the ledger has come, outside of it. If that fails, an older copy could be put in its place

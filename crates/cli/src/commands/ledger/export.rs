@@ -1,6 +1,6 @@
 //! `consign ledger export`: events for other systems.
 
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, BufWriter};
 use std::path::PathBuf;
 
 use serde::Serialize;

@@ -76,14 +76,15 @@ impl Prove {
             (Some(event), _) => {
                 let index = event.find(&ledger)?;
                 let proof = ledger.inclusion(index).map_err(|error| not_in_order(&error))?;
-                let proof = if self.without_event { proof.without_event() } else { proof };
-                let text = proof.to_text().map_err(|error| Failure::failed(error.problem()))?;
+                let proof = if self.without_event { proof.without_event() } else { Ok(proof) };
+                let text = proof.and_then(|proof| proof.to_text());
+                let text = text.map_err(|error| Failure::failed(error.problem()))?;
                 (text.into_bytes(), format!("{index}.tlog-proof"), Some(index), None)
             }
             (None, Some(path)) => {
                 let seen = read_checkpoint(path, &verifier)?;
                 let proof = ledger.consistency(&seen).map_err(|error| not_in_order(&error))?;
-                (proof.to_text().into_bytes(), format!("{}.tlog-consistency", seen.size()), None, Some(seen.size()))
+                (proof.to_string().into_bytes(), format!("{}.tlog-consistency", seen.size()), None, Some(seen.size()))
             }
             (None, None) => return Err(Failure::usage(Problem::new("usage", "name an event"))),
         };
