@@ -61,8 +61,6 @@ pub(crate) enum Action {
     Stored,
     /// Bundles were removed from the store.
     StoreCollected,
-    /// Two bundles of one name and version were seen, or two histories of one ledger.
-    Equivocation,
     /// The ledger was brought back to a complete state after an append was cut short.
     LedgerRepaired,
     /// Bodies of old events were dropped.
@@ -98,7 +96,6 @@ impl Action {
             Self::Reconstructed => "reconstructed",
             Self::Stored => "stored",
             Self::StoreCollected => "store_collected",
-            Self::Equivocation => "equivocation",
             Self::LedgerRepaired => "ledger_repaired",
             Self::EventsDropped => "events_dropped",
         }
@@ -123,7 +120,6 @@ impl Action {
                 "configuration"
             }
             Self::Stored | Self::StoreCollected => "storage",
-            Self::Equivocation => "alert",
             Self::LedgerRepaired | Self::EventsDropped => "ledger",
         }
     }
@@ -131,7 +127,7 @@ impl Action {
     /// How much attention it calls for.
     pub(crate) fn level(self) -> Level {
         match self {
-            Self::Equivocation | Self::LedgerRepaired => Level::Error,
+            Self::LedgerRepaired => Level::Error,
             Self::NotVerified
             | Self::Refused
             | Self::Overridden

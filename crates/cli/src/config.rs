@@ -120,7 +120,8 @@ impl Reader {
             match value.get_ref().as_table() {
                 Some(table) => {
                     let fields = self.fields(table, &LEDGER_FIELDS);
-                    config.ledger_key = fields.get("key").and_then(|value| self.string("key", value).map(str::to_owned));
+                    config.ledger_key =
+                        fields.get("key").and_then(|value| self.string("key", value).map(str::to_owned));
                 }
                 None => self.report("wrong-type", &value.span(), "`ledger` is a table: `[ledger]`"),
             }

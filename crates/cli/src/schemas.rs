@@ -5,8 +5,8 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use crate::commands::{
-    decrypt, diff, encrypt, id, init, inspect, keygen, pack, policy, preflight, quickstart, revoke, seal,
-    sign, submit, trust, unpack, verify,
+    decrypt, diff, encrypt, history, id, init, inspect, keygen, ledger, pack, policy, preflight, quickstart,
+    revoke, seal, sign, submit, trust, unpack, verify,
 };
 use crate::encryption::keygen::MadeIdentity;
 
@@ -14,6 +14,7 @@ use crate::encryption::keygen::MadeIdentity;
 fn output_schema() -> Value {
     let mut generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
     let problem = subschema::<consign_metadata::Problem>(&mut generator);
+    let event = subschema::<crate::ledger::RecordedEvent>(&mut generator);
     let commands = [
         ("quickstart", vec![subschema::<quickstart::Ran>(&mut generator)]),
         ("init", vec![subschema::<init::report::Written>(&mut generator)]),
@@ -55,6 +56,22 @@ fn output_schema() -> Value {
                 subschema::<trust::publish::Imported>(&mut generator),
             ],
         ),
+        ("history", vec![subschema::<history::Told>(&mut generator)]),
+        (
+            "ledger",
+            vec![
+                subschema::<ledger::list::Listed>(&mut generator),
+                subschema::<ledger::show::Shown>(&mut generator),
+                subschema::<ledger::verify::Verified>(&mut generator),
+                subschema::<ledger::prove::Proven>(&mut generator),
+                subschema::<ledger::check_proof::Checked>(&mut generator),
+                subschema::<ledger::check_consistency::Consistent>(&mut generator),
+                subschema::<ledger::export::Exported>(&mut generator),
+                subschema::<ledger::alerts::Alerted>(&mut generator),
+                subschema::<ledger::add::Joined>(&mut generator),
+                subschema::<ledger::drop::Dropped>(&mut generator),
+            ],
+        ),
         // A command line that names no command, or is wrong in itself.
         ("consign", vec![]),
     ];
@@ -73,6 +90,8 @@ fn output_schema() -> Value {
             "command": {"type": "string"},
             "exit": {"type": "integer", "minimum": 0, "maximum": 5},
             "problems": {"type": "array", "items": problem},
+            "notes": {"type": "array", "items": problem},
+            "events": {"type": "array", "items": event},
             "result": true,
         },
         "oneOf": documents,

@@ -281,6 +281,20 @@ impl VouchingArgs {
                 notes.extend(kept.err().map(|error| revocations::not_kept(&error)));
             }
         }
+        // What a signer who counts shows of their ledger binds once it was seen, whatever the archive turns out to be.
+        let signers =
+            decision.trusted().filter(|_| !self.no_remember).map(TrustedClaim::signers).unwrap_or_default();
+        let counted =
+            |signed: &&SignedStatement| signers.iter().any(|signer| signer.public_key == *signed.key());
+        for ledger in
+            statements.iter().filter(counted).filter_map(|signed| signed.statement().ledger.as_ref())
+        {
+            let bundle = format!("{} {}", claim.bundle.name, claim.bundle.version);
+            match trusted.state.witness(ledger, &bundle) {
+                Ok(forked) => problems.extend(forked.map(at)),
+                Err(error) => notes.push(not_kept("how far the sender's ledger had come", &error)),
+            }
+        }
         match decision.trusted().map(|trusted_claim| trusted.state.other_bundle(trusted_claim)) {
             Some(Ok(Some(other))) => problems.push(equivocation(&other, claim, shown)),
             Some(Err(error)) => {

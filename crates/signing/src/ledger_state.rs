@@ -1,7 +1,7 @@
 //! How far a signer's ledger had come when they signed: the checkpoint, with the key that it is signed with.
 
-use serde::{Deserialize, Serialize};
 use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::note::{Note, NoteError, NoteVerifier};
 use crate::public_key::PublicKey;

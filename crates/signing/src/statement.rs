@@ -370,7 +370,8 @@ impl Statement {
             });
         }
         let SignerDocument { public_key, role, basis, time, .. } = signer;
-        let statement = Self { claim, signer: SignerClaim { public_key, role, basis, time }, environment, ledger };
+        let statement =
+            Self { claim, signer: SignerClaim { public_key, role, basis, time }, environment, ledger };
         statement.check_consistency()?;
         Ok(statement)
     }

@@ -53,7 +53,12 @@ struct Version {
 impl Report for Told {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         let (faint, good) = (style::FAINT, style::GOOD);
-        writeln!(out, "{good}{}{good:#}: {}", self.name, count(self.versions.len() as u64, "version", "versions"))?;
+        writeln!(
+            out,
+            "{good}{}{good:#}: {}",
+            self.name,
+            count(self.versions.len() as u64, "version", "versions")
+        )?;
         for version in &self.versions {
             writeln!(out, "\n{}  [{}]", version.version, version.classification.to_uppercase())?;
             writeln!(out, "  {faint}{}{faint:#}", version.id)?;
@@ -97,7 +102,9 @@ impl History {
         for entry in select(&ledger, &filter) {
             let entry = entry?;
             let Some(event) = &entry.event else { continue };
-            let Some(bundle) = event.bundle.as_ref().filter(|bundle| bundle.name == self.name) else { continue };
+            let Some(bundle) = event.bundle.as_ref().filter(|bundle| bundle.name == self.name) else {
+                continue;
+            };
             let known = versions.iter().position(|version| version.bundle_id == bundle.id);
             let place = known.unwrap_or_else(|| {
                 versions.push(Version {
@@ -144,7 +151,10 @@ impl History {
 fn compare(context: &Context, versions: &mut [Version]) {
     let mut before: Option<Manifest> = None;
     for version in versions {
-        let manifest: Option<Manifest> = { let _ = (context, version.bundle_id); None };
+        let manifest: Option<Manifest> = {
+            let _ = (context, version.bundle_id);
+            None
+        };
         if let (Some(before), Some(manifest)) = (&before, &manifest) {
             version.changes = Some(consign_metadata::diff(before, manifest).in_one_line());
         }

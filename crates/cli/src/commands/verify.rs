@@ -9,7 +9,9 @@ use consign_metadata::{BundleId, EntryPath, Manifest, Problem};
 use consign_policy::{Policy, Stage};
 use consign_signing::{Claim, Decision, PublicClaim, RuleOrigin, TrustedClaim, Verdict};
 use serde::Serialize;
+use serde_json::json;
 
+use crate::act::{Act, Action};
 use crate::bundle_set::{BundleSet, read_attestations, read_manifest};
 use crate::checked::{check, interrupted, sole_claim};
 use crate::context::{Context, threads};
@@ -338,6 +340,7 @@ impl Verify {
                 },
             };
             for mut one in checked {
+                context.record(one.act());
                 exit = exit.and(one.exit);
                 problems.append(&mut one.problems);
                 bundles.push(one.report);
@@ -607,6 +610,28 @@ struct Checked {
 }
 
 impl Checked {
+    /// What was found, for the ledger.
+    fn act(&self) -> Act {
+        let report = &self.report;
+        let act = match self.exit {
+            Exit::Done => Act::new(Action::Verified),
+            exit => Act::new(Action::NotVerified).with("exit", exit.code()).problems(&self.problems),
+        };
+        let found = report.bundle.as_ref().and_then(|bundle| {
+            let Bundle { name, version, classification, id, .. } = bundle;
+            let json = json!({"name": name, "version": version, "classification": classification, "id": id});
+            serde_json::from_value(json).ok()
+        });
+        let act = found.map_or(act.clone(), |found| act.bundle(&found));
+        let digest = report.archive.as_ref().and_then(|archive| archive.sha256.parse().ok());
+        let act = digest.map_or(act.clone(), |digest| act.archive(digest));
+        let act = act.with("level", report.level).with("path", &report.path);
+        let act = act.with("encrypted_sha256", report.encrypted.as_ref().map(|encrypted| &encrypted.sha256));
+        let counted = report.signatures.iter().filter(|signature| signature.counted);
+        let signers: Vec<_> = counted.map(|signature| &signature.fingerprint).collect();
+        act.with("signers", (!signers.is_empty()).then_some(signers))
+    }
+
     /// It is not intact, or could not be looked at.
     fn failed(shown: &Path, claim: Option<&Claim>, failure: Failure) -> Self {
         let mut report = report(shown, claim, None);

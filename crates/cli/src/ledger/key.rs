@@ -65,7 +65,8 @@ fn own(context: &Context, directory: &Path) -> Result<PathBuf, Failure> {
         return Ok(path);
     }
     if directory.join("checkpoint").exists() {
-        let problem = Problem::new("ledger-key-missing", "the key that signed the ledger so far is not there");
+        let problem =
+            Problem::new("ledger-key-missing", "the key that signed the ledger so far is not there");
         let problem = problem.at(path.display().to_string());
         return Err(Failure::failed(problem.hint("put it back, or name it with `--ledger-key KEY`")));
     }

@@ -24,6 +24,7 @@ pub(crate) struct LedgerArgs {
         global = true,
         env = "CONSIGN_LEDGER",
         value_name = "DIR|none",
+        hide_env_values = true,
         help_heading = "Global options"
     )]
     ledger: Option<PathBuf>,
@@ -34,6 +35,7 @@ pub(crate) struct LedgerArgs {
         global = true,
         env = "CONSIGN_EVENT_OUT",
         value_name = "FILE|DIR",
+        hide_env_values = true,
         help_heading = "Global options"
     )]
     event_out: Option<PathBuf>,
@@ -43,6 +45,7 @@ pub(crate) struct LedgerArgs {
         global = true,
         env = "CONSIGN_LEDGER_KEY",
         value_name = "KEY",
+        hide_env_values = true,
         help_heading = "Global options"
     )]
     ledger_key: Option<OsString>,

@@ -36,7 +36,10 @@ impl FromStr for PointInTime {
     fn from_str(text: &str) -> Result<Self, String> {
         if let Ok(day) = text.parse::<Date>() {
             let midnight = format!("{day}T00:00:00Z");
-            return midnight.parse().map(Self).map_err(|error: consign_signing::TimestampError| error.to_string());
+            return midnight
+                .parse()
+                .map(Self)
+                .map_err(|error: consign_signing::TimestampError| error.to_string());
         }
         text.parse().map(Self).map_err(|_| {
             "is neither a time such as `2026-11-22T03:00:00Z` nor a day such as `2026-11-22`".to_owned()

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use consign_ledger::{
-    Appended, AppendError, Event, Nonce, Repair, Service, SignedCheckpoint, append, drop_bodies,
+    AppendError, Appended, Event, Nonce, Repair, Service, SignedCheckpoint, append, drop_bodies,
 };
 use consign_metadata::{Line, Problem};
 use consign_signing::{Signer as _, Timestamp};
@@ -249,7 +249,9 @@ impl Who {
 
     fn event(&self, act: &Act, timestamp: Timestamp) -> Result<Event, Failure> {
         let failed = |error: std::io::Error| Failure::failed(Problem::new("no-random", error.to_string()));
-        let word = |text: &str| text.parse().map_err(|error: consign_ledger::EventError| Failure::failed(error.problem()));
+        let word = |text: &str| {
+            text.parse().map_err(|error: consign_ledger::EventError| Failure::failed(error.problem()))
+        };
         let mut metadata = act.metadata.clone();
         if let Some(run) = &self.run {
             metadata.insert("ci".into(), serde_json::to_value(&run.ci).unwrap_or(Value::Null));
@@ -275,7 +277,9 @@ impl Who {
 fn shortened(mut event: Event) -> Event {
     if matches!(event.to_line(), Err(consign_ledger::EventError::TooLong(_))) {
         let problems = event.metadata.get("problems").and_then(Value::as_array).map(|all| {
-            Value::Array(all.iter().take(20).map(|problem| serde_json::json!({"code": problem["code"]})).collect())
+            Value::Array(
+                all.iter().take(20).map(|problem| serde_json::json!({"code": problem["code"]})).collect(),
+            )
         });
         event.metadata.retain(|_, value| value.to_string().len() <= 1024);
         if let Some(problems) = problems {

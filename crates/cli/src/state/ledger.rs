@@ -9,8 +9,8 @@ use std::path::PathBuf;
 
 use consign_bundle::publish;
 use consign_ledger::SignedCheckpoint;
-use consign_metadata::{Problem, Sha256Digest};
-use consign_signing::{LedgerState, NoteVerifier, PublicKey, ledger_origin};
+use consign_metadata::{Problem, Sha256Digest, printable};
+use consign_signing::{LedgerState, Note, NoteVerifier, PublicKey};
 use serde::{Deserialize, Serialize};
 
 use super::{State, lock};
@@ -38,13 +38,16 @@ pub(crate) struct InForce {
     trust: Option<Sha256Digest>,
 }
 
-/// What a ledger's owner showed at one time, and to whom it belongs.
+/// What a ledger's owner showed at one time. The signatures were checked before it was kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Witnessed {
-    state: LedgerState,
+    size: u64,
+    root: String,
     /// The bundle that it came with.
     bundle: String,
+    /// The evidence itself.
+    checkpoint: Note,
 }
 
 impl State {
@@ -66,13 +69,17 @@ impl State {
             Err(error) if is_absent(&error) => return Ok(None),
             Err(error) => return Err(unreadable(&path, &error)),
         };
-        SignedCheckpoint::parse(&bytes, &NoteVerifier::of_ledger(key)).map(Some).map_err(|error| {
-            Failure::new(Exit::NotIntact, error.problem().at(path.display().to_string()))
-        })
+        SignedCheckpoint::parse(&bytes, &NoteVerifier::of_ledger(key))
+            .map(Some)
+            .map_err(|error| Failure::new(Exit::NotIntact, error.problem().at(path.display().to_string())))
     }
 
     /// Remembers how far the ledger of that key has come. Of two that write at once, the later state stays.
-    pub(crate) fn keep_own_checkpoint(&self, key: &PublicKey, checkpoint: &SignedCheckpoint) -> io::Result<()> {
+    pub(crate) fn keep_own_checkpoint(
+        &self,
+        key: &PublicKey,
+        checkpoint: &SignedCheckpoint,
+    ) -> io::Result<()> {
         let folder = self.make(OWN)?;
         let _lock = lock(&folder)?;
         if let Ok(Some(known)) = self.own_checkpoint(key)
@@ -86,12 +93,19 @@ impl State {
     /// Keeps what a signer showed of their ledger. Gives what contradicts it: a state of as many events, and yet
     /// another one.
     pub(crate) fn witness(&self, state: &LedgerState, bundle: &str) -> io::Result<Option<Problem>> {
+        let verifier = NoteVerifier::of_ledger(state.public_key());
+        // What is no checkpoint of a ledger shows nothing.
+        let Ok(seen) = SignedCheckpoint::verify(state.checkpoint(), &verifier) else { return Ok(None) };
+        let root = seen.root().to_string();
         let folder = self.make(SEEN)?;
         let _lock = lock(&folder)?;
         let path = folder.join(format!("{}.jsonl", file_name(state.public_key())));
         let mut known = match fs::metadata(&path) {
             Ok(metadata) if metadata.len() > BYTES_MAX => {
-                return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("{} is full", path.display())));
+                return Err(io::Error::new(
+                    io::ErrorKind::FileTooLarge,
+                    format!("{} is full", path.display()),
+                ));
             }
             Ok(_) => fs::read_to_string(&path)?,
             Err(error) if is_absent(&error) => String::new(),
@@ -99,20 +113,22 @@ impl State {
         };
         for line in known.lines() {
             let Ok(before) = serde_json::from_str::<Witnessed>(line) else { continue };
-            if before.state == *state {
+            if before.size != seen.size() {
+                continue;
+            }
+            if before.root == root {
                 return Ok(None);
             }
-            if contradict(&before.state, state) {
-                let message = format!(
-                    "the sender's ledger {} has been shown in two states that exclude each other: one came with {}, another with {bundle}",
-                    ledger_origin(state.public_key()),
-                    before.bundle
-                );
-                let problem = Problem::new("ledger-forked", message);
-                return Ok(Some(problem.hint("ask the sender which is true, and keep both bundles as evidence")));
-            }
+            let message = format!(
+                "the sender's ledger {} has been shown in two states that exclude each other: one came with {}, another with {bundle}",
+                seen.origin(),
+                printable(&before.bundle)
+            );
+            let problem = Problem::new("ledger-forked", message);
+            return Ok(Some(problem.hint("ask the sender which is true, and keep both bundles as evidence")));
         }
-        let line = serde_json::to_string(&Witnessed { state: state.clone(), bundle: bundle.to_owned() })?;
+        let (bundle, checkpoint) = (bundle.to_owned(), state.checkpoint().clone());
+        let line = serde_json::to_string(&Witnessed { size: seen.size(), root, bundle, checkpoint })?;
         known.push_str(&line);
         known.push('\n');
         publish::replace(&path, known.as_bytes())?;
@@ -121,12 +137,9 @@ impl State {
 
     /// Puts before the acts that the configuration was changed since the ledger last heard of it, by whatever
     /// hand. Gives what is in force now.
-    pub(crate) fn configuration_changes(
-        &self,
-        context: &Context,
-        acts: &mut Vec<Act>,
-    ) -> InForce {
-        let digest = |path: Option<PathBuf>| path.and_then(|path| fs::read(path).ok()).map(|b| Sha256Digest::of(&b));
+    pub(crate) fn configuration_changes(&self, context: &Context, acts: &mut Vec<Act>) -> InForce {
+        let digest =
+            |path: Option<PathBuf>| path.and_then(|path| fs::read(path).ok()).map(|b| Sha256Digest::of(&b));
         let now = InForce { policy: digest(context.policy_file()), trust: digest(context.trust_file().ok()) };
         let before: InForce = self
             .path(IN_FORCE)
@@ -159,17 +172,6 @@ impl State {
         if let Ok(folder) = self.make("") {
             let _ = publish::replace(&folder.join(IN_FORCE), &bytes);
         }
-    }
-}
-
-/// Two states of one ledger that cannot both be true, as can be told without its events.
-fn contradict(one: &LedgerState, two: &LedgerState) -> bool {
-    let verified = |state: &LedgerState| {
-        SignedCheckpoint::verify(state.checkpoint(), &NoteVerifier::of_ledger(state.public_key())).ok()
-    };
-    match (verified(one), verified(two)) {
-        (Some(one), Some(two)) => one.contradicts(&two),
-        _ => false,
     }
 }
 

@@ -90,6 +90,8 @@ impl Desk {
             }
         }
         command.env("CONSIGN_HOME", self.home()).env("HOME", self.dir.path());
+        // Tests of the ledger take it away again.
+        command.env("CONSIGN_LEDGER", "none");
         command.env("GIT_CONFIG_NOSYSTEM", "1").env("LC_ALL", "C");
     }
 

@@ -97,13 +97,17 @@ impl Alerts {
 fn severity(event: &Event) -> Option<Severity> {
     let exit = event.metadata.get("exit").and_then(Value::as_u64);
     let verdict = event.metadata.get("verdict").and_then(Value::as_str);
+    let problems = event.metadata.get("problems").and_then(Value::as_array);
+    let codes: Vec<_> =
+        problems.into_iter().flatten().filter_map(|problem| problem["code"].as_str()).collect();
     let by_exit = |exit| match exit {
         Some(3) => Severity::Critical,
         Some(4) => Severity::High,
         _ => Severity::Medium,
     };
     Some(match event.action.as_str() {
-        "equivocation" | "ledger_repaired" => Severity::Critical,
+        "ledger_repaired" => Severity::Critical,
+        _ if codes.iter().any(|code| matches!(*code, "equivocation" | "ledger-forked")) => Severity::Critical,
         "not_verified" | "refused" => by_exit(exit),
         "received" | "receipt_added" if verdict == Some("refused") => by_exit(exit),
         "key_revoked" | "bundle_revoked" => Severity::High,

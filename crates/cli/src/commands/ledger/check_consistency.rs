@@ -55,8 +55,7 @@ impl CheckConsistency {
         };
         let Some(second) = rest.first() else { return self.check(context, first) };
         let OpenLedger { ledger, verifier } = self.key.open(context)?;
-        let (old, new) =
-            (read_checkpoint(first, &verifier)?, read_checkpoint(second, &verifier)?);
+        let (old, new) = (read_checkpoint(first, &verifier)?, read_checkpoint(second, &verifier)?);
         for seen in [&old, &new] {
             ledger.consistency(seen).map_err(|error| not_in_order(&error))?;
         }

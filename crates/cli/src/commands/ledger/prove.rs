@@ -84,7 +84,12 @@ impl Prove {
             (None, Some(path)) => {
                 let seen = read_checkpoint(path, &verifier)?;
                 let proof = ledger.consistency(&seen).map_err(|error| not_in_order(&error))?;
-                (proof.to_string().into_bytes(), format!("{}.tlog-consistency", seen.size()), None, Some(seen.size()))
+                (
+                    proof.to_string().into_bytes(),
+                    format!("{}.tlog-consistency", seen.size()),
+                    None,
+                    Some(seen.size()),
+                )
             }
             (None, None) => return Err(Failure::usage(Problem::new("usage", "name an event"))),
         };

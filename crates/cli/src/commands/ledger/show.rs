@@ -62,7 +62,8 @@ impl Show {
     pub(super) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         let OpenLedger { ledger, verifier } = self.key.open(context)?;
         let index = self.event.as_ref().map(|event| event.find(&ledger)).transpose()?;
-        let entry = index.map(|index| ledger.entry(index)).transpose().map_err(|error| not_in_order(&error))?;
+        let entry =
+            index.map(|index| ledger.entry(index)).transpose().map_err(|error| not_in_order(&error))?;
         let checkpoint = ledger.checkpoint();
         Ok(Outcome::done(Shown {
             origin: checkpoint.origin().to_owned(),
