@@ -10,7 +10,7 @@ use consign_metadata::{BundleId, Classification, DigestError, Manifest, Problem,
 use consign_policy::Policy;
 use consign_signing::{
     Claim, Content, Decision, EncryptedClaim, Moment, Obstacle, Part, PublicKey, Reason, RuleOrigin,
-    SignedRevocation, Timestamp, Trust, TrustPolicy, TrustedClaim, Verdict, evaluate,
+    SignedRevocation, SignedStatement, Timestamp, Trust, TrustPolicy, TrustedClaim, Verdict, evaluate,
 };
 
 use crate::bundle_set::BundleSet;
