@@ -16,8 +16,10 @@ mod git;
 mod handling;
 mod key_source;
 mod keys;
+mod lineage;
 mod meter;
 mod outcome;
+mod provenance;
 mod scan_args;
 #[cfg(all(test, feature = "encryption"))]
 mod schemas;

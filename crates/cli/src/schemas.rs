@@ -5,8 +5,8 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use crate::commands::{
-    decrypt, diff, encrypt, id, init, inspect, keygen, pack, policy, preflight, quickstart, revoke, seal,
-    sign, submit, trust, unpack, verify,
+    decrypt, diff, encrypt, id, init, inspect, keygen, lineage, pack, policy, preflight, quickstart, revoke,
+    seal, sign, submit, trust, unpack, verify,
 };
 use crate::encryption::keygen::MadeIdentity;
 
@@ -40,6 +40,7 @@ fn output_schema() -> Value {
         ("preflight", vec![subschema::<preflight::Foreseen>(&mut generator)]),
         ("submit", vec![subschema::<submit::Submitted>(&mut generator)]),
         ("diff", vec![subschema::<diff::Differences>(&mut generator)]),
+        ("lineage", vec![subschema::<lineage::Walked>(&mut generator)]),
         ("revoke", vec![subschema::<revoke::Revoked>(&mut generator)]),
         (
             "trust",

@@ -613,6 +613,16 @@ impl ProvenanceFile {
         Ok(file)
     }
 
+    /// What stands in a file, **without** asking who signed it: for showing claims as claims.
+    ///
+    /// # Errors
+    /// All lines that are no envelopes around such a statement.
+    pub fn unverified(bytes: &[u8]) -> Result<Vec<ProvenanceStatement>, Vec<AttestationError>> {
+        let read = |line: &[u8]| Ok((ProvenanceStatement::unverified(line)?, line.to_vec()));
+        let lines = read_lines(bytes, read, |(_, line): &(ProvenanceStatement, Vec<u8>)| line)?;
+        Ok(lines.into_iter().map(|(statement, _)| statement).collect())
+    }
+
     /// Those that verify under one of the keys, in the order of the file.
     pub fn signed(&self) -> &[SignedProvenance] {
         &self.signed
@@ -805,6 +815,7 @@ mod tests {
         let file = ProvenanceFile::parse(format!("{line}\n{theirs}\n").as_bytes(), &keys[1..]).unwrap();
         assert_eq!((file.signed().len(), file.others()), (1, &[other.public_key().keyid()][..]));
         assert_eq!(file.to_bytes(), format!("{line}\n").into_bytes());
+        assert_eq!(ProvenanceFile::unverified(format!("{line}\n{theirs}\n").as_bytes()).unwrap().len(), 2);
         let bad = line.replace(&line[20..24], "AAAA");
         assert_eq!(
             ProvenanceFile::parse(format!("{line}\n{bad}\n").as_bytes(), &keys).unwrap_err()[0].line,
