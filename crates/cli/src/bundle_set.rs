@@ -24,15 +24,18 @@ const ARCHIVE: &str = ".tar.zst";
 const ATTESTATIONS: &str = ".intoto.jsonl";
 /// Attestations by others, in formats that consign does not count.
 const OTHERS: &str = ".others.intoto.jsonl";
-const MANIFEST: &str = ".manifest.json";
+pub(crate) const MANIFEST: &str = ".manifest.json";
 /// Revocations of bundles.
 pub(crate) const REVOCATIONS: &str = ".revocation.intoto.jsonl";
+/// Where bundles come from, by SLSA's predicate.
+pub(crate) const PROVENANCE: &str = ".provenance.intoto.jsonl";
 /// Published trust files.
 const TRUST: &str = ".trust.intoto.jsonl";
 
 /// Whether a file of that name holds statements about bundles.
 pub(crate) fn is_attestations(name: &str) -> bool {
-    name.ends_with(ATTESTATIONS) && ![OTHERS, REVOCATIONS, TRUST].iter().any(|other| name.ends_with(other))
+    name.ends_with(ATTESTATIONS)
+        && ![OTHERS, REVOCATIONS, PROVENANCE, TRUST].iter().any(|other| name.ends_with(other))
 }
 
 /// The files of one bundle, as far as they were found.
@@ -61,6 +64,7 @@ pub(crate) struct Names {
     pub(crate) archive: String,
     pub(crate) attestations: String,
     pub(crate) manifest: String,
+    pub(crate) provenance: String,
 }
 
 impl Names {
@@ -70,6 +74,7 @@ impl Names {
             archive: format!("{stem}{ARCHIVE}"),
             attestations: format!("{stem}{ATTESTATIONS}"),
             manifest: format!("{stem}{MANIFEST}"),
+            provenance: format!("{stem}{PROVENANCE}"),
         }
     }
 }

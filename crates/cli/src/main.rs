@@ -17,8 +17,10 @@ mod handling;
 mod key_source;
 mod keys;
 mod ledger;
+mod lineage;
 mod meter;
 mod outcome;
+mod provenance;
 mod scan_args;
 #[cfg(all(test, feature = "encryption"))]
 mod schemas;

@@ -5,8 +5,8 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use crate::commands::{
-    decrypt, diff, encrypt, history, id, init, inspect, keygen, ledger, pack, policy, preflight, quickstart,
-    revoke, seal, sign, submit, trust, unpack, verify,
+    decrypt, diff, encrypt, history, id, init, inspect, keygen, ledger, lineage, pack, policy, preflight,
+    quickstart, revoke, seal, sign, submit, trust, unpack, verify,
 };
 use crate::encryption::keygen::MadeIdentity;
 
@@ -41,6 +41,7 @@ fn output_schema() -> Value {
         ("preflight", vec![subschema::<preflight::Foreseen>(&mut generator)]),
         ("submit", vec![subschema::<submit::Submitted>(&mut generator)]),
         ("diff", vec![subschema::<diff::Differences>(&mut generator)]),
+        ("lineage", vec![subschema::<lineage::Walked>(&mut generator)]),
         ("revoke", vec![subschema::<revoke::Revoked>(&mut generator)]),
         (
             "trust",

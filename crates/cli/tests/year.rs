@@ -253,7 +253,8 @@ fn questions_are_answered(year: &Year) {
     assert_eq!(texts(&history["versions"], "version").len(), 12);
     assert!(history["versions"][1]["changes"].as_str().unwrap().contains('2'), "{}", history["versions"][1]);
     let actions: Vec<_> = history["versions"][0]["entries"].as_array().unwrap().iter();
-    let actions: Vec<_> = actions.into_iter().map(|entry| entry["event"]["action"].as_str().unwrap()).collect();
+    let actions: Vec<_> =
+        actions.into_iter().map(|entry| entry["event"]["action"].as_str().unwrap()).collect();
     assert_eq!(actions, ["packed", "signed", "submitted", "receipt_added"]);
     // From which data and which training run?
     let lineage = serde_json::to_string(&year.run(&["lineage", "strength@1.4.0"])).unwrap();
@@ -276,7 +277,8 @@ fn questions_are_answered(year: &Year) {
     assert_eq!(had.len(), sent.count());
     // What calls for attention? The refusal, the lost key, what was changed.
     let alerts = year.run(&["ledger", "alerts", "--severity", "medium"]);
-    let alerts: Vec<_> = alerts["alerts"].as_array().unwrap().iter().map(|one| &one["entry"]["event"]).collect();
+    let alerts: Vec<_> =
+        alerts["alerts"].as_array().unwrap().iter().map(|one| &one["entry"]["event"]).collect();
     assert!(alerts.iter().any(|event| event["action"] == "refused" && event["metadata"]["step"] == "submit"));
     assert!(alerts.iter().any(|event| event["action"] == "key_revoked"));
     // Who read what, at a laboratory?

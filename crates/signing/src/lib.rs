@@ -57,6 +57,7 @@ mod passphrase;
 mod pkcs11;
 mod pkcs11_uri;
 mod private_key;
+mod provenance;
 mod public_key;
 mod revocation;
 mod signer;
@@ -108,6 +109,11 @@ pub use pkcs11::{PinRequest, Pkcs11Error, Pkcs11Signer, pkcs11_public_key};
 pub use pkcs11_uri::{Pkcs11Uri, Pkcs11UriError};
 pub use private_key::{
     BCRYPT_ROUNDS_MAX, PBKDF2_ROUNDS_MAX, PrivateKey, PrivateKeyError, SCRYPT_MEMORY_MAX, SCRYPT_WORK_MAX,
+};
+pub use provenance::{
+    BuildDefinition, BuildMetadata, Builder, PROVENANCE_BYTES_MAX, PROVENANCE_ENVELOPE_BYTES_MAX,
+    PROVENANCE_PREDICATE_TYPE, Provenance, ProvenanceError, ProvenanceFile, ProvenancePredicate,
+    ProvenanceStatement, ResourceDescriptor, RunDetails, SignedProvenance,
 };
 pub use public_key::{BadSignature, PublicKey, PublicKeyError, Signature};
 pub use revocation::{

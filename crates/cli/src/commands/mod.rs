@@ -11,6 +11,7 @@ pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod keygen;
 pub(crate) mod ledger;
+pub(crate) mod lineage;
 pub(crate) mod pack;
 pub(crate) mod policy;
 pub(crate) mod preflight;
@@ -73,6 +74,7 @@ pub(crate) enum Command {
     #[cfg(feature = "encryption")]
     Decrypt(decrypt::Decrypt),
     Diff(diff::Diff),
+    Lineage(lineage::Lineage),
     Submit(submit::Submit),
     Revoke(revoke::Revoke),
     Trust(trust::Trust),
@@ -100,6 +102,7 @@ impl Command {
             #[cfg(feature = "encryption")]
             Self::Decrypt(command) => ("decrypt", command.run(context)),
             Self::Diff(command) => ("diff", command.run(context)),
+            Self::Lineage(command) => ("lineage", command.run(context)),
             Self::Revoke(command) => ("revoke", command.run(context)),
             Self::Trust(command) => ("trust", command.run(context)),
             Self::Policy(command) => ("policy", command.run(context)),

@@ -28,6 +28,8 @@ use crate::handling::{Handling, Terms, TermsArgs, forecast, permit};
 use crate::key_source::{KeySource, OpenKey};
 use crate::keys::PassphraseArgs;
 use crate::outcome::{Failure, Outcome, Report};
+use crate::provenance::args::{Captured, Placed, ProvenanceArgs, keep};
+use crate::provenance::facts::ProvenanceOut;
 use crate::scan_args::{self, ScanArgs, ScanObserver};
 use crate::sign_statement::sign_statement;
 use crate::source_args::{Described, OutputFolder, SourceArgs, check_output, pack_failure};
@@ -72,6 +74,8 @@ pub(crate) struct Pack {
     resume: bool,
     #[command(flatten)]
     encrypt: EncryptArgs,
+    #[command(flatten)]
+    provenance: ProvenanceArgs,
     /// Check everything that can be checked before reading content, and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -141,6 +145,9 @@ pub(crate) struct Packed {
     attestations: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     signer: Option<SignerOut>,
+    /// What was signed about where it comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provenance: Option<ProvenanceOut>,
     excluded: Vec<ExcludedOut>,
     /// What the handling policy says.
     handling: Option<Handling>,
@@ -254,6 +261,9 @@ impl Report for Packed {
             }
             _ => {}
         }
+        if let Some(provenance) = &self.provenance {
+            provenance.human(out)?;
+        }
         if let Some(findings) = &self.findings {
             scan_args::in_words(findings, out)?;
         }
@@ -288,6 +298,7 @@ struct Order<'a> {
     terms: &'a Terms,
     names: &'a Names,
     key: Option<&'a OpenKey>,
+    provenance: Option<&'a Captured>,
 }
 
 impl Pack {
@@ -310,12 +321,20 @@ impl Pack {
             report.status = "dry-run";
             return Ok(Outcome::done(report));
         }
+        let captured =
+            self.provenance.load(context, &self.source.directory, key.is_some(), sealing.is_some())?;
         let scan = self.scan.begin([&terms.policy])?;
         let _folder = OutputFolder::open(&self.output)?;
         check_space(summary, &self.output)?;
         let names = Names::of(&described.description.core.name, &described.description.core.version);
         report.echo(&described);
-        let order = Order { described: &described, terms: &terms, names: &names, key: key.as_ref() };
+        let order = Order {
+            described: &described,
+            terms: &terms,
+            names: &names,
+            key: key.as_ref(),
+            provenance: captured.as_ref(),
+        };
         if sealing.is_none() && self.output.join(&names.archive).exists() {
             return self.unchanged(context, &order, scan, report);
         }
@@ -441,7 +460,7 @@ impl Pack {
         findings: Findings,
         mut report: Packed,
     ) -> Result<Outcome, Failure> {
-        let Order { described, terms, names, key } = *order;
+        let Order { described, terms, names, key, provenance } = *order;
         let out = &self.output;
         let failed = |error: io::Error| unwritable(out, &error);
         let claim = claim(&packed.manifest, packed.id, &packed.facts, order, findings)?;
@@ -456,7 +475,14 @@ impl Pack {
             Some(bytes) if bytes == packed.manifest_bytes => {}
             Some(_) => return Err(taken(&out.join(&names.manifest))),
         }
+        let mut placed = None;
         if let Some(key) = key {
+            placed = match provenance {
+                Some(captured) => {
+                    Some(captured.place(context, key, (&claim, &packed.manifest), out, names)?)
+                }
+                None => None,
+            };
             let attestations = out.join(&names.attestations);
             if existing(&attestations)?.is_some() {
                 // Left by a run that was cut short: it must speak of this very archive.
@@ -475,6 +501,7 @@ impl Pack {
             }
             report.signed(key, &self.key.role, attestations);
         }
+        files.extend(placed.as_mut().and_then(|placed| report.comes_from(placed)));
         files.push((names.archive.clone(), packed.file));
         if context.cancel.load(std::sync::atomic::Ordering::Relaxed) {
             return Err(Failure::failed(crate::checked::interrupted()));
@@ -484,6 +511,7 @@ impl Pack {
             _ => unwritable(&path, &error),
         })?;
         acts.into_iter().for_each(|act| context.record(act));
+        report.notes.extend(keep(context, &packed.manifest_bytes, packed.id, placed.as_ref()));
         Ok(Outcome::done(report))
     }
 
@@ -517,6 +545,7 @@ impl Pack {
         let bytes = consign_signing::EncryptedAttestations::new(signed).to_bytes();
         let attestations = prepare(out, &bytes).map_err(|error| unwritable(out, &error))?;
         crate::commands::encrypt::publish_encrypted(context, out, &names, attestations, packed.file)?;
+        report.notes.extend(keep(context, &packed.manifest_bytes, packed.id, None));
         report.signed(key, &self.key.role, out.join(&names.attestations));
         if let (Some(packed), Some(encrypted)) = (acts.first_mut(), &report.encrypted) {
             *packed = packed.clone().with("encrypted_sha256", &encrypted.sha256);
@@ -533,7 +562,7 @@ impl Pack {
         scan: ScanObserver,
         mut report: Packed,
     ) -> Result<Outcome, Failure> {
-        let Order { described, terms, names, key } = *order;
+        let Order { described, terms, names, key, provenance } = *order;
         let out = &self.output;
         let archive = out.join(&names.archive);
         let set = BundleSet::find_one(&archive)?;
@@ -548,7 +577,8 @@ impl Pack {
         );
         drop(meter);
         let manifest = manifest.map_err(|error| pack_failure(error, out))?;
-        let id = Manifest::id_of(&manifest.to_bytes());
+        let manifest_bytes = manifest.to_bytes();
+        let id = Manifest::id_of(&manifest_bytes);
         if id != there.id() {
             return Err(differs(&archive, &there, &manifest));
         }
@@ -591,6 +621,25 @@ impl Pack {
             }
             (None, _) => {}
         }
+        // What nobody says of a bundle that the key has not signed counts for nobody.
+        let signed = BundleSet::find_one(&archive)?;
+        let mut placed = None;
+        if let (Some(key), Some(captured), Some(claim)) = (key, provenance, sole_claim(&signed)?)
+            && signed
+                .attestations
+                .iter()
+                .flat_map(|(_, all)| all.statements())
+                .any(|s| s.key() == key.public_key())
+        {
+            let there = (claim, there.manifest());
+            let mut one = captured.place(context, key, there, out, names)?;
+            if let Some(file) = report.comes_from(&mut one) {
+                publish(out, vec![file]).map_err(|(path, error)| unwritable(&path, &error))?;
+                report.notes.push("where it comes from was not signed before; it is now".into());
+            }
+            placed = Some(one);
+        }
+        report.notes.extend(keep(context, &manifest_bytes, id, placed.as_ref()));
         Ok(Outcome::done(report))
     }
 }
@@ -715,6 +764,7 @@ impl Packed {
             manifest: None,
             attestations: None,
             signer: None,
+            provenance: None,
             handling: None,
             excluded: excluded(described)
                 .into_iter()
@@ -758,6 +808,13 @@ impl Packed {
             encoder: facts.encoder.to_string(),
         });
         self.manifest = Some(out.join(&names.manifest));
+    }
+
+    /// Takes over what was signed about where it comes from, and gives the file that is to be published.
+    fn comes_from(&mut self, placed: &mut Placed) -> Option<(String, tempfile::NamedTempFile)> {
+        self.provenance = Some(placed.out.clone());
+        self.notes.append(&mut placed.notes);
+        placed.file.take()
     }
 
     fn signed(&mut self, key: &OpenKey, role: &Role, attestations: PathBuf) {

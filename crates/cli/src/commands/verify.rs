@@ -20,6 +20,7 @@ use crate::encryption::IdentityArgs;
 use crate::exit::Exit;
 use crate::handling::{Handling, PolicyArgs, Standing, counted, decide_bundle, refusals};
 use crate::outcome::{Failure, Outcome, Report};
+use crate::provenance::{self, facts::ProvenanceOut};
 use crate::style::{self, count, size};
 use crate::vouching::{Trusted, Vouched, Vouching, VouchingArgs};
 
@@ -96,6 +97,9 @@ struct BundleReport {
     handling: Option<Handling>,
     /// What had to be met, and how far it was.
     rules: Vec<Rule>,
+    /// What keys that counted say about where it comes from.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    provenance: Vec<ProvenanceOut>,
     /// Revocations of this bundle, counted or not.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     revocations: Vec<Revoked>,
@@ -275,6 +279,9 @@ impl BundleReport {
                 "              as {}, stated time {}{unseen}; {verdict}",
                 signature.role, signature.time
             )?;
+        }
+        for provenance in &self.provenance {
+            writeln!(out, "  provenance  {}{claimed}", provenance.facts.in_words())?;
         }
         for rule in self.rules.iter().filter(|rule| !rule.goes_without_saying) {
             let parts: Vec<_> = rule.parts.iter().map(Part::in_words).collect();
@@ -566,6 +573,9 @@ impl Verify {
         let exit = if problems.is_empty() { Exit::Done } else { Exit::NotTrusted };
         let mut report = report(shown, Some(claim), Some(&decision));
         report.notes = notes;
+        let beside = provenance::file::check(set, claim, &decision)?;
+        report.provenance = beside.provenance;
+        report.notes.extend(beside.notes);
         Ok((Checked { exit, problems, report }, decision))
     }
 }
@@ -858,6 +868,7 @@ fn report(shown: &Path, claim: Option<&Claim>, decision: Option<&Decision>) -> B
         required: decision.map_or(0, Decision::required),
         handling: None,
         rules: decision.map(|decision| decision.rules().iter().map(Rule::of).collect()).unwrap_or_default(),
+        provenance: Vec::new(),
         revocations: decision
             .map(|decision| decision.revocations().iter().map(revoked).collect())
             .unwrap_or_default(),

@@ -1,8 +1,9 @@
-//! What this machine remembers: bundles that were verified, revocations that were seen, trust that was imported,
-//! and how late it has been. Nothing of it is needed to verify; what was remembered is held against what comes.
+//! What this machine remembers: bundles that were verified, the manifests of those it knows, revocations that were
+//! seen, trust that was imported, and how late it has been. Nothing of it is needed to verify; what was remembered is held against what comes.
 
 pub(crate) mod bundles;
 pub(crate) mod imports;
+pub(crate) mod known;
 pub(crate) mod ledger;
 pub(crate) mod revocations;
 
