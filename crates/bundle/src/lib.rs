@@ -25,6 +25,7 @@ mod sha256;
 mod source;
 #[doc(hidden)]
 pub mod stages;
+mod store;
 mod tail;
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,10 @@ pub use sha256::Sha256State;
 pub use source::{
     Excluded, LinkPolicy, LinkTarget, ReadError, Source, SourceError, SourceFault, SourceOptions,
     SourceSummary, count_by_rule,
+};
+pub use store::{
+    Collected, Deposited, RECIPE_BYTES_MAX, Recipe, RebuildError, SideFile, Store, StoreChecked, StoreError, StoreFault, StoredArchive,
+    StoredFile, StoredPiece,
 };
 pub use tail::TailFault;
 pub use unpack::{Selection, UnpackError, unpack};
