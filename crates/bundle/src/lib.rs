@@ -50,8 +50,8 @@ pub use source::{
     SourceSummary, count_by_rule,
 };
 pub use store::{
-    Collected, Deposited, RECIPE_BYTES_MAX, Recipe, RebuildError, SideFile, Store, StoreChecked, StoreError, StoreFault, StoredArchive,
-    StoredFile, StoredPiece,
+    Collected, Deposited, RECIPE_BYTES_MAX, RebuildError, Recipe, SideFile, Store, StoreChecked, StoreError,
+    StoreFault, StoredArchive, StoredFile, StoredPiece,
 };
 pub use tail::TailFault;
 pub use unpack::{Selection, UnpackError, unpack};

@@ -71,6 +71,7 @@ fn output_schema() -> Value {
                 subschema::<ledger::alerts::Alerted>(&mut generator),
                 subschema::<ledger::add::Joined>(&mut generator),
                 subschema::<ledger::drop::Dropped>(&mut generator),
+                subschema::<ledger::find::Answer>(&mut generator),
             ],
         ),
         // A command line that names no command, or is wrong in itself.

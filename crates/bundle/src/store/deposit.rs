@@ -180,7 +180,9 @@ impl<'a> Incoming<'a> {
                 if altered {
                     let (start, end) = (record.offset, record.end());
                     let holds = "part of the bundle; `consign verify` says which".into();
-                    return Err(ArchiveError::from(Fault::FrameAltered { frame: n, start, end, holds }).into());
+                    return Err(
+                        ArchiveError::from(Fault::FrameAltered { frame: n, start, end, holds }).into()
+                    );
                 }
             }
             for ((&n, bytes), digest) in batch.iter().zip(&bytes).zip(digest_all(&bytes)) {

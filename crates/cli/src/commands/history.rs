@@ -149,12 +149,11 @@ impl History {
 
 /// Says of each version what changed since the one before, where this machine has kept both manifests.
 fn compare(context: &Context, versions: &mut [Version]) {
+    let known = context.state().known();
     let mut before: Option<Manifest> = None;
     for version in versions {
-        let manifest: Option<Manifest> = {
-            let _ = (context, version.bundle_id);
-            None
-        };
+        let bytes = known.manifest_bytes(version.bundle_id).ok().flatten();
+        let manifest = bytes.and_then(|bytes| Manifest::parse(&bytes).ok());
         if let (Some(before), Some(manifest)) = (&before, &manifest) {
             version.changes = Some(consign_metadata::diff(before, manifest).in_one_line());
         }

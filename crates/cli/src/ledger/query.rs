@@ -76,6 +76,11 @@ impl Filter {
         Self { bundle: Some(bundle.to_owned()), ..Self::default() }
     }
 
+    /// Events of one kind.
+    pub(crate) fn of_event(kind: &str) -> Self {
+        Self { event: vec![kind.to_owned()], ..Self::default() }
+    }
+
     /// Events to or from a recipient.
     pub(crate) fn to(recipient: &str) -> Self {
         Self { to: Some(recipient.to_owned()), ..Self::default() }

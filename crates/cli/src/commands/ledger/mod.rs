@@ -6,6 +6,7 @@ pub(crate) mod check_consistency;
 pub(crate) mod check_proof;
 pub(crate) mod drop;
 pub(crate) mod export;
+pub(crate) mod find;
 pub(crate) mod list;
 pub(crate) mod prove;
 pub(crate) mod show;
@@ -32,6 +33,7 @@ enum Action {
     Prove(prove::Prove),
     CheckProof(check_proof::CheckProof),
     CheckConsistency(check_consistency::CheckConsistency),
+    Find(find::Find),
     Export(export::Export),
     Alerts(alerts::Alerts),
     Add(add::Add),
@@ -47,6 +49,7 @@ impl Ledger {
             Action::Prove(command) => command.run(context),
             Action::CheckProof(command) => command.run(),
             Action::CheckConsistency(command) => command.run(context),
+            Action::Find(command) => command.run(context),
             Action::Export(command) => command.run(context),
             Action::Alerts(command) => command.run(context),
             Action::Add(command) => command.run(context),
