@@ -46,7 +46,7 @@ pub use progress::{Cancelled, Progress};
 pub use reuse::Base;
 pub use sha256::Sha256State;
 pub use source::{
-    Excluded, LinkPolicy, LinkTarget, ReadError, Source, SourceError, SourceFault, SourceOptions,
+    Excluded, FindError, Finder, LinkPolicy, LinkTarget, ReadError, Source, SourceError, SourceFault, SourceOptions,
     SourceSummary, count_by_rule,
 };
 pub use store::{

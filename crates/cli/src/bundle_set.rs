@@ -23,16 +23,18 @@ use crate::outcome::Failure;
 const ARCHIVE: &str = ".tar.zst";
 const ATTESTATIONS: &str = ".intoto.jsonl";
 /// Attestations by others, in formats that consign does not count.
-const OTHERS: &str = ".others.intoto.jsonl";
+pub(crate) const OTHERS: &str = ".others.intoto.jsonl";
 const MANIFEST: &str = ".manifest.json";
 /// Revocations of bundles.
 pub(crate) const REVOCATIONS: &str = ".revocation.intoto.jsonl";
+/// Where the content of a bundle comes from, as further signed statements.
+pub(crate) const PROVENANCE: &str = ".provenance.intoto.jsonl";
 /// Published trust files.
 const TRUST: &str = ".trust.intoto.jsonl";
 
 /// Whether a file of that name holds statements about bundles.
 pub(crate) fn is_attestations(name: &str) -> bool {
-    name.ends_with(ATTESTATIONS) && ![OTHERS, REVOCATIONS, TRUST].iter().any(|other| name.ends_with(other))
+    name.ends_with(ATTESTATIONS) && ![OTHERS, REVOCATIONS, PROVENANCE, TRUST].iter().any(|other| name.ends_with(other))
 }
 
 /// The files of one bundle, as far as they were found.

@@ -18,12 +18,14 @@ mod key_source;
 mod keys;
 mod meter;
 mod outcome;
+mod outputs;
 mod scan_args;
 #[cfg(all(test, feature = "encryption"))]
 mod schemas;
 mod sign_statement;
 mod source_args;
 mod state;
+mod store_args;
 mod style;
 mod survey;
 mod vouching;

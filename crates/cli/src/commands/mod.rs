@@ -13,9 +13,11 @@ pub(crate) mod pack;
 pub(crate) mod policy;
 pub(crate) mod preflight;
 pub(crate) mod quickstart;
+pub(crate) mod reconstruct;
 pub(crate) mod revoke;
 pub(crate) mod seal;
 pub(crate) mod sign;
+pub(crate) mod store;
 pub(crate) mod submit;
 pub(crate) mod trust;
 pub(crate) mod unpack;
@@ -69,6 +71,8 @@ pub(crate) enum Command {
     Decrypt(decrypt::Decrypt),
     Diff(diff::Diff),
     Submit(submit::Submit),
+    Store(store::Store),
+    Reconstruct(reconstruct::Reconstruct),
     Revoke(revoke::Revoke),
     Trust(trust::Trust),
     Policy(policy::Policy),
@@ -98,6 +102,8 @@ impl Command {
             Self::Policy(command) => ("policy", command.run(context)),
             Self::Preflight(command) => ("preflight", command.run(context)),
             Self::Submit(command) => ("submit", command.run(context)),
+            Self::Store(command) => ("store", command.run(context)),
+            Self::Reconstruct(command) => ("reconstruct", command.run(context)),
         };
         (name, result.unwrap_or_else(Outcome::from))
     }
