@@ -50,6 +50,23 @@ impl EncoderId {
         fits.then(|| Self(text.into()))
     }
 
+    /// How to compress so that this program gives the very bytes that this encoder gave; `None` if it cannot.
+    ///
+    /// ```
+    /// use consign_bundle::{Compression, EncoderId};
+    /// let here = EncoderId::current(Compression::Level(7));
+    /// assert_eq!(here.compression(), Some(Compression::Level(7)));
+    /// assert_eq!(EncoderId::parse("zstd-1.4.0/auto-1/gear-1/gather-1").unwrap().compression(), None);
+    /// ```
+    pub fn compression(&self) -> Option<Compression> {
+        let compression = match self.0.split('/').nth(1)? {
+            "auto-2" => Compression::Auto,
+            "store" => Compression::Store,
+            level => Compression::Level(level.strip_prefix("level-")?.parse().ok()?),
+        };
+        (Self::current(compression) == *self).then_some(compression)
+    }
+
     /// The text of the id.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -46,8 +46,8 @@ pub use progress::{Cancelled, Progress};
 pub use reuse::Base;
 pub use sha256::Sha256State;
 pub use source::{
-    Excluded, LinkPolicy, LinkTarget, ReadError, Source, SourceError, SourceFault, SourceOptions,
-    SourceSummary, count_by_rule,
+    Excluded, FindError, Finder, LinkPolicy, LinkTarget, ReadError, Source, SourceError, SourceFault,
+    SourceOptions, SourceSummary, count_by_rule,
 };
 pub use store::{
     Collected, Deposited, RECIPE_BYTES_MAX, RebuildError, Recipe, SideFile, Store, StoreChecked, StoreError,

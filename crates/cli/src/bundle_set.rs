@@ -23,7 +23,7 @@ use crate::outcome::Failure;
 const ARCHIVE: &str = ".tar.zst";
 const ATTESTATIONS: &str = ".intoto.jsonl";
 /// Attestations by others, in formats that consign does not count.
-const OTHERS: &str = ".others.intoto.jsonl";
+pub(crate) const OTHERS: &str = ".others.intoto.jsonl";
 pub(crate) const MANIFEST: &str = ".manifest.json";
 /// Revocations of bundles.
 pub(crate) const REVOCATIONS: &str = ".revocation.intoto.jsonl";

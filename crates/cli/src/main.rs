@@ -20,6 +20,7 @@ mod ledger;
 mod lineage;
 mod meter;
 mod outcome;
+mod outputs;
 mod provenance;
 mod scan_args;
 #[cfg(all(test, feature = "encryption"))]
@@ -27,6 +28,7 @@ mod schemas;
 mod sign_statement;
 mod source_args;
 mod state;
+mod store_args;
 mod style;
 mod survey;
 mod vouching;

@@ -58,9 +58,9 @@ pub(crate) struct VouchingArgs {
     no_remember: bool,
 }
 
-/// What was announced.
+/// A bundle by what it is called: what was announced, what is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Expectation {
+pub(crate) enum Expectation {
     Version { name: String, version: String },
     Id(BundleId),
 }
@@ -75,6 +75,15 @@ impl std::str::FromStr for Expectation {
         let parts = text.split_once('@').filter(|(name, version)| !name.is_empty() && !version.is_empty());
         let (name, version) = parts.ok_or("it is neither NAME@VERSION nor a bundle id (`sha256:…`)")?;
         Ok(Self::Version { name: name.to_owned(), version: version.to_owned() })
+    }
+}
+
+impl std::fmt::Display for Expectation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Id(id) => write!(f, "{id}"),
+            Self::Version { name, version } => write!(f, "{}@{}", printable(name), printable(version)),
+        }
     }
 }
 

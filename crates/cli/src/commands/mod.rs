@@ -16,9 +16,11 @@ pub(crate) mod pack;
 pub(crate) mod policy;
 pub(crate) mod preflight;
 pub(crate) mod quickstart;
+pub(crate) mod reconstruct;
 pub(crate) mod revoke;
 pub(crate) mod seal;
 pub(crate) mod sign;
+pub(crate) mod store;
 pub(crate) mod submit;
 pub(crate) mod trust;
 pub(crate) mod unpack;
@@ -76,6 +78,8 @@ pub(crate) enum Command {
     Diff(diff::Diff),
     Lineage(lineage::Lineage),
     Submit(submit::Submit),
+    Store(store::Store),
+    Reconstruct(reconstruct::Reconstruct),
     Revoke(revoke::Revoke),
     Trust(trust::Trust),
     Policy(policy::Policy),
@@ -110,6 +114,8 @@ impl Command {
             Self::Submit(command) => ("submit", command.run(context)),
             Self::Ledger(command) => ("ledger", command.run(context)),
             Self::History(command) => ("history", command.run(context)),
+            Self::Store(command) => ("store", command.run(context)),
+            Self::Reconstruct(command) => ("reconstruct", command.run(context)),
         };
         (name, result.unwrap_or_else(Outcome::from))
     }

@@ -676,7 +676,7 @@ pub(crate) fn excluded(described: &Described) -> Vec<ExcludedCount> {
 }
 
 /// The content of a file that may be there.
-fn existing(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+pub(crate) fn existing(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

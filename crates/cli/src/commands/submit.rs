@@ -268,7 +268,7 @@ fn there_already(path: &Path, digest: Sha256Digest) -> Result<bool, Failure> {
 }
 
 /// Copies a file, and makes sure that what arrived has the digest that was verified.
-fn copy(
+pub(crate) fn copy(
     context: &Context,
     from: &Path,
     digest: Sha256Digest,
