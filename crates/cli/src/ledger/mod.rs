@@ -10,4 +10,6 @@ mod who;
 pub(crate) use event_file::read_events;
 pub(crate) use place::{LedgerArgs, OpenLedger, not_in_order, open, read_checkpoint, read_small, state};
 pub(crate) use query::{EventName, Filter, LoggedEvent, detail, select};
-pub(crate) use record::{Joining, Recorded, RecordedEvent, forget, join, record};
+#[cfg(test)]
+pub(crate) use record::RecordedEvent;
+pub(crate) use record::{Joining, Recorded, forget, join, record};
