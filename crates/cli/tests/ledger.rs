@@ -98,7 +98,7 @@ fn everything_of_consequence_is_an_event() {
     desk.run(0, &["revoke", "out/alloys-1.0.0.tar.zst", "--key", "ada.key", "--reason", "wrong rows"]);
     desk.run(4, &["unpack", "out/alloys-1.0.0.tar.zst", "again"]);
     desk.run(0, &["trust", "revoke", "ada", "--reason", "superseded"]);
-    desk.0.write("data/key.pem", format!("-----BEGIN {} KEY-----\nMC4CAQAwBQYDK2VwBCIEIA==\n", "PRIVATE"));
+    fs::copy(desk.0.path("ada.key"), desk.0.path("data/key.pem")).unwrap();
     desk.run(5, &["pack", "data", "-o", "out", "--key", "ada.key", "--version", "2.0.0"]);
     assert_eq!(
         desk.actions(),

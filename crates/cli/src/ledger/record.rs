@@ -142,22 +142,8 @@ fn repaired(
 }
 
 fn repair_in_words(repair: &Repair) -> Problem {
-    match repair {
-        Repair::Completed { first, size } => Problem::new(
-            "ledger-repaired",
-            format!("an append to the ledger was cut short after it was signed; events {first} to {} were brought to their end", size.saturating_sub(1)),
-        ),
-        Repair::CutBack { size, aside, files } => Problem::new(
-            "ledger-repaired",
-            format!(
-                "an append to the ledger was cut short before it was signed; the ledger stands at its {size} events, and {} that lay beyond was set aside",
-                crate::style::count(files.len() as u64, "file", "files")
-            ),
-        )
-        .at(aside.display().to_string())
-        .hint("look whether the command that was cut short did its work, and run it again if not"),
-        _ => Problem::new("ledger-repaired", "the ledger was put in order after an append that was cut short"),
-    }
+    Problem::new("ledger-repaired", repair.to_string())
+        .hint("look whether the command that was cut short did its work, and run it again if not")
 }
 
 /// Remembers how far the ledger has come, outside of it. If that fails, an older copy could be put in its place
