@@ -115,7 +115,6 @@ fn everything_of_consequence_is_an_event() {
             "bundle_revoked",
             "refused",
             "key_revoked",
-            "trust_changed",
             "refused",
         ]
     );

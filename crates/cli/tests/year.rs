@@ -252,9 +252,8 @@ fn questions_are_answered(year: &Year) {
     let history = year.run(&["history", "alloys"]);
     assert_eq!(texts(&history["versions"], "version").len(), 12);
     assert!(history["versions"][1]["changes"].as_str().unwrap().contains('2'), "{}", history["versions"][1]);
-    let actions: Vec<_> = history["versions"][0]["entries"].as_array().unwrap().iter();
-    let actions: Vec<_> =
-        actions.into_iter().map(|entry| entry["event"]["action"].as_str().unwrap()).collect();
+    let entries = history["versions"][0]["entries"].as_array().unwrap().iter();
+    let actions: Vec<_> = entries.map(|entry| entry["event"]["action"].as_str().unwrap()).collect();
     assert_eq!(actions, ["packed", "signed", "submitted", "receipt_added"]);
     // From which data and which training run?
     let lineage = serde_json::to_string(&year.run(&["lineage", "strength@1.4.0"])).unwrap();
