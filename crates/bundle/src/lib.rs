@@ -49,5 +49,5 @@ pub use source::{
     SourceSummary, count_by_rule,
 };
 pub use tail::TailFault;
-pub use unpack::{Selection, UnpackError, unpack};
+pub use unpack::{Selection, UnpackError, unpack, unpack_if};
 pub use verify::{Scope, VerifiedArchive, verify};

@@ -11,13 +11,17 @@ mod encrypted_set;
 #[cfg_attr(not(feature = "encryption"), path = "no_encryption.rs")]
 mod encryption;
 mod environment;
+mod examined;
 mod exit;
 mod git;
 mod handling;
+mod hashing;
 mod key_source;
 mod keys;
 mod meter;
 mod outcome;
+mod parcel;
+mod receipts;
 mod scan_args;
 #[cfg(all(test, feature = "encryption"))]
 mod schemas;

@@ -8,6 +8,8 @@
 //! | [`SignedStatement`] | the holder of the key it names signed exactly this | [`SignedStatement::verify`], [`SignedStatement::sign`] |
 //! | [`TrustedClaim`] | enough keys that *you* listed signed exactly this | [`evaluate`] |
 //!
+//! A recipient's [`Receipt`] goes the same way: [`SignedReceipt`], then [`TrustedReceipt`] by [`evaluate_receipt`].
+//!
 //! Whatever acts on a bundle asks for the last.
 //!
 //! ```
@@ -46,6 +48,7 @@ mod envelope;
 #[cfg(unix)]
 mod external_signer;
 mod fingerprint;
+mod in_toto;
 mod key_file;
 mod key_kind;
 mod key_origin;
@@ -56,6 +59,7 @@ mod pkcs11;
 mod pkcs11_uri;
 mod private_key;
 mod public_key;
+mod receipt;
 mod revocation;
 mod signer;
 #[cfg(unix)]
@@ -84,12 +88,15 @@ pub use encrypted::{
     EncryptedStatement, PublicClaim, PublicFacts, PublicName, SEALED_BYTES_MAX, SEALED_RECIPIENTS_MAX,
     SealError, Sealed, SignedEncrypted, UnsealError,
 };
-pub use envelope::{ENVELOPE_BYTES_MAX, EnvelopeError, PAYLOAD_TYPE, SignError, SignedStatement};
+pub use envelope::{
+    ENVELOPE_BYTES_MAX, EnvelopeError, PAYLOAD_TYPE, SignError, SignedStatement, signed_payload,
+};
 #[cfg(unix)]
 pub use external_signer::{
     EXTERNAL_SIGNER_PATH, ExternalSigner, ExternalSignerError, SignerName, SignerNameError,
 };
 pub use fingerprint::{Fingerprint, FingerprintError};
+pub use in_toto::STATEMENT_TYPE;
 pub use key_file::{
     KeyFileError, KeyFileErrorKind, read_private_key_file, write_private_key_file, write_public_key_file,
 };
@@ -103,6 +110,11 @@ pub use private_key::{
     BCRYPT_ROUNDS_MAX, PBKDF2_ROUNDS_MAX, PrivateKey, PrivateKeyError, SCRYPT_MEMORY_MAX, SCRYPT_WORK_MAX,
 };
 pub use public_key::{BadSignature, PublicKey, PublicKeyError, Signature};
+pub use receipt::{
+    About, RECEIPT_BYTES_MAX, RECEIPT_EXTENSION, RECEIPT_PREDICATE_TYPE, RECEIPT_REASONS_MAX, RECIPIENT,
+    Receipt, ReceiptLevel, ReceiptReason, ReceiptSigner, ReceiptVerdict, SignedReceipt, TrustedReceipt,
+    evaluate_receipt,
+};
 pub use revocation::{
     Authority, NotEntitled, REVOCATION_PREDICATE_TYPE, Revocation, RevocationVerdict, Revocations,
     SignedRevocation,
@@ -112,7 +124,7 @@ pub use signer::{Signer, SignerError};
 pub use ssh_agent::{AGENT_KEYS_MAX, AGENT_MESSAGE_MAX, AgentKey, SshAgent, SshAgentError, SshAgentSigner};
 pub use statement::{
     ArchiveClaim, Basis, BundleClaim, Ci, Claim, Content, Environment, ExcludedCount, PREDICATE_TYPE,
-    STATEMENT_TYPE, SignerClaim, Statement, StatementError, Tail,
+    SignerClaim, Statement, StatementError, Tail,
 };
 pub use strict_modes::{StrictModesError, StrictModesErrorKind, check_strict_modes, read_unwritable};
 pub use terms::{Downgrade, Override};

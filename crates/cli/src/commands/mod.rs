@@ -13,6 +13,8 @@ pub(crate) mod pack;
 pub(crate) mod policy;
 pub(crate) mod preflight;
 pub(crate) mod quickstart;
+pub(crate) mod receipt;
+pub(crate) mod receive;
 pub(crate) mod revoke;
 pub(crate) mod seal;
 pub(crate) mod sign;
@@ -69,6 +71,8 @@ pub(crate) enum Command {
     Decrypt(decrypt::Decrypt),
     Diff(diff::Diff),
     Submit(submit::Submit),
+    Receive(receive::Receive),
+    Receipt(receipt::Receipt),
     Revoke(revoke::Revoke),
     Trust(trust::Trust),
     Policy(policy::Policy),
@@ -98,6 +102,8 @@ impl Command {
             Self::Policy(command) => ("policy", command.run(context)),
             Self::Preflight(command) => ("preflight", command.run(context)),
             Self::Submit(command) => ("submit", command.run(context)),
+            Self::Receive(command) => ("receive", command.run(context)),
+            Self::Receipt(command) => ("receipt", command.run(context)),
         };
         (name, result.unwrap_or_else(Outcome::from))
     }
