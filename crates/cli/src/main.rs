@@ -11,9 +11,11 @@ mod encrypted_set;
 #[cfg_attr(not(feature = "encryption"), path = "no_encryption.rs")]
 mod encryption;
 mod environment;
+mod examined;
 mod exit;
 mod git;
 mod handling;
+mod hashing;
 mod key_source;
 mod keys;
 mod ledger;
@@ -21,7 +23,9 @@ mod lineage;
 mod meter;
 mod outcome;
 mod outputs;
+mod parcel;
 mod provenance;
+mod receipts;
 mod scan_args;
 #[cfg(all(test, feature = "encryption"))]
 mod schemas;

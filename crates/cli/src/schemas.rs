@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::commands::{
     decrypt, diff, encrypt, history, id, init, inspect, keygen, ledger, lineage, pack, policy, preflight,
-    quickstart, revoke, seal, sign, submit, trust, unpack, verify,
+    quickstart, receipt, receive, revoke, seal, sign, submit, trust, unpack, verify,
 };
 use crate::encryption::keygen::MadeIdentity;
 
@@ -40,6 +40,8 @@ fn output_schema() -> Value {
         ("policy", vec![subschema::<policy::Shown>(&mut generator)]),
         ("preflight", vec![subschema::<preflight::Foreseen>(&mut generator)]),
         ("submit", vec![subschema::<submit::Submitted>(&mut generator)]),
+        ("receive", vec![subschema::<receive::Received>(&mut generator)]),
+        ("receipt", vec![subschema::<receipt::Receipts>(&mut generator)]),
         ("diff", vec![subschema::<diff::Differences>(&mut generator)]),
         ("lineage", vec![subschema::<lineage::Walked>(&mut generator)]),
         ("revoke", vec![subschema::<revoke::Revoked>(&mut generator)]),
@@ -113,6 +115,7 @@ fn the_schema_files_are_what_the_types_say() {
         ("statement", consign_signing::Statement::json_schema().to_value()),
         ("encrypted-statement", consign_signing::EncryptedStatement::json_schema().to_value()),
         ("policy", consign_policy::Policy::json_schema().to_value()),
+        ("receipt", consign_signing::Receipt::json_schema().to_value()),
         ("revocation", consign_signing::Revocations::json_schema().to_value()),
         ("trust", consign_signing::TrustPolicy::json_schema().to_value()),
         ("trust-statement", consign_signing::trust_statement_schema().to_value()),

@@ -18,7 +18,8 @@ use crate::attestations::{AttestationError, read_lines, to_file};
 use crate::envelope::{EnvelopeError, Opened, SignError, enclose};
 use crate::public_key::PublicKey;
 use crate::signer::Signer;
-use crate::statement::{Claim, DigestSet, Exactly, STATEMENT_TYPE, StatementError, Subject, check_type};
+use crate::in_toto::{Exactly, STATEMENT_TYPE, check_type};
+use crate::statement::{Claim, StatementError};
 use crate::wire;
 
 /// `predicateType` of SLSA provenance v1.
@@ -453,10 +454,7 @@ impl ProvenanceStatement {
         let Ok(predicate) = RawValue::from_string(self.predicate.text.to_string()) else { return Vec::new() };
         wire::write(&Document {
             kind: STATEMENT_TYPE.to_owned(),
-            subject: Exactly([Subject {
-                name: self.name.clone(),
-                digest: DigestSet { sha256: self.digest.hex() },
-            }]),
+            subject: Exactly::one(self.name.clone(), &self.digest),
             predicate_type: PROVENANCE_PREDICATE_TYPE.to_owned(),
             predicate,
         })

@@ -16,6 +16,8 @@ pub(crate) mod pack;
 pub(crate) mod policy;
 pub(crate) mod preflight;
 pub(crate) mod quickstart;
+pub(crate) mod receipt;
+pub(crate) mod receive;
 pub(crate) mod reconstruct;
 pub(crate) mod revoke;
 pub(crate) mod seal;
@@ -80,6 +82,8 @@ pub(crate) enum Command {
     Submit(submit::Submit),
     Store(store::Store),
     Reconstruct(reconstruct::Reconstruct),
+    Receive(receive::Receive),
+    Receipt(receipt::Receipt),
     Revoke(revoke::Revoke),
     Trust(trust::Trust),
     Policy(policy::Policy),
@@ -116,6 +120,8 @@ impl Command {
             Self::History(command) => ("history", command.run(context)),
             Self::Store(command) => ("store", command.run(context)),
             Self::Reconstruct(command) => ("reconstruct", command.run(context)),
+            Self::Receive(command) => ("receive", command.run(context)),
+            Self::Receipt(command) => ("receipt", command.run(context)),
         };
         (name, result.unwrap_or_else(Outcome::from))
     }

@@ -16,9 +16,9 @@ use super::inventory::Inventory;
 use super::target::Target;
 use super::{MissingOut, Options, Reconstructed, SignedOut, SourceOut};
 use crate::act::{Act, Action};
-use crate::checked::{archive_claim, archive_failure, bundle_claim, digest_of, interrupted};
+use crate::checked::{archive_claim, archive_failure, bundle_claim, interrupted};
 use crate::commands::pack::taken;
-use crate::commands::submit::copy;
+use crate::hashing::{copy_verified, digest_of_file};
 use crate::context::{Context, threads, unreadable, unwritable};
 use crate::exit::Exit;
 use crate::outcome::{Failure, Outcome};
@@ -123,7 +123,7 @@ fn there_already(
     mut report: Reconstructed,
     path: &Path,
 ) -> Result<Outcome, Failure> {
-    let found = File::open(path).and_then(digest_of).map_err(|error| unreadable(path, &error))?;
+    let found = digest_of_file(path, &context.meter("reading", 0))?;
     let Some(signed) = target.signed.as_ref().filter(|signed| signed.archive.sha256 == found) else {
         return Err(taken(path));
     };
@@ -172,7 +172,7 @@ fn whole(
         let opened = File::open(path).map_err(ArchiveError::from);
         let Ok(archive) = opened.and_then(|file| Archive::open(file, Anchor::Unsigned)) else { continue };
         let facts = archive.facts().clone();
-        match copy(context, path, facts.sha256, out) {
+        match copy_verified(context, path, facts.sha256, out) {
             Ok(file) => {
                 let made = Made { file, facts };
                 proven(context, target, &made, options)?;
