@@ -67,6 +67,18 @@ impl EncoderId {
         (Self::current(compression) == *self).then_some(compression)
     }
 
+    /// The id of an archive whose payload this encoder compressed, and whose tag files another one did.
+    pub(crate) fn with_tags_by(&self, other: &Self) -> Self {
+        let suffix = format!("+tags:{other}");
+        if self == other || self.0.ends_with(&suffix) {
+            return self.clone();
+        }
+        let whole = format!("{self}{suffix}");
+        // One that was amended again and again by others: what it was does not fit any more.
+        let fits = whole.len() <= Self::MAX;
+        Self(if fits { whole } else { format!("mixed{suffix}") }.into())
+    }
+
     /// The text of the id.
     pub fn as_str(&self) -> &str {
         &self.0

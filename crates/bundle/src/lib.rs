@@ -1,5 +1,6 @@
 //! The archive of a bundle: how it is laid out, packed, verified and unpacked.
 
+mod amend;
 mod archive;
 mod bagit;
 mod budget;
@@ -33,6 +34,7 @@ mod unpack;
 mod verify;
 mod write_back;
 
+pub use amend::{AmendError, Payload, amend, amended_manifest};
 pub use archive::{Anchor, Archive, ArchiveError, ArchiveFacts, Expected, Fault, ReadAt};
 pub use directory::{TreeError, TreeFault, TreeLayout, compare_directory};
 pub use encoder::{Compression, EncodeError, EncoderId};
