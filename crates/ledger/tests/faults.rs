@@ -5,6 +5,7 @@ mod support;
 
 use std::fs;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use consign_ledger::*;
 use consign_signing::{Note, NoteVerifier, Signer as _};
@@ -461,41 +462,70 @@ fn e33_what_travels_with_a_proof_counts_only_if_it_is_what_is_proven() {
     assert_eq!(error.problem().code, "ledger-checkpoint-signature");
 }
 
+/// Ledgers of several shapes: of one tile, of exactly one, of several, grown in steps.
+fn shapes() -> &'static [Desk] {
+    static SHAPES: OnceLock<Vec<Desk>> = OnceLock::new();
+    SHAPES.get_or_init(|| {
+        let grown = |counts: &[u64]| {
+            let desk = Desk::new();
+            let mut next = 0;
+            for count in counts {
+                desk.append(next..next + count);
+                next += count;
+            }
+            desk
+        };
+        let dropped = grown(&[20, 3]);
+        let mut record = event(0);
+        record.action = EVENTS_DROPPED.parse().unwrap();
+        record.metadata = Event::dropped_metadata(2..9);
+        drop_bodies(&dropped.path(), &dropped.key, None, &record).unwrap();
+        dropped.append(24..26);
+        vec![
+            grown(&[1]),
+            grown(&[3, 4, 1]),
+            grown(&[256]),
+            grown(&[250, 20, 5]),
+            grown(&[511, 1, 1]),
+            dropped,
+        ]
+    })
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(2000))]
 
     /// Whatever byte is altered anywhere in the directory, `verify` finds it.
     #[test]
     fn every_altered_byte_is_found(
-        sizes in prop::collection::vec(1..280_u64, 1..4),
+        shape in any::<prop::sample::Index>(),
         file in any::<prop::sample::Index>(),
         byte in any::<prop::sample::Index>(),
         flip in 1..=255_u8,
     ) {
-        let desk = Desk::new();
-        let mut next = 0;
-        for count in sizes {
-            desk.append(next..next + count);
-            next += count;
-        }
+        let desk = shape.get(shapes());
         let names: Vec<_> = files(&desk.path()).into_iter().filter(|name| name != "lock").collect();
-        let name = &names[file.index(names.len())];
-        desk.edit(name, |bytes| {
-            let at = byte.index(bytes.len());
-            bytes[at] ^= flip;
-        });
-        let opened = Ledger::open(&desk.path(), &desk.verifier());
-        let found = match opened {
+        let name = file.get(&names);
+        let whole = fs::read(desk.file(name)).unwrap();
+        let at = byte.index(whole.len());
+        desk.edit(name, |bytes| bytes[at] ^= flip);
+        let found = match Ledger::open(&desk.path(), &desk.verifier()) {
             Err(_) => true,
             Ok(ledger) => ledger.verify(&mut |_| std::ops::ControlFlow::Continue(())).is_err(),
         };
-        prop_assert!(found, "{name}");
+        fs::write(desk.file(name), whole).unwrap();
+        prop_assert!(found, "{name}, byte {at}");
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     /// No bytes make reading a proof panic, and what is read is what is written.
     #[test]
     fn proofs_have_one_spelling(edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3)) {
-        let desk = Desk::with(7);
+        static DESK: OnceLock<Desk> = OnceLock::new();
+        let desk = DESK.get_or_init(|| Desk::with(7));
         let ledger = desk.open();
         let mut inclusion = ledger.inclusion(2).unwrap().to_text().unwrap().into_bytes();
         let mut consistency = ledger.consistency(ledger.checkpoint()).unwrap().to_string().into_bytes();
