@@ -302,8 +302,11 @@ impl VouchingArgs {
             }
         }
         // What a signer who counts shows of their ledger binds once it was seen, whatever the archive turns out to be.
-        let signers =
-            decision.trusted().filter(|_| !self.trust.no_remember).map(TrustedClaim::signers).unwrap_or_default();
+        let signers = decision
+            .trusted()
+            .filter(|_| !self.trust.no_remember)
+            .map(TrustedClaim::signers)
+            .unwrap_or_default();
         let counted =
             |signed: &&SignedStatement| signers.iter().any(|signer| signer.public_key == *signed.key());
         for ledger in

@@ -16,9 +16,9 @@ use serde_json::{Map, Value};
 
 use crate::attestations::{AttestationError, read_lines, to_file};
 use crate::envelope::{EnvelopeError, Opened, SignError, enclose};
+use crate::in_toto::{Exactly, STATEMENT_TYPE, check_type};
 use crate::public_key::PublicKey;
 use crate::signer::Signer;
-use crate::in_toto::{Exactly, STATEMENT_TYPE, check_type};
 use crate::statement::{Claim, StatementError};
 use crate::wire;
 

@@ -10,9 +10,9 @@ use consign_signing::{
 use serde_json::{Map, json};
 
 use super::{BUILD_TYPE, BUILDERS, BUNDLE};
-use crate::hashing::digest_of_file;
 use crate::environment::{Run, variables};
 use crate::git::WorkTree;
+use crate::hashing::digest_of_file;
 use crate::outcome::Failure;
 use crate::state::known::Known;
 
