@@ -74,6 +74,7 @@ fn output_schema() -> Value {
                 subschema::<ledger::add::Joined>(&mut generator),
                 subschema::<ledger::drop::Dropped>(&mut generator),
                 subschema::<ledger::find::Answer>(&mut generator),
+                subschema::<ledger::add_receipt::Added>(&mut generator),
             ],
         ),
         // A command line that names no command, or is wrong in itself.

@@ -330,6 +330,11 @@ impl VouchingArgs {
         Ok(Vouching { decision, problems, notes })
     }
 
+    /// Whether what is verified is remembered.
+    pub(crate) fn remembers(&self) -> bool {
+        !self.trust.no_remember
+    }
+
     /// Remembers what was fully verified just now, so that another bundle of the same name and version is noticed.
     /// Nothing of it keeps a verdict from being what it is, except that somebody was faster with another bundle.
     pub(crate) fn remember(&self, trusted: &Trusted, claim: &TrustedClaim, shown: &Path) -> Remembered {

@@ -19,6 +19,7 @@ use crate::encryption::IdentityArgs;
 use crate::examined::{Asked, Examined};
 use crate::exit::Exit;
 use crate::handling::{Handling, PolicyArgs, Standing, counted, decide_bundle, refusals};
+use crate::ledger;
 use crate::outcome::{Failure, Outcome, Report};
 use crate::parcel::{Parcel, PieceName};
 use crate::style::{self, size};
@@ -229,7 +230,11 @@ impl Submit {
                 match parcel.hand_over(context, permit, &goal.folder) {
                     Ok(status) => {
                         delivery.status = status;
-                        if status != "unchanged" {
+                        context.keep_manifest(&set, verified.manifest(), verified.id());
+                        // What was there may have been put there by a run that was killed before it could say so.
+                        let bundle = &trusted.claim().bundle;
+                        if status != "unchanged" || !ledger::tells_of_submission(context, bundle, goal.name())
+                        {
                             context.record(submitted(&examined, encrypted.as_ref(), &parcel, goal, permit));
                         }
                     }

@@ -429,7 +429,11 @@ impl Verify {
             Scope::Only(_) => "files",
         };
         let checked = checked.finish(level, self.only.len(), vouched.as_ref());
-        self.remember(checked, shown, trusted, decision.trusted())
+        let checked = self.remember(checked, shown, trusted, decision.trusted());
+        if checked.report.verified && self.vouching.remembers() {
+            context.keep_manifest(set, verified.manifest(), verified.id());
+        }
+        checked
     }
 
     /// What held in full is remembered.

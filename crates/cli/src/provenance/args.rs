@@ -229,6 +229,9 @@ pub(crate) fn keep(
     id: BundleId,
     placed: Option<&Placed>,
 ) -> Option<String> {
+    if !context.keeps_record() {
+        return None;
+    }
     let state = context.state();
     let kept = state
         .keep_manifest(manifest, id)
