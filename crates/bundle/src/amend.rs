@@ -36,7 +36,9 @@ pub enum AmendError {
     #[error("the archive was not held against a signed statement")]
     NotAnchored,
     /// The name is another one, on which every frame depends.
-    #[error("the bundle is called `{found}`, the new descriptor calls it `{wanted}`; an amended bundle keeps its name")]
+    #[error(
+        "the bundle is called `{found}`, the new descriptor calls it `{wanted}`; an amended bundle keeps its name"
+    )]
     Name {
         /// Name of the bundle.
         found: String,

@@ -48,12 +48,12 @@ pub use progress::{Cancelled, Progress};
 pub use reuse::Base;
 pub use sha256::Sha256State;
 pub use source::{
-    Excluded, FindError, Finder, LinkPolicy, LinkTarget, ReadError, Source, SourceError, SourceFault, SourceOptions,
-    SourceSummary, count_by_rule,
+    Excluded, FindError, Finder, LinkPolicy, LinkTarget, ReadError, Source, SourceError, SourceFault,
+    SourceOptions, SourceSummary, count_by_rule,
 };
 pub use store::{
-    Collected, Deposited, RECIPE_BYTES_MAX, Recipe, RebuildError, SideFile, Store, StoreChecked, StoreError, StoreFault, StoredArchive,
-    StoredFile, StoredPiece,
+    Collected, Deposited, RECIPE_BYTES_MAX, RebuildError, Recipe, SideFile, Store, StoreChecked, StoreError,
+    StoreFault, StoredArchive, StoredFile, StoredPiece,
 };
 pub use tail::TailFault;
 pub use unpack::{Selection, UnpackError, unpack};

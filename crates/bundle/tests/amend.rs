@@ -84,8 +84,7 @@ fn a_name_stays_and_a_version_does_not() {
     let archive = Archive::open(&file, Anchor::Unsigned).unwrap();
     let core = desk.new_description().core;
     let section = description().descriptor;
-    let result =
-        amend(&archive, &core, &section, Payload::Checked, desk.dir.path(), threads(2), &());
+    let result = amend(&archive, &core, &section, Payload::Checked, desk.dir.path(), threads(2), &());
     assert!(matches!(result, Err(AmendError::NotAnchored)));
 }
 

@@ -139,7 +139,9 @@ fn versions_share_what_they_have_in_common() {
     // Each edit costs a frame of a megabyte or so, of twenty-four.
     assert!(checked.object_bytes < packed[0].facts.size * 16 / 10, "{}", checked.object_bytes);
     for version in &packed {
-        assert!(rebuilt(&desk.store, &version.facts.sha256).unwrap() == fs::read(version.file.path()).unwrap());
+        assert!(
+            rebuilt(&desk.store, &version.facts.sha256).unwrap() == fs::read(version.file.path()).unwrap()
+        );
     }
     // What only one of them needs goes with it.
     let gone: Vec<_> = packed[1..].iter().map(|version| version.facts.sha256).collect();
@@ -199,9 +201,8 @@ fn objects_and_recipes_that_change_places_are_told() {
     overwrite(&b, &bytes_b);
     assert_eq!(faults(&desk.store), []);
 
-    let recipe_path = |archive: &Sha256Digest| {
-        desk.store.path().join("recipes").join(format!("{}.json", archive.hex()))
-    };
+    let recipe_path =
+        |archive: &Sha256Digest| desk.store.path().join("recipes").join(format!("{}.json", archive.hex()));
     let mine = fs::read_to_string(recipe_path(&one.facts.sha256)).unwrap();
     let theirs = fs::read_to_string(recipe_path(&other.facts.sha256)).unwrap();
     let digest = |packed: &PackedArchive| packed.facts.sha256.to_string();
@@ -225,7 +226,10 @@ fn objects_and_recipes_that_change_places_are_told() {
     for (n, forged) in forged.iter().enumerate() {
         overwrite(&recipe_path(&one.facts.sha256), forged.as_bytes());
         let found = faults(&desk.store);
-        assert!(matches!(&found[..], [StoreFault::Recipe { archive, .. }] if *archive == one.facts.sha256), "{n}: {found:?}");
+        assert!(
+            matches!(&found[..], [StoreFault::Recipe { archive, .. }] if *archive == one.facts.sha256),
+            "{n}: {found:?}"
+        );
         // The one that only lies about the version is the archive that was asked for.
         if n != 3 {
             assert!(rebuilt(&desk.store, &one.facts.sha256).is_err(), "{n}");

@@ -34,7 +34,8 @@ const TRUST: &str = ".trust.intoto.jsonl";
 
 /// Whether a file of that name holds statements about bundles.
 pub(crate) fn is_attestations(name: &str) -> bool {
-    name.ends_with(ATTESTATIONS) && ![OTHERS, REVOCATIONS, PROVENANCE, TRUST].iter().any(|other| name.ends_with(other))
+    name.ends_with(ATTESTATIONS)
+        && ![OTHERS, REVOCATIONS, PROVENANCE, TRUST].iter().any(|other| name.ends_with(other))
 }
 
 /// The files of one bundle, as far as they were found.

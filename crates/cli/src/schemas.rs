@@ -5,8 +5,8 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use crate::commands::{
-    decrypt, diff, encrypt, id, init, inspect, keygen, pack, policy, preflight, quickstart, revoke, seal,
-    sign, submit, trust, unpack, verify,
+    amend, decrypt, diff, encrypt, id, init, inspect, keygen, pack, policy, preflight, quickstart,
+    reconstruct, revoke, seal, sign, store, submit, trust, unpack, verify,
 };
 use crate::encryption::keygen::MadeIdentity;
 
@@ -38,6 +38,17 @@ fn output_schema() -> Value {
         ("decrypt", vec![subschema::<decrypt::Decrypted>(&mut generator)]),
         ("policy", vec![subschema::<policy::Shown>(&mut generator)]),
         ("preflight", vec![subschema::<preflight::Foreseen>(&mut generator)]),
+        (
+            "store",
+            vec![
+                subschema::<store::AddedToStore>(&mut generator),
+                subschema::<store::StoreListed>(&mut generator),
+                subschema::<store::StoreVerified>(&mut generator),
+                subschema::<store::StoreCollected>(&mut generator),
+            ],
+        ),
+        ("reconstruct", vec![subschema::<reconstruct::Reconstructed>(&mut generator)]),
+        ("amend", vec![subschema::<amend::Amended>(&mut generator)]),
         ("submit", vec![subschema::<submit::Submitted>(&mut generator)]),
         ("diff", vec![subschema::<diff::Differences>(&mut generator)]),
         ("revoke", vec![subschema::<revoke::Revoked>(&mut generator)]),

@@ -34,12 +34,29 @@ pub(crate) struct KeepArgs {
 }
 
 impl KeepArgs {
-    /// Opens or makes the store, if anything is to be kept.
-    pub(crate) fn store(&self, context: &Context) -> Result<Option<Store>, Failure> {
+    /// Opens or makes the store, if anything is to be kept. What is not signed or encrypted cannot be.
+    pub(crate) fn store(
+        &self,
+        context: &Context,
+        unsigned: bool,
+        encrypted: bool,
+    ) -> Result<Option<Store>, Failure> {
         let Some(named) = &self.keep else { return Ok(None) };
-        let configured = || std::env::var_os("CONSIGN_STORE").filter(|path| !path.is_empty());
-        let named = Some(named.clone()).filter(|path| path != Path::new("")).or_else(|| configured().map(PathBuf::from));
-        StoreArgs { store: named }.create(context).map(Some)
+        let why = if unsigned {
+            "only what is signed is kept: the store holds it against the signature"
+        } else if encrypted {
+            "what is encrypted shares nothing with other versions: a store would save nothing"
+        } else {
+            ""
+        };
+        if !why.is_empty() {
+            return Err(Failure::usage(
+                Problem::new("cannot-keep", why).at("--keep").hint("leave out `--keep`"),
+            ));
+        }
+        let configured = std::env::var_os("CONSIGN_STORE").filter(|path| !path.is_empty()).map(PathBuf::from);
+        let named = Some(named.clone()).filter(|path| path != Path::new(""));
+        StoreArgs { store: named.or(configured) }.create(context).map(Some)
     }
 }
 
@@ -133,10 +150,12 @@ pub(crate) fn fault_problem(fault: &StoreFault, store: &Path) -> Problem {
         StoreFault::ObjectMissing(_) => {
             problem.hint("add a bundle that holds it again: consign store add BUNDLE")
         }
-        StoreFault::Recipe { archive, .. } => problem.hint(format!(
-            "remove it (consign store gc --remove {archive}), and add the bundle again"
-        )),
-        StoreFault::Foreign(_) => problem.hint("move it elsewhere; consign does not touch what is not its own"),
+        StoreFault::Recipe { archive, .. } => {
+            problem.hint(format!("remove it (consign store gc --remove {archive}), and add the bundle again"))
+        }
+        StoreFault::Foreign(_) => {
+            problem.hint("move it elsewhere; consign does not touch what is not its own")
+        }
     }
 }
 
@@ -146,7 +165,8 @@ pub(crate) fn refuse_encrypted(named: &Path) -> Result<(), Failure> {
     if EncryptedSet::find(named)?.is_empty() {
         return Ok(());
     }
-    let message = "is encrypted: what is encrypted shares nothing with other versions, so a store would save nothing";
+    let message =
+        "is encrypted: what is encrypted shares nothing with other versions, so a store would save nothing";
     let problem = Problem::new("encrypted", message).at(named.display().to_string());
     Err(Failure::usage(problem.hint(
         "keep the `.age` file as it is, or store what is inside: consign decrypt BUNDLE -o DIR --identity FILE",

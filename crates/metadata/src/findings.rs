@@ -338,7 +338,10 @@ impl Findings {
         let put_together = builder.finish(self.scanner.clone());
         let mut allowed = self.allowed.clone();
         let new = descriptor.allowed.iter().filter(|new| {
-            !self.allowed.iter().any(|old| (&old.rule, &old.path, &old.reason) == (&new.rule, &new.path, &new.reason))
+            !self
+                .allowed
+                .iter()
+                .any(|old| (&old.rule, &old.path, &old.reason) == (&new.rule, &new.path, &new.reason))
         });
         allowed.extend(new.cloned());
         allowed.sort();

@@ -87,7 +87,14 @@ impl<'m> Finder<'m> {
         for file in manifest.files().iter().filter(|file| !is_empty(file)) {
             wanted.entry(file.size).or_default().insert(file.sha256);
         }
-        Self { manifest, wanted, found: HashMap::new(), roots: Vec::new(), origins: 0, unreadable: Vec::new() }
+        Self {
+            manifest,
+            wanted,
+            found: HashMap::new(),
+            roots: Vec::new(),
+            origins: 0,
+            unreadable: Vec::new(),
+        }
     }
 
     /// Whether everything was found.
@@ -357,4 +364,3 @@ impl<'m> Finder<'m> {
 fn is_empty(file: &FileEntry) -> bool {
     file.size == 0 && file.sha256 == Sha256Digest::of(b"")
 }
-

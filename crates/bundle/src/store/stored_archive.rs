@@ -27,7 +27,11 @@ impl Store {
     ///
     /// # Errors
     /// There is none, its recipe is malformed, or its tail is missing or another one.
-    pub fn archive(&self, archive: &Sha256Digest, progress: &dyn Progress) -> Result<StoredArchive, StoreError> {
+    pub fn archive(
+        &self,
+        archive: &Sha256Digest,
+        progress: &dyn Progress,
+    ) -> Result<StoredArchive, StoreError> {
         let lock = self.share(progress)?;
         let recipe = self.recipe(archive)?;
         let tail = self.object(&recipe.tail)?;
@@ -75,7 +79,11 @@ impl StoredArchive {
     ///
     /// # Errors
     /// An object is missing or altered, which is named; it cannot be written.
-    pub fn write_to(&self, out: &mut dyn Write, progress: &dyn Progress) -> Result<ArchiveFacts, RebuildError> {
+    pub fn write_to(
+        &self,
+        out: &mut dyn Write,
+        progress: &dyn Progress,
+    ) -> Result<ArchiveFacts, RebuildError> {
         let tail = self.tail()?;
         let mut state = Sha256State::initial();
         for (piece, record) in self.recipe.frames.iter().zip(&tail.frames) {

@@ -317,7 +317,10 @@ fn recipes(store: &ObjectStore) -> Result<(Vec<Recipe>, Vec<StoreFault>), Failur
         }
     }
     recipes.sort_by(|a, b| {
-        a.name.cmp(&b.name).then_with(|| a.version.rank(&b.version)).then(a.archive.sha256.cmp(&b.archive.sha256))
+        a.name
+            .cmp(&b.name)
+            .then_with(|| a.version.rank(&b.version))
+            .then(a.archive.sha256.cmp(&b.archive.sha256))
     });
     Ok((recipes, faults))
 }
@@ -386,7 +389,9 @@ impl Gc {
         let mut removed: BTreeSet<Sha256Digest> = BTreeSet::new();
         for wanted in &self.remove {
             let before = removed.len();
-            removed.extend(recipes.iter().filter(|recipe| names(wanted, recipe)).map(|recipe| recipe.archive.sha256));
+            removed.extend(
+                recipes.iter().filter(|recipe| names(wanted, recipe)).map(|recipe| recipe.archive.sha256),
+            );
             // One whose recipe cannot be read goes by its digest.
             if let Expectation::Id(BundleId(digest)) = wanted
                 && store.archives().map_err(|error| store_failure(error, store.path()))?.contains(digest)
@@ -394,7 +399,8 @@ impl Gc {
                 removed.insert(*digest);
             }
             if removed.len() == before {
-                let problem = Problem::new("not-in-store", "the store has no such bundle").at(wanted.to_string());
+                let problem =
+                    Problem::new("not-in-store", "the store has no such bundle").at(wanted.to_string());
                 return Err(Failure::failed(problem.hint("`consign store list` shows what there is")));
             }
         }
@@ -461,6 +467,7 @@ fn outdated(recipes: &[Recipe], keep: NonZeroU32) -> Vec<Sha256Digest> {
         of_name.sort_by(|a, b| b.rank(a));
         of_name.drain(..of_name.len().min(keep));
     }
-    let outdated = |recipe: &&Recipe| versions.get(&recipe.name).is_some_and(|old| old.contains(&&recipe.version));
+    let outdated =
+        |recipe: &&Recipe| versions.get(&recipe.name).is_some_and(|old| old.contains(&&recipe.version));
     recipes.iter().filter(outdated).map(|recipe| recipe.archive.sha256).collect()
 }

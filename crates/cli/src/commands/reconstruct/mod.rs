@@ -203,7 +203,8 @@ impl Report for Reconstructed {
             writeln!(out, "  beside        {}", path.display())?;
         }
         for source in self.sources.iter().filter(|source| source.files > 0) {
-            let what = if source.whole { "the whole archive".into() } else { count(source.files, "file", "files") };
+            let what =
+                if source.whole { "the whole archive".into() } else { count(source.files, "file", "files") };
             let archive = source.archive_sha256.as_ref();
             let archive = archive.map_or_else(String::new, |digest| format!(" ({})", &digest[..19]));
             writeln!(

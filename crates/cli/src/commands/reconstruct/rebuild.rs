@@ -268,7 +268,10 @@ fn find<'m>(
     };
     for directory in &inventory.directories {
         let origin = finder.search_directory(directory, threads, &meter);
-        places.push((origin.map_err(|error| find_failure(error, directory))?, place("directory", directory, None)));
+        places.push((
+            origin.map_err(|error| find_failure(error, directory))?,
+            place("directory", directory, None),
+        ));
     }
     for file in &inventory.files {
         let origin = finder.search_file(file, &meter).map_err(|error| find_failure(error, file))?;
@@ -345,7 +348,9 @@ fn find_failure(error: FindError, path: &Path) -> Failure {
         FindError::Cancelled(_) => Failure::failed(interrupted()),
         FindError::Unpack(UnpackError::Archive(error)) => archive_failure(error, path),
         FindError::Unpack(UnpackError::Write { path, error }) => unwritable(&path, &error),
-        other => Failure::failed(Problem::new("unreadable", other.to_string()).at(path.display().to_string())),
+        other => {
+            Failure::failed(Problem::new("unreadable", other.to_string()).at(path.display().to_string()))
+        }
     }
 }
 
@@ -386,7 +391,10 @@ fn packed_again(
         // A file that was replaced between finding and reading.
         let what = consign_metadata::diff(manifest, &packed.manifest).in_one_line();
         let problem = Problem::new("file-changed", format!("what was read is not what was found: {what}"));
-        return Err(Failure::new(Exit::NotIntact, problem.hint("run it again when nothing writes to the sources")));
+        return Err(Failure::new(
+            Exit::NotIntact,
+            problem.hint("run it again when nothing writes to the sources"),
+        ));
     }
     Ok(Some(Made { file: packed.file, facts: packed.facts }))
 }
@@ -412,7 +420,8 @@ fn foresee(
     mut report: Reconstructed,
 ) -> Result<Outcome, Failure> {
     report.status = "dry-run";
-    let stored = inventory.store.iter().flat_map(|store| target.stored.iter().map(move |digest| (store, digest)));
+    let stored =
+        inventory.store.iter().flat_map(|store| target.stored.iter().map(move |digest| (store, digest)));
     for (store, digest) in stored {
         let complete = store.recipe(digest).is_ok_and(|recipe| store.missing(&recipe).is_empty());
         if complete {

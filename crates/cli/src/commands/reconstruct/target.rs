@@ -105,7 +105,8 @@ impl Target {
         }
         let signed = signed.into_iter().next();
         let expected = signed.as_ref().map(|signed| signed.archive.sha256).or(wanted);
-        let is_it = |digest: &Sha256Digest, of: &BundleId| expected.map_or(*of == id, |expected| *digest == expected);
+        let is_it =
+            |digest: &Sha256Digest, of: &BundleId| expected.map_or(*of == id, |expected| *digest == expected);
         let here = archives.iter().filter(|archive| is_it(&archive.facts.sha256, &archive.id));
         let stored = inventory.recipes.iter().filter(|recipe| is_it(&recipe.archive.sha256, &recipe.id));
         Ok(Self {
@@ -158,14 +159,24 @@ fn from_file(
             }
             return Ok((manifest, bundle.id));
         }
-        return known_manifest(bundle.id, inventory, archives).map(|manifest| (manifest, bundle.id)).ok_or_else(|| {
-            let problem = Problem::new("manifest-missing", format!("speaks of the bundle {}, whose manifest is not there", bundle.id));
-            Failure::failed(problem.at(path.display().to_string()).hint("name a place that holds it with `--from`"))
-        });
+        return known_manifest(bundle.id, inventory, archives)
+            .map(|manifest| (manifest, bundle.id))
+            .ok_or_else(|| {
+                let problem = Problem::new(
+                    "manifest-missing",
+                    format!("speaks of the bundle {}, whose manifest is not there", bundle.id),
+                );
+                Failure::failed(
+                    problem.at(path.display().to_string()).hint("name a place that holds it with `--from`"),
+                )
+            });
     }
     if name.ends_with(".tar.zst") || name.ends_with(".age") {
-        let problem = Problem::new("archive-given", "is an archive; name the manifest of what is to be made again");
-        return Err(Failure::usage(problem.at(path.display().to_string()).hint("archives to take content from: --from")));
+        let problem =
+            Problem::new("archive-given", "is an archive; name the manifest of what is to be made again");
+        return Err(Failure::usage(
+            problem.at(path.display().to_string()).hint("archives to take content from: --from"),
+        ));
     }
     let (manifest, bytes) = read_manifest(path)?;
     let core = manifest.core();
@@ -190,7 +201,8 @@ fn resolve(named: &Expectation, inventory: &Inventory, archives: &[Claimed]) -> 
     }
     for archive in archives {
         let core = archive.manifest.core();
-        if is(&archive.id.0) || is(&archive.facts.sha256) || called(core.name.as_str(), core.version.as_str()) {
+        if is(&archive.id.0) || is(&archive.facts.sha256) || called(core.name.as_str(), core.version.as_str())
+        {
             ids.insert(archive.id, format!("{}@{}", core.name, core.version));
         }
     }
@@ -244,14 +256,19 @@ fn manifest_of(
     if let Some(store) = &inventory.store {
         let meter = context.meter("reading", 0);
         for recipe in inventory.recipes.iter().filter(|recipe| recipe.id == id) {
-            let found = store.archive(&recipe.archive.sha256, &meter).and_then(|stored| {
-                Ok(Archive::open(&stored, Anchor::Unsigned)?.manifest()?)
-            });
+            let found = store
+                .archive(&recipe.archive.sha256, &meter)
+                .and_then(|stored| Ok(Archive::open(&stored, Anchor::Unsigned)?.manifest()?));
             match found {
                 Ok((manifest, bytes)) if Manifest::id_of(&bytes) == id => return Ok(manifest),
                 Ok(_) => {
-                    let message = format!("the recipe of {} says of the bundle what its manifest does not", recipe.archive.sha256);
-                    why.push(Problem::new("recipe-malformed", message).at(store.path().display().to_string()));
+                    let message = format!(
+                        "the recipe of {} says of the bundle what its manifest does not",
+                        recipe.archive.sha256
+                    );
+                    why.push(
+                        Problem::new("recipe-malformed", message).at(store.path().display().to_string()),
+                    );
                 }
                 Err(error) => why.extend(crate::store_args::store_failure(error, store.path()).problems),
             }
