@@ -81,7 +81,16 @@ impl TermsArgs {
 
     /// Loads what the terms of a bundle with that core need.
     pub(crate) fn load(&self, policy: Policy, core: &Core) -> Result<Terms, Failure> {
-        let mut parents = Vec::new();
+        self.load_knowing(policy, core, Vec::new())
+    }
+
+    /// The same where some of the parents are known already.
+    pub(crate) fn load_knowing(
+        &self,
+        policy: Policy,
+        core: &Core,
+        mut parents: Vec<Parent>,
+    ) -> Result<Terms, Failure> {
         for path in &self.parents {
             let parent = read_parent(path)?;
             if !core.parents.contains(&parent.id) {

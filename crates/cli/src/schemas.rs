@@ -5,8 +5,9 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use crate::commands::{
-    decrypt, diff, encrypt, history, id, init, inspect, keygen, ledger, lineage, pack, policy, preflight,
-    quickstart, receipt, receive, revoke, seal, sign, submit, trust, unpack, verify,
+    amend, decrypt, diff, encrypt, history, id, init, inspect, keygen, ledger, lineage, pack, policy,
+    preflight, quickstart, receipt, receive, reconstruct, revoke, seal, sign, store, submit, trust, unpack,
+    verify,
 };
 use crate::encryption::keygen::MadeIdentity;
 
@@ -39,6 +40,17 @@ fn output_schema() -> Value {
         ("decrypt", vec![subschema::<decrypt::Decrypted>(&mut generator)]),
         ("policy", vec![subschema::<policy::Shown>(&mut generator)]),
         ("preflight", vec![subschema::<preflight::Foreseen>(&mut generator)]),
+        (
+            "store",
+            vec![
+                subschema::<store::AddedToStore>(&mut generator),
+                subschema::<store::StoreListed>(&mut generator),
+                subschema::<store::StoreVerified>(&mut generator),
+                subschema::<store::StoreCollected>(&mut generator),
+            ],
+        ),
+        ("reconstruct", vec![subschema::<reconstruct::Reconstructed>(&mut generator)]),
+        ("amend", vec![subschema::<amend::Amended>(&mut generator)]),
         ("submit", vec![subschema::<submit::Submitted>(&mut generator)]),
         ("receive", vec![subschema::<receive::Received>(&mut generator)]),
         ("receipt", vec![subschema::<receipt::Receipts>(&mut generator)]),

@@ -34,14 +34,29 @@ pub(crate) struct KeepArgs {
 }
 
 impl KeepArgs {
-    /// Opens or makes the store, if anything is to be kept.
-    pub(crate) fn store(&self, context: &Context) -> Result<Option<Store>, Failure> {
+    /// Opens or makes the store, if anything is to be kept. What is not signed or encrypted cannot be.
+    pub(crate) fn store(
+        &self,
+        context: &Context,
+        unsigned: bool,
+        encrypted: bool,
+    ) -> Result<Option<Store>, Failure> {
         let Some(named) = &self.keep else { return Ok(None) };
-        let configured = || std::env::var_os("CONSIGN_STORE").filter(|path| !path.is_empty());
-        let named = Some(named.clone())
-            .filter(|path| path != Path::new(""))
-            .or_else(|| configured().map(PathBuf::from));
-        StoreArgs { store: named }.create(context).map(Some)
+        let why = if unsigned {
+            "only what is signed is kept: the store holds it against the signature"
+        } else if encrypted {
+            "what is encrypted shares nothing with other versions: a store would save nothing"
+        } else {
+            ""
+        };
+        if !why.is_empty() {
+            return Err(Failure::usage(
+                Problem::new("cannot-keep", why).at("--keep").hint("leave out `--keep`"),
+            ));
+        }
+        let configured = std::env::var_os("CONSIGN_STORE").filter(|path| !path.is_empty()).map(PathBuf::from);
+        let named = Some(named.clone()).filter(|path| path != Path::new(""));
+        StoreArgs { store: named.or(configured) }.create(context).map(Some)
     }
 }
 

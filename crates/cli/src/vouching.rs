@@ -154,6 +154,14 @@ pub(crate) struct Trusted {
 }
 
 impl Trusted {
+    /// The same with one key that counts, instead of whoever counted before. What is known to be revoked does not.
+    pub(crate) fn by_key(mut self, key: PublicKey) -> Self {
+        if let Who::Policy(policy) = std::mem::replace(&mut self.who, Who::Keys(vec![key])) {
+            self.known = Some(policy);
+        }
+        self
+    }
+
     /// From which age in days on a key is warned of that signed what is so classified.
     fn key_age(&self, classification: &Classification) -> u64 {
         let known = self.key_ages.iter().find(|(level, _)| level == classification);
@@ -178,6 +186,11 @@ pub(crate) struct Vouching {
 }
 
 impl VouchingArgs {
+    /// The same without a command line's own options: keys that must have signed, and a trust policy.
+    pub(crate) fn of(keys: Vec<String>, trust: Option<PathBuf>) -> Self {
+        Self { keys, trust: TrustArgs { trust, ..TrustArgs::default() } }
+    }
+
     pub(crate) fn load(&self, context: &Context, handling: &Policy) -> Result<Trusted, Failure> {
         let now = context.now()?;
         let moment = match self.trust.at {

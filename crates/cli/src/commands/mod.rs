@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+pub(crate) mod amend;
 #[cfg(feature = "encryption")]
 pub(crate) mod decrypt;
 pub(crate) mod diff;
@@ -69,6 +70,7 @@ pub(crate) enum Command {
     Id(id::Id),
     Pack(pack::Pack),
     Seal(seal::Seal),
+    Amend(amend::Amend),
     Sign(sign::Sign),
     Verify(verify::Verify),
     Inspect(inspect::Inspect),
@@ -101,6 +103,7 @@ impl Command {
             Self::Id(command) => ("id", command.run(context)),
             Self::Pack(command) => ("pack", command.run(context)),
             Self::Seal(command) => ("seal", command.run(context)),
+            Self::Amend(command) => ("amend", command.run(context)),
             Self::Sign(command) => ("sign", command.run(context)),
             Self::Verify(command) => ("verify", command.run(context)),
             Self::Inspect(command) => ("inspect", command.run(context)),
