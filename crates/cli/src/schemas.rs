@@ -49,7 +49,13 @@ fn output_schema() -> Value {
                 subschema::<store::StoreCollected>(&mut generator),
             ],
         ),
-        ("reconstruct", vec![subschema::<reconstruct::Reconstructed>(&mut generator)]),
+        (
+            "reconstruct",
+            vec![
+                subschema::<reconstruct::Reconstructed>(&mut generator),
+                subschema::<reconstruct::custody::Held>(&mut generator),
+            ],
+        ),
         ("amend", vec![subschema::<amend::Amended>(&mut generator)]),
         ("submit", vec![subschema::<submit::Submitted>(&mut generator)]),
         ("receive", vec![subschema::<receive::Received>(&mut generator)]),

@@ -25,7 +25,7 @@ struct Recording(Desk);
 impl Recording {
     /// With a directory to pack, and Ada's key, which is trusted.
     fn new() -> Self {
-        let recording = Self(Desk::new());
+        let recording = Self(Desk::recording());
         recording.0.write("data/consign.yaml", DESCRIPTOR);
         recording.0.write("data/table.csv", "1,2\n");
         recording
@@ -43,7 +43,7 @@ impl Recording {
 
     fn command(&self, arguments: &[&str]) -> assert_cmd::Command {
         let mut command = self.0.consign(arguments.iter().copied());
-        command.env_remove("CONSIGN_LEDGER").env("CONSIGN_USER", "ada");
+        command.env("CONSIGN_USER", "ada");
         command
     }
 

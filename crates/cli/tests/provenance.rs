@@ -21,7 +21,7 @@ const GIVEN: &str = r#"{ "buildDefinition": {"buildType":"https://example.org/tr
 
 /// A desk with a repository `repo`, in which `repo/model` is to be packed, and a key.
 fn repository() -> Desk {
-    let desk = Desk::new();
+    let desk = Desk::recording();
     desk.write("repo/model/weights.bin", "weights");
     desk.write("repo/model/consign.yaml", descriptor("minilm", "1.0.0"));
     desk.write("repo/conf/train.yaml", "lr: 1\n");
@@ -544,7 +544,7 @@ fn family(desk: &Desk) -> [String; 3] {
 
 #[test]
 fn lineage_is_walked_both_ways() {
-    let desk = Desk::new();
+    let desk = Desk::recording();
     let [corpus, minilm, small] = family(&desk);
     insta::assert_snapshot!("tree", desk.transcript(["lineage", "minilm"]));
     insta::assert_snapshot!("tree_of_the_first", desk.transcript(["lineage", "corpus@2.1.0"]));
@@ -582,7 +582,7 @@ fn lineage_is_walked_both_ways() {
 
 #[test]
 fn what_lineage_cannot_answer_is_explained() {
-    let desk = Desk::new();
+    let desk = Desk::recording();
     let [corpus, ..] = family(&desk);
     for (arguments, expected) in [
         (vec!["nothing"], (1, "unknown-bundle")),
@@ -609,7 +609,7 @@ fn what_lineage_cannot_answer_is_explained() {
 
 #[test]
 fn what_lineage_names_of_encrypted_bundles_is_nothing() {
-    let desk = Desk::new();
+    let desk = Desk::recording();
     family(&desk);
     desk.succeed(["keygen", "--encryption", "--no-passphrase", "-o", "identity"]);
     desk.succeed([

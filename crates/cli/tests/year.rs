@@ -45,7 +45,7 @@ impl Year {
 
     fn output(&self, home: &Path, arguments: &[&str]) -> std::process::Output {
         let mut command = self.desk.consign(arguments.iter().copied());
-        command.env_remove("CONSIGN_LEDGER").env("CONSIGN_HOME", home);
+        command.env("CONSIGN_HOME", home);
         command.env("LD_PRELOAD", faketime()).env("FAKETIME", self.clock.borrow().as_str());
         command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("TZ", "UTC").env("CONSIGN_USER", "ada");
         command.output().unwrap()
@@ -81,7 +81,7 @@ impl Year {
 
     fn begin() -> Self {
         let year = Self {
-            desk: Desk::new(),
+            desk: Desk::recording(),
             clock: "@2026-01-02 09:00:00".to_owned().into(),
             submitted: Vec::new(),
         };

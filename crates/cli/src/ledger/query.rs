@@ -34,6 +34,37 @@ pub(crate) struct LoggedEvent {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PointInTime(pub(crate) Timestamp);
 
+/// The end of a second or of a day: what happened in it counts as before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EndOf {
+    /// The second or day as it was written.
+    pub(crate) shown: Timestamp,
+    /// The first second after it.
+    pub(crate) end: PointInTime,
+}
+
+impl EndOf {
+    /// The end of a second.
+    pub(crate) fn second(time: Timestamp) -> Self {
+        Self::lasting(time, 1)
+    }
+
+    fn lasting(shown: Timestamp, seconds: u64) -> Self {
+        let end = Timestamp::from_unix_seconds(shown.unix_seconds().saturating_add(seconds));
+        Self { shown, end: PointInTime(end.unwrap_or(shown)) }
+    }
+}
+
+impl FromStr for EndOf {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const DAY: u64 = 24 * 60 * 60;
+        let PointInTime(begin) = text.parse()?;
+        Ok(Self::lasting(begin, if text.parse::<Date>().is_ok() { DAY } else { 1 }))
+    }
+}
+
 impl FromStr for PointInTime {
     type Err = String;
 

@@ -1,5 +1,6 @@
 //! `consign reconstruct`: make the archive of a bundle again, out of whatever holds its content.
 
+pub(crate) mod custody;
 mod inventory;
 mod rebuild;
 mod target;
@@ -15,6 +16,7 @@ use serde::Serialize;
 use self::inventory::Inventory;
 use self::target::Target;
 use crate::context::Context;
+use crate::ledger::EndOf;
 use crate::outcome::{Failure, Outcome, Report};
 use crate::store_args::StoreArgs;
 use crate::style::{self, count, size};
@@ -28,8 +30,14 @@ use crate::vouching::Expectation;
 #[derive(clap::Args)]
 pub(crate) struct Reconstruct {
     /// The bundle: its manifest or attestations, its id or the SHA-256 of its archive, or NAME@VERSION
-    #[arg(value_name = "MANIFEST|ID|NAME@VERSION")]
-    bundle: String,
+    #[arg(value_name = "MANIFEST|ID|NAME@VERSION", required_unless_present = "to")]
+    bundle: Option<String>,
+    /// All that the ledger says was submitted to this recipient or destination; with a bundle, only that one
+    #[arg(long, value_name = "RECIPIENT")]
+    to: Option<String>,
+    /// ... until the end of this day, or until this time [default: now]
+    #[arg(long, value_name = "TIME", requires = "to")]
+    at: Option<EndOf>,
     /// Where to look: directories, archives, files; may be repeated
     #[arg(long, value_name = "PATH")]
     from: Vec<PathBuf>,
@@ -233,7 +241,6 @@ impl Report for Reconstructed {
 
 impl Reconstruct {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
-        let what = What::parse(&self.bundle)?;
         let store = if self.no_store { None } else { self.store.find(context)? };
         let sources = Sources { store, from: self.from.clone() };
         let options = Options {
@@ -242,6 +249,11 @@ impl Reconstruct {
             dry_run: self.dry_run,
             threads: self.threads,
         };
+        if let Some(to) = &self.to {
+            let at = self.at.map_or_else(|| context.now().map(EndOf::second), Ok)?;
+            return custody::held(context, (to, at, self.bundle.as_deref()), &sources, &options);
+        }
+        let what = What::parse(self.bundle.as_deref().unwrap_or_default())?;
         reconstruct(context, &what, &sources, &options)
     }
 }
