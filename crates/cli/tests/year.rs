@@ -123,7 +123,7 @@ impl Year {
              contact: {{name: Ada, email: ada@example.org}}\nparents: [{}]\n\
              handling: {{retention: 90 days}}\n\
              provenance:\n  sources: [{{uri: \"https://example.org/measurements\"}}]\n  \
-             pipeline: {{system: SLURM, id: fit, run: \"{run}\", commit: {run:040x}}}\n",
+             pipeline: {{system: SLURM, id: fit, run: \"{run}\", commit: \"{run:040x}\"}}\n",
             list.join(", ")
         );
         self.desk.write(&format!("{name}/consign.yaml"), descriptor);
@@ -136,7 +136,7 @@ impl Year {
 
     fn submit(&mut self, name: &'static str, version: &str, to: &'static str, day: &str) {
         let archive = format!("out/{name}-{version}.tar.zst");
-        self.run(&["sign", &archive, "--key", "bob.key", "--as", "release", "--yes"]);
+        self.run(&["sign", &archive, "--key", "bob.key", "--role", "release", "--yes"]);
         self.run(&["submit", &archive, "--to", to]);
         self.submitted.push(Submission { name, version: version.into(), to, day: day.into() });
         // The laboratory takes it in and answers.

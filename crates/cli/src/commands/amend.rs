@@ -325,7 +325,7 @@ impl Amend {
         let parent =
             Parent { id: claim.bundle.id, classification: Some(claim.bundle.classification.clone()) };
         let scan = self.scan.begin([&policy])?;
-        let mut terms = self.terms.load_knowing(policy, &description.core, vec![parent])?;
+        let mut terms = self.terms.load_knowing(context, policy, &description.core, vec![parent])?;
         terms.signers = forecast(context, key.iter().map(|key| (*key.public_key(), &self.key.role)))?;
         let mut notes = Vec::new();
         let findings = match &claim.findings {

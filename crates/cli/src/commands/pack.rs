@@ -314,7 +314,7 @@ impl Pack {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         let policy = self.terms.policy(context)?;
         let described = self.source.load(context, policy.scheme(), false)?;
-        let mut terms = self.terms.load(policy, &described.description.core)?;
+        let mut terms = self.terms.load(context, policy, &described.description.core)?;
         let key = self.key.load(context)?;
         let sealing = self.encrypt.load(&terms.policy, &described.description.core)?;
         terms.encryption = sealing.as_ref().map_or(Encryption::Plain, Sealing::encryption);
