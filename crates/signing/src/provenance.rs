@@ -571,7 +571,7 @@ pub struct ProvenanceFile {
 
 /// A line of the file: signed by one of the keys, or by somebody else.
 enum Line {
-    Signed(SignedProvenance),
+    Signed(Box<SignedProvenance>),
     Other { keyid: String, line: Box<[u8]> },
 }
 
@@ -597,14 +597,14 @@ impl ProvenanceFile {
     /// All that is wrong, at most one error a line; one bad line makes the whole file bad.
     pub fn parse(bytes: &[u8], keys: &[PublicKey]) -> Result<Self, Vec<AttestationError>> {
         let verify = |line: &[u8]| match SignedProvenance::verify(line, keys) {
-            Ok(signed) => Ok(Line::Signed(signed)),
+            Ok(signed) => Ok(Line::Signed(Box::new(signed))),
             Err(EnvelopeError::NoSuchKey(keyid)) => Ok(Line::Other { keyid, line: line.into() }),
             Err(error) => Err(error),
         };
         let mut file = Self { signed: Vec::new(), others: Vec::new() };
         for line in read_lines(bytes, verify, Line::bytes)? {
             match line {
-                Line::Signed(signed) => file.signed.push(signed),
+                Line::Signed(signed) => file.signed.push(*signed),
                 Line::Other { keyid, .. } => file.others.push(keyid),
             }
         }

@@ -647,26 +647,39 @@ impl Pack {
             }
             (None, _) => {}
         }
-        // What nobody says of a bundle that the key has not signed counts for nobody.
-        let signed = BundleSet::find_one(&archive)?;
-        let mut placed = None;
-        if let (Some(key), Some(captured), Some(claim)) = (key, provenance, sole_claim(&signed)?)
-            && signed
-                .attestations
-                .iter()
-                .flat_map(|(_, all)| all.statements())
-                .any(|s| s.key() == key.public_key())
-        {
-            let there = (claim, there.manifest());
-            let mut one = captured.place(context, key, there, out, names)?;
-            if let Some(file) = report.comes_from(&mut one) {
-                publish(out, vec![file]).map_err(|(path, error)| unwritable(&path, &error))?;
-                report.notes.push("where it comes from was not signed before; it is now".into());
+        let placed = match (key, provenance) {
+            (Some(key), Some(captured)) => {
+                self.place_beside(context, (key, captured), &there, names, &mut report)?
             }
-            placed = Some(one);
-        }
+            _ => None,
+        };
         report.notes.extend(keep(context, &manifest_bytes, id, placed.as_ref()));
         Ok(report)
+    }
+
+    /// Signs where an archive comes from that is there already. What a key says of a bundle that it has not signed counts
+    /// for nobody.
+    fn place_beside(
+        &self,
+        context: &Context,
+        (key, captured): (&OpenKey, &Captured),
+        there: &VerifiedArchive,
+        names: &Names,
+        report: &mut Packed,
+    ) -> Result<Option<Placed>, Failure> {
+        let out = &self.output;
+        let set = BundleSet::find_one(&out.join(&names.archive))?;
+        let mut statements = set.attestations.iter().flat_map(|(_, all)| all.statements());
+        let Some(claim) = sole_claim(&set)?.filter(|_| statements.any(|s| s.key() == key.public_key()))
+        else {
+            return Ok(None);
+        };
+        let mut placed = captured.place(context, key, (claim, there.manifest()), out, names)?;
+        if let Some(file) = report.comes_from(&mut placed) {
+            publish(out, vec![file]).map_err(|(path, error)| unwritable(&path, &error))?;
+            report.notes.push("where it comes from was not signed before; it is now".into());
+        }
+        Ok(Some(placed))
     }
 }
 
