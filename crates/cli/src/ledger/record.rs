@@ -203,14 +203,17 @@ pub(crate) fn join(context: &Context, events: Vec<Event>) -> Result<Joining, Fai
 ///
 /// # Errors
 /// The ledger cannot be written, or is not in order.
-pub(crate) fn forget(context: &Context, act: Act, events: &[u64]) -> Result<(), Failure> {
+pub(crate) fn forget(context: &Context, act: &Act, events: &[u64]) -> Result<(), Failure> {
     let (directory, key) = writable(context)?;
-    let mut event = Who::here().event(&act, context.now()?)?;
-    event.metadata.extend(Event::dropped_metadata(events.iter().copied()));
-    let seen = context.state().own_checkpoint(key.public_key())?;
-    let dropped =
-        drop_bodies(&directory, &key, seen.as_ref(), &event).map_err(|error| not_appended(&error))?;
-    keep(context, &key, &dropped.appended.checkpoint);
+    // An event has room for so many ranges, also where no two of the events stand side by side.
+    for events in events.chunks(2000) {
+        let mut event = Who::here().event(act, context.now()?)?;
+        event.metadata.extend(Event::dropped_metadata(events.iter().copied()));
+        let seen = context.state().own_checkpoint(key.public_key())?;
+        let dropped =
+            drop_bodies(&directory, &key, seen.as_ref(), &event).map_err(|error| not_appended(&error))?;
+        keep(context, &key, &dropped.appended.checkpoint);
+    }
     Ok(())
 }
 
