@@ -699,6 +699,50 @@ fn a_killed_submission_is_whole_or_not_there_and_can_be_completed() {
     assert!(killed > 40 && completed > 2, "{killed}, {completed}");
 }
 
+/// Every call that could fail fails once: then nothing is there, and what was there before stays.
+#[test]
+fn a_submission_that_fails_leaves_nothing() {
+    let world = World::new();
+    let desk = &world.desk;
+    let bundle = world.pack("small", "1.0.0", "ada", &[]);
+    let submit = and(&SUBMIT, &["--key", "ada.pub", "--threads", "1"]);
+    let (inbox, trace) = (desk.path("inbox"), desk.path("trace"));
+    let mut failed = 0;
+    for part in [&[][..], &[&bundle.manifest]] {
+        for call in ["write", "fsync", "renameat2", "linkat"] {
+            for n in 1.. {
+                fs::remove_dir_all(&inbox).unwrap();
+                fs::create_dir(&inbox).unwrap();
+                for path in part {
+                    fs::copy(path, inbox.join(path.file_name().unwrap())).unwrap();
+                }
+                let before = names(&inbox);
+                let mut command = Command::new("strace");
+                desk.bare(&mut command).args(["-f", "-qq", "-o"]).arg(&trace);
+                command.args(["-e", &format!("trace={call}")]);
+                command.args(["-e", &format!("inject={call}:error=EIO:when={n}")]);
+                let output = command.arg(consign()).args(&submit).stdin(Stdio::null()).output().unwrap();
+                let what = format!("{call} {n}: {}", written_down(&output));
+                if !fs::read_to_string(&trace).unwrap().contains("INJECTED") {
+                    assert_eq!(output.status.code(), Some(0), "{what}");
+                    break;
+                }
+                assert_consistent(desk, &bundle, &what);
+                let complete = names(&inbox).len() == 3;
+                // What cannot be printed was done all the same.
+                assert!(complete || names(&inbox) == before, "{what}");
+                if !complete {
+                    assert_eq!(output.status.code(), Some(1), "{what}");
+                    failed += 1;
+                }
+                assert_eq!(desk.json(submit.iter().copied())["exit"], 0, "{what}");
+                assert_eq!(names(&inbox).len(), 3, "{what}");
+            }
+        }
+    }
+    assert!(failed >= 12, "{failed}");
+}
+
 /// Long enough to be worked on for seconds; mostly a hole, so that making it takes no time.
 const LONG: u64 = 320 << 20;
 
