@@ -9,7 +9,7 @@ use std::path::Path;
 
 use consign_bundle::{
     Anchor, Archive, ArchiveError, Expected, Fault, PackedArchive, Scope, Selection, TreeLayout, UnpackError,
-    compare_directory, unpack, verify,
+    compare_directory, unpack, unpack_if, verify,
 };
 use consign_metadata::Manifest;
 use proptest::prelude::*;
@@ -98,6 +98,15 @@ fn what_is_unpacked_is_what_was_packed() {
 
     let again = unpack(&archive, &only, Selection::Payload, threads(1), &());
     assert!(matches!(again, Err(UnpackError::Exists(_))));
+
+    // Whoever asks first sees the manifest, and nothing is written for whom it does not please.
+    let refused = dir.path().join("refused");
+    let admit = |seen: &Manifest| {
+        assert_eq!(*seen, manifest);
+        false
+    };
+    let result = unpack_if(&archive, &refused, Selection::Payload, threads(1), &(), admit);
+    assert!(matches!(result, Err(UnpackError::NotAdmitted)) && !refused.exists());
 }
 
 #[test]

@@ -14,7 +14,7 @@ use tempfile::NamedTempFile;
 
 use crate::bundle_set::{BundleSet, Names, PROVENANCE, REVOCATIONS};
 use crate::checked::archive_path;
-use crate::context::{Context, is_absent, unreadable, unwritable};
+use crate::context::{Context, directory_for, is_absent, unreadable, unwritable};
 use crate::encrypted_set::{EncryptedFiles, EncryptedNames, sealed};
 use crate::hashing;
 use crate::outcome::Failure;
@@ -137,10 +137,7 @@ impl Parcel {
         _: &Permit,
         folder: &Path,
     ) -> Result<&'static str, Failure> {
-        if !folder.is_dir() {
-            let problem = Problem::new("no-directory", "is not a directory that can be submitted to");
-            return Err(Failure::failed(problem.at(folder.display().to_string())));
-        }
+        directory_for(&folder.join("any"))?;
         let mut missing = Vec::new();
         for piece in &self.pieces {
             if !is_there(context, folder, piece)? {

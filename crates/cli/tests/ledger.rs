@@ -384,6 +384,42 @@ fn events_go_to_a_siem_as_json_lines() {
 }
 
 #[test]
+fn what_an_append_left_unfinished_is_put_aside_and_said() {
+    let desk = Recording::with_key();
+    desk.pack("1.0.0", "out");
+    let size = desk.size();
+    let segment = walk(&desk.ledger().join("events")).remove(0);
+    let mut torn = fs::read(&segment).unwrap();
+    torn.extend_from_slice(b"{\"timestamp\":\"2026-11-22T03:00:00Z\",\"level\":\"INFO\",\"serv");
+    fs::write(&segment, torn).unwrap();
+    // Reading goes on as far as was signed, and changes nothing.
+    assert_eq!(desk.size(), size);
+    let packed = desk.pack("1.1.0", "out");
+    assert_eq!((note(&packed), packed["exit"].as_u64()), ("ledger-repaired", Some(0)));
+    assert_eq!(packed["events"][0]["index"].as_u64(), Some(size));
+    assert_eq!(desk.actions()[usize::try_from(size).unwrap()..], ["packed", "ledger_repaired"]);
+    desk.run(0, &["ledger", "verify"]);
+    let alerts = desk.run(0, &["ledger", "alerts", "--severity", "critical"]);
+    assert_eq!(alerts["result"]["alerts"][0]["entry"]["event"]["action"], "ledger_repaired");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_clock_that_goes_back_shows() {
+    let desk = Recording::with_key();
+    let at = |day: &str, key: &str| {
+        let mut command = desk.command(&["keygen", "--no-passphrase", "-o", key]);
+        let output = support::under_a_clock(&mut command, day).output().unwrap();
+        assert!(output.status.success(), "{}", written_down(&output));
+    };
+    at("2030-03-01", "a.key");
+    at("2030-02-01", "b.key");
+    at("2030-04-01", "c.key");
+    let verified = desk.run(0, &["ledger", "verify"])["result"].clone();
+    assert_eq!(verified["clock_went_back"], json!([3]));
+}
+
+#[test]
 fn there_is_no_ledger_yet_and_no_such_event() {
     let desk = Recording::new();
     assert_eq!(code(&desk.run(1, &["ledger", "list"])), "no-ledger-key");

@@ -11,6 +11,7 @@ fn every_command_prints_what_the_schema_says() {
     let validator = jsonschema::validator_for(&schema).expect("it is a schema");
     let desk = Desk::new();
     desk.write("data/a.csv", "1,2,3\n");
+    desk.write("inbox/note.txt", "");
     let runs: &[(i64, &[&str])] = &[
         (0, &["keygen", "--no-passphrase", "-o", "key"]),
         (1, &["keygen", "--no-passphrase", "-o", "key"]),
@@ -46,6 +47,12 @@ fn every_command_prints_what_the_schema_says() {
         (0, &["unpack", "out", "there", "--key", "key.pub"]),
         (1, &["unpack", "out", "there", "--key", "key.pub"]),
         (0, &["diff", "out", "there"]),
+        (0, &["submit", "out", "--to", "inbox", "--key", "key.pub"]),
+        (1, &["submit", "out", "--to", "inbox", "--to", "nowhere", "--key", "key.pub"]),
+        (4, &["receive", "inbox", "--key", "key"]),
+        (0, &["receipt", "show", "inbox/data-1.0.0.receipt.intoto.jsonl"]),
+        (0, &["receipt", "check", "inbox/data-1.0.0.receipt.intoto.jsonl", "--key", "key.pub"]),
+        (3, &["receipt", "check", "inbox/data-1.0.0.intoto.jsonl", "--key", "key.pub"]),
         (0, &["trust", "list"]),
         (2, &["trust", "check", "key.pub"]),
         (0, &["revoke", "out", "--reason", "wrong", "--key", "key"]),

@@ -9,7 +9,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use consign_metadata::{BundleName, Line, Paragraph, Role, Sha256Digest, printable};
+use consign_metadata::{BundleName, Line, Role, Sha256Digest, printable};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,7 @@ use crate::attestations::{ATTESTATIONS_MAX, AttestationError, AttestationErrorKi
 use crate::encrypted::{PublicClaim, PublicName};
 use crate::envelope::{EnvelopeError, Opened, SignError, enclose};
 use crate::fingerprint::Fingerprint;
+use crate::ledger_state::LedgerState;
 use crate::in_toto::{ALGORITHM, DigestSet, Exactly, STATEMENT_TYPE, check_algorithm, check_type};
 use crate::public_key::PublicKey;
 use crate::signer::Signer;
@@ -56,8 +57,8 @@ pub struct Receipt {
     pub signers: Vec<ReceiptSigner>,
     /// SHA-256 of the handling policy that was asked.
     pub policy: Sha256Digest,
-    /// The latest checkpoint of the sender's ledger, as it stood in the bundle's statement.
-    pub checkpoint: Option<Paragraph>,
+    /// How far the sender's ledger had come, as it stood in the bundle's statement.
+    pub ledger: Option<LedgerState>,
     /// The version of consign that looked at it.
     pub version: Line,
     /// The key that signs.
@@ -256,7 +257,7 @@ impl Receipt {
             attestations: attestations.iter().map(|one| one.digest.read()).collect::<Result<_, _>>()?,
             signers: extension.signers.iter().map(SignerOf::read).collect::<Result<_, _>>()?,
             policy: policy.digest.read()?,
-            checkpoint: extension.checkpoint.clone(),
+            ledger: extension.ledger.clone(),
             version: verifier.version.consign.clone(),
             public_key: signer.public_key,
             role: signer.role.clone(),
@@ -291,7 +292,7 @@ impl Receipt {
             "a code is not made of lower-case letters, digits and `-`"
         } else if encrypted && reasons.iter().any(|reason| reason.message.is_some()) {
             "a reason tells more of an encrypted bundle than its code"
-        } else if encrypted && self.checkpoint.is_some() {
+        } else if encrypted && self.ledger.is_some() {
             "a checkpoint stands outside of an encrypted bundle"
         } else if !addressees.is_sorted_by(|a, b| a < b) {
             "the addressees are not in order, or one is named twice"
@@ -394,7 +395,7 @@ impl Receipt {
                     size: self.size,
                     signers: self.signers.iter().map(SignerOf::of).collect(),
                     reasons: self.verdict.reasons().to_vec(),
-                    checkpoint: self.checkpoint.clone(),
+                    ledger: self.ledger.clone(),
                 },
             },
         }
@@ -427,7 +428,7 @@ fn ni(sha256: &Sha256Digest) -> String {
 ///     attestations: vec![Sha256Digest::of(b"a line of the attestations")],
 ///     signers: vec![ReceiptSigner { fingerprint: key.public_key().fingerprint(), role: "owner".parse()? }],
 ///     policy: Sha256Digest::of(b"policy.toml"),
-///     checkpoint: None,
+///     ledger: None,
 ///     version: "0.1.0".parse()?,
 ///     public_key: *key.public_key(),
 ///     role: RECIPIENT.parse()?,
@@ -685,9 +686,9 @@ struct Extension {
     /// Why it was refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<ReceiptReason>,
-    /// The checkpoint of the sender's ledger that stood in the statement about the bundle.
+    /// How far the sender's ledger had come when the bundle was signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    checkpoint: Option<Paragraph>,
+    ledger: Option<LedgerState>,
 }
 
 #[derive(Serialize, Deserialize, JsonSchema)]
@@ -754,6 +755,17 @@ mod tests {
     use crate::trust_policy::{TrustPolicy, TrustedKey};
     use crate::validity::{KeyRevocation, RevocationReason};
 
+    /// How far a sender's ledger had come.
+    fn ledger() -> LedgerState {
+        static LEDGER: std::sync::LazyLock<LedgerState> = std::sync::LazyLock::new(|| {
+            let key = crate::testing::key();
+            let origin = crate::ledger_origin(key.public_key());
+            let note = crate::Note::sign(&key, &origin, &format!("{origin}\n1\nAAAA\n").parse().unwrap());
+            LedgerState::new(*key.public_key(), note.unwrap()).unwrap()
+        });
+        LEDGER.clone()
+    }
+
     fn accepted(key: &PrivateKey) -> Receipt {
         let claim = statement(key).claim;
         Receipt {
@@ -767,7 +779,7 @@ mod tests {
                 role: "owner".parse().unwrap(),
             }],
             policy: Sha256Digest::of(b"policy"),
-            checkpoint: Some("ledger\n1\nAAAA\n".parse().unwrap()),
+            ledger: Some(ledger()),
             version: "0.1.0".parse().unwrap(),
             public_key: *key.public_key(),
             role: RECIPIENT.parse().unwrap(),
@@ -782,7 +794,7 @@ mod tests {
     fn refused(key: &PrivateKey) -> Receipt {
         let reasons = vec![reason("frame-altered", Some("one")), reason("frame-altered", Some("two"))];
         let verdict = ReceiptVerdict::Refused { level: None, reasons };
-        Receipt { verdict, signers: Vec::new(), checkpoint: None, ..accepted(key) }
+        Receipt { verdict, signers: Vec::new(), ledger: None, ..accepted(key) }
     }
 
     fn encrypted(key: &PrivateKey) -> Receipt {
@@ -790,7 +802,7 @@ mod tests {
         let verdict = ReceiptVerdict::Refused { level: Some(ReceiptLevel::Content), reasons };
         let public =
             PublicClaim { classification: Some("internal".parse().unwrap()), ..PublicClaim::default() };
-        Receipt { verdict, about: About::Encrypted(public), checkpoint: None, ..accepted(key) }
+        Receipt { verdict, about: About::Encrypted(public), ledger: None, ..accepted(key) }
     }
 
     fn unknown(key: &PrivateKey) -> Receipt {
@@ -913,7 +925,7 @@ mod tests {
     fn a_verdict_has_what_belongs_to_it() {
         for (receipt, from, to) in [
             (accepted as fn(&PrivateKey) -> Receipt, "\"level\":\"content\",", ""),
-            (accepted, "\"checkpoint\":", "\"reasons\":[{\"code\":\"x\"}],\"checkpoint\":"),
+            (accepted, "\"ledger\":", "\"reasons\":[{\"code\":\"x\"}],\"ledger\":"),
             (accepted, "\"kind\":\"archive\"", "\"kind\":\"unknown\""),
             (accepted, "\"kind\":\"archive\"", "\"kind\":\"encrypted\""),
             (accepted, "\"size\":1000000", "\"claimed_only\":true,\"size\":1000000"),
@@ -927,7 +939,7 @@ mod tests {
                 "\"code\":\"policy-secrets\",\"message\":\"in a.txt\"",
             ),
             (encrypted, "\"code\":\"policy-secrets\"", "\"code\":\"Policy\""),
-            (encrypted, "}]}}}", "}],\"checkpoint\":\"x\"}}}"),
+            (encrypted, "}]}}}", &format!("}}],\"ledger\":{}}}}}}}", serde_json::to_string(&ledger()).unwrap())),
             (unknown, "\"kind\":\"unknown\"", "\"level\":\"content\",\"kind\":\"unknown\""),
             (refused, "\"message\":\"one\"", "\"message\":\"zwei\""),
             (refused, "\"message\":\"one\"", "\"message\":\"two\""),

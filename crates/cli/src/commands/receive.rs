@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::act::{Act, Action};
 use crate::bundle_set::{Broken, BundleSet};
 use crate::checked::sole_claim;
-use crate::context::{Context, threads};
+use crate::context::{Context, directory_for, threads};
 use crate::encrypted_set::EncryptedSet;
 use crate::encryption::IdentityArgs;
 use crate::examined::{Asked, Examined, Extraction, destination_exists};
@@ -253,12 +253,7 @@ impl Looked {
 impl Receive {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         for folder in [&self.unpack_to, &self.receipts].into_iter().flatten() {
-            if !folder.is_dir() {
-                let problem = Problem::new("no-directory", "is not a directory that can be written to");
-                let hint =
-                    format!("make it first: mkdir -p {}", style::shell_word(&folder.display().to_string()));
-                return Err(Failure::failed(problem.at(folder.display().to_string()).hint(hint)));
-            }
+            directory_for(&folder.join("any"))?;
         }
         let policy = self.policy.load(context)?;
         let vouching = self.trust.vouching();
@@ -268,7 +263,7 @@ impl Receive {
         let desk = Desk { context, vouching: &vouching, policy: &policy, trusted: &trusted, issuer };
         let mut outcome = Outcome { exit: Exit::Done, problems: Vec::new(), report: None };
         let mut bundles = Vec::new();
-        for named in &self.bundles {
+        'all: for named in &self.bundles {
             let found = match Found::all(named) {
                 Ok(found) => found,
                 Err(failure) => {
@@ -283,7 +278,7 @@ impl Receive {
                 outcome.problems.extend_from_slice(&received.problems);
                 bundles.push(received);
                 if context.cancel.load(std::sync::atomic::Ordering::Relaxed) {
-                    break;
+                    break 'all;
                 }
             }
         }
@@ -295,7 +290,8 @@ impl Receive {
     fn take_in(&self, desk: &Desk<'_>, found: &Found) -> (Exit, ReceivedBundle) {
         let (path, looked, arrival) = match found {
             Found::Plain(set) => {
-                let path = set.archive.as_deref().or(set.folder()).unwrap_or(Path::new("-"));
+                let attestations = set.attestations.as_ref().map(|(path, _)| path.as_path());
+                let path = set.archive.as_deref().or(attestations).unwrap_or(Path::new("-"));
                 let looked = self.examine(desk, set, path, None);
                 let claim = sole_claim(set).ok().flatten();
                 let verified = looked.examined.verified.as_ref();

@@ -174,6 +174,11 @@ impl Submit {
         let trusted = self.vouching.load(context, policy)?;
         let (set, encrypted) = opened_with_its_files(context, &self.bundle, &self.identity)?;
         let path = self.archive(&set)?;
+        if sole_claim(&set)?.is_none() {
+            let problem = Problem::new("unsigned", "there is no signature").at(path.display().to_string());
+            let hint = "sign it first: consign sign BUNDLE --key FILE";
+            return Err(Failure::new(Exit::NotTrusted, problem.hint(hint)));
+        }
         let asked = Asked {
             context,
             vouching: &self.vouching,

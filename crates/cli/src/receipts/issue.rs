@@ -8,7 +8,7 @@ use consign_bundle::{Progress, VerifiedArchive};
 use consign_metadata::{LINE_MAX, Line, Problem, Role, Sha256Digest, printable};
 use consign_policy::{Permit, Stage};
 use consign_signing::{
-    About, BundleClaim, Claim, Decision, RECEIPT_REASONS_MAX, Receipt, ReceiptLevel, ReceiptReason,
+    About, BundleClaim, Claim, Decision, RECEIPT_REASONS_MAX, Receipt, LedgerState, ReceiptLevel, ReceiptReason,
     ReceiptSigner, ReceiptVerdict, SignError, SignedEncrypted, SignedReceipt, SignedStatement, Signer as _,
     SignerInfo, Timestamp, TrustedClaim, Verdict,
 };
@@ -37,6 +37,9 @@ pub(crate) struct Arrival {
     attestations: Vec<Sha256Digest>,
     /// Whether an encrypted file was found to be as it was signed.
     as_signed: bool,
+    /// How far the sender's ledger had come, as the latest statement says; nothing of it stands outside of an encrypted
+    /// bundle.
+    ledger: Option<LedgerState>,
 }
 
 impl Arrival {
@@ -55,12 +58,14 @@ impl Arrival {
         let unsigned = || verified.map(|verified| bundle_claim(verified.manifest(), verified.id()));
         let bundle: Option<BundleClaim> = claim.map(|claim| claim.bundle.clone()).or_else(unsigned);
         let lines = set.attestations.iter().flat_map(|(_, found)| found.statements());
+        let ledger = lines.clone().filter_map(|signed| signed.statement().ledger.clone()).last();
         Ok(Self {
             sha256,
             size,
             about: bundle.map_or(About::Unknown, About::Bundle),
             attestations: digests(lines.map(SignedStatement::line)),
             as_signed: false,
+            ledger,
         })
     }
 
@@ -84,13 +89,15 @@ impl Arrival {
             about: About::Encrypted(public),
             attestations: digests(lines.map(SignedEncrypted::line)),
             as_signed: ciphertext.is_some(),
+            ledger: None,
         })
     }
 
     /// Bytes of which nothing that could be read says what they are.
     pub(crate) fn unknown(context: &Context, path: &Path) -> Result<Self, Failure> {
         let (sha256, size) = bytes(context, path)?;
-        Ok(Self { sha256, size, about: About::Unknown, attestations: Vec::new(), as_signed: false })
+        let (about, attestations) = (About::Unknown, Vec::new());
+        Ok(Self { sha256, size, about, attestations, as_signed: false, ledger: None })
     }
 }
 
@@ -194,7 +201,7 @@ impl Issuer<'_> {
             attestations: arrival.attestations.clone(),
             signers,
             policy: self.policy,
-            checkpoint: None,
+            ledger: arrival.ledger.clone(),
             version: version.parse().unwrap_or_else(|_| unreachable!("`{version}` is a line of text")),
             public_key: *self.key.public_key(),
             role: self.role.clone(),
