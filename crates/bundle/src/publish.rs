@@ -13,14 +13,29 @@ use tempfile::NamedTempFile;
 /// # Errors
 /// What the system says.
 pub fn temporary(directory: &Path) -> io::Result<NamedTempFile> {
+    temporary_with_mode(directory, 0o666)
+}
+
+/// The same with other permissions, which the umask limits. It can be written through the handle in any case.
+pub(crate) fn temporary_with_mode(directory: &Path, mode: u32) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".consign-").suffix(".partial");
+    builder.prefix(TEMPORARY_PREFIX).suffix(TEMPORARY_SUFFIX);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
+        builder.permissions(std::fs::Permissions::from_mode(mode));
     }
+    #[cfg(not(unix))]
+    let _ = mode;
     builder.tempfile_in(directory).map_err(without_path)
+}
+
+const TEMPORARY_PREFIX: &str = ".consign-";
+const TEMPORARY_SUFFIX: &str = ".partial";
+
+/// Whether a name is one that [`temporary`] gives.
+pub(crate) fn is_temporary(name: &str) -> bool {
+    name.starts_with(TEMPORARY_PREFIX) && name.ends_with(TEMPORARY_SUFFIX)
 }
 
 /// What the system said, without the temporary name that `tempfile` adds, which is of no use to anybody and

@@ -1,5 +1,6 @@
 //! What a command did that the ledger is to remember.
 
+use consign_ledger::Level;
 use consign_metadata::{Manifest, Problem, Sha256Digest};
 use consign_signing::{BundleClaim, Claim, Content, PublicKey};
 use serde::Serialize;
@@ -60,12 +61,82 @@ pub(crate) enum Action {
     Stored,
     /// Bundles were removed from the store.
     StoreCollected,
-    /// Two bundles of one name and version were seen, or two histories of one ledger.
-    Equivocation,
     /// The ledger was brought back to a complete state after an append was cut short.
     LedgerRepaired,
     /// Bodies of old events were dropped.
     EventsDropped,
+}
+
+impl Action {
+    /// The word for it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Packed => "packed",
+            Self::Sealed => "sealed",
+            Self::Signed => "signed",
+            Self::Encrypted => "encrypted",
+            Self::Decrypted => "decrypted",
+            Self::Verified => "verified",
+            Self::NotVerified => "not_verified",
+            Self::Unpacked => "unpacked",
+            Self::Refused => "refused",
+            Self::Overridden => "overridden",
+            Self::Submitted => "submitted",
+            Self::Received => "received",
+            Self::ReceiptAdded => "receipt_added",
+            Self::KeyMade => "key_made",
+            Self::KeyRotated => "key_rotated",
+            Self::KeyRevoked => "key_revoked",
+            Self::BundleRevoked => "bundle_revoked",
+            Self::TrustChanged => "trust_changed",
+            Self::TrustImported => "trust_imported",
+            Self::TrustPublished => "trust_published",
+            Self::PolicyChanged => "policy_changed",
+            Self::Amended => "amended",
+            Self::Reconstructed => "reconstructed",
+            Self::Stored => "stored",
+            Self::StoreCollected => "store_collected",
+            Self::LedgerRepaired => "ledger_repaired",
+            Self::EventsDropped => "events_dropped",
+        }
+    }
+
+    /// The kind of event, in few words that a SIEM can filter by.
+    pub(crate) fn event_type(self) -> &'static str {
+        match self {
+            Self::Packed
+            | Self::Sealed
+            | Self::Signed
+            | Self::Encrypted
+            | Self::Decrypted
+            | Self::Amended
+            | Self::Reconstructed
+            | Self::BundleRevoked => "artifact",
+            Self::Verified | Self::NotVerified | Self::Unpacked => "data_access",
+            Self::Refused | Self::Overridden => "policy_decision",
+            Self::Submitted | Self::Received | Self::ReceiptAdded => "custody",
+            Self::KeyMade | Self::KeyRotated | Self::KeyRevoked => "key_management",
+            Self::TrustChanged | Self::TrustImported | Self::TrustPublished | Self::PolicyChanged => {
+                "configuration"
+            }
+            Self::Stored | Self::StoreCollected => "storage",
+            Self::LedgerRepaired | Self::EventsDropped => "ledger",
+        }
+    }
+
+    /// How much attention it calls for.
+    pub(crate) fn level(self) -> Level {
+        match self {
+            Self::LedgerRepaired => Level::Error,
+            Self::NotVerified
+            | Self::Refused
+            | Self::Overridden
+            | Self::KeyRevoked
+            | Self::BundleRevoked
+            | Self::EventsDropped => Level::Warn,
+            _ => Level::Info,
+        }
+    }
 }
 
 /// One act, for one event of the ledger.

@@ -23,14 +23,14 @@ use crate::outcome::Failure;
 const ARCHIVE: &str = ".tar.zst";
 const ATTESTATIONS: &str = ".intoto.jsonl";
 /// Attestations by others, in formats that consign does not count.
-const OTHERS: &str = ".others.intoto.jsonl";
-const MANIFEST: &str = ".manifest.json";
+pub(crate) const OTHERS: &str = ".others.intoto.jsonl";
+pub(crate) const MANIFEST: &str = ".manifest.json";
 /// Revocations of bundles.
 pub(crate) const REVOCATIONS: &str = ".revocation.intoto.jsonl";
+/// Where bundles come from, by SLSA's predicate.
+pub(crate) const PROVENANCE: &str = ".provenance.intoto.jsonl";
 /// Published trust files.
 const TRUST: &str = ".trust.intoto.jsonl";
-/// Where bundles come from, signed.
-pub(crate) const PROVENANCE: &str = ".provenance.intoto.jsonl";
 
 /// Whether a file of that name holds statements about bundles.
 pub(crate) fn is_attestations(name: &str) -> bool {
@@ -66,6 +66,7 @@ pub(crate) struct Names {
     pub(crate) archive: String,
     pub(crate) attestations: String,
     pub(crate) manifest: String,
+    pub(crate) provenance: String,
 }
 
 impl Names {
@@ -75,6 +76,7 @@ impl Names {
             archive: format!("{stem}{ARCHIVE}"),
             attestations: format!("{stem}{ATTESTATIONS}"),
             manifest: format!("{stem}{MANIFEST}"),
+            provenance: format!("{stem}{PROVENANCE}"),
         }
     }
 }

@@ -140,7 +140,9 @@ pub(crate) fn check(
 ) -> Result<VerifiedArchive, Failure> {
     let path = archive_path(set)?;
     let file = set.open_archive(path)?;
-    let expected = sole_claim(set)?.map(expected).transpose()?;
+    let claim = sole_claim(set)?;
+    claim.into_iter().for_each(|claim| context.about(claim));
+    let expected = claim.map(expected).transpose()?;
     let anchor = expected.as_ref().map_or(Anchor::Unsigned, Anchor::Signed);
     let archive = Archive::open(file, anchor).map_err(|error| archive_failure(error, path))?;
     let total = archive.facts().size;

@@ -3,26 +3,29 @@
 //! What stands here decides what is run, so the file is read from the home alone, and not if others could have
 //! written it.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
 use std::path::PathBuf;
+#[cfg(unix)]
 use std::time::Duration;
 
-use consign_metadata::{Problem, did_you_mean, printable};
-use consign_signing::PublicKey;
+use consign_metadata::{Problem, TomlFormat, TomlReader, TomlTable, TomlValue, printable};
 #[cfg(unix)]
-use consign_signing::SignerName;
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use consign_signing::{PublicKey, PublicKeyError, SignerName, SignerNameError};
 
 /// The name of the file in the home.
 pub(crate) const CONFIG_FILE: &str = "config.toml";
 /// Largest file, in bytes.
 const CONFIG_BYTES_MAX: usize = 1 << 20;
-const FORMAT: u64 = 1;
-const TOP_FIELDS: [&str; 3] = ["format", "signer", "pkcs11"];
+const FORMAT: TomlFormat = TomlFormat {
+    version: 1,
+    bytes_max: CONFIG_BYTES_MAX,
+    too_large: "config-too-large",
+    malformed: "config-syntax",
+    other_version: "config-format",
+};
+const TOP_FIELDS: [&str; 3] = ["signer", "pkcs11", "ledger"];
 const SIGNER_FIELDS: [&str; 6] = ["name", "program", "args", "public_key", "environment", "timeout_seconds"];
 const PKCS11_FIELDS: [&str; 1] = ["module"];
+const LEDGER_FIELDS: [&str; 1] = ["key"];
 const TIMEOUT_DEFAULT: u64 = 30;
 const TIMEOUT_MAX: u64 = 600;
 
@@ -34,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) signers: Vec<SignerEntry>,
     /// The library for tokens whose URI names none.
     pub(crate) pkcs11_module: Option<PathBuf>,
+    /// The key that signs the ledger, as `--ledger-key` names it.
+    pub(crate) ledger_key: Option<String>,
 }
 
 /// A program that may sign.
@@ -57,226 +62,102 @@ impl Config {
     /// # Errors
     /// All that is wrong, each with its line.
     pub(crate) fn parse(text: &str) -> Result<Self, Vec<Problem>> {
-        if text.len() > CONFIG_BYTES_MAX {
-            let message = format!("is larger than {CONFIG_BYTES_MAX} bytes");
-            return Err(vec![Problem::new("config-too-large", message)]);
-        }
-        let mut reader =
-            Reader { line_feeds: text.match_indices('\n').map(|(at, _)| at).collect(), problems: Vec::new() };
-        let table = match DeTable::parse(text) {
-            Ok(table) => table,
-            Err(error) => {
-                let span = error.span().unwrap_or_default();
-                reader.report("config-syntax", &span, &printable(error.message()));
-                return Err(reader.problems);
-            }
-        };
-        let config = reader.config(table.get_ref());
-        reader.problems.sort_by_key(|problem| problem.line);
-        if reader.problems.is_empty() { Ok(config) } else { Err(reader.problems) }
+        FORMAT.read(text, &TOP_FIELDS, config)
     }
 }
 
-/// A table's fields by name, each with its place.
-type Fields<'a> = BTreeMap<&'a str, &'a Spanned<DeValue<'a>>>;
-
-/// Collects what is wrong while it reads.
-struct Reader {
-    /// Where the line feeds are.
-    line_feeds: Vec<usize>,
-    problems: Vec<Problem>,
-}
-
-impl Reader {
-    fn config(&mut self, table: &DeTable<'_>) -> Config {
-        let mut config = Config::default();
-        // The format first: in another one, the other fields may mean something else.
-        match table.get("format") {
-            Some(value) if integer(value.get_ref()) == Some(FORMAT) => {}
-            Some(value) => {
-                let message = format!("`format` is not {FORMAT}; the file was made for another version");
-                self.report("config-format", &value.span(), &message);
-                return config;
-            }
-            None => {
-                let message = format!("`format` is missing; write `format = {FORMAT}`");
-                self.report("missing-field", &(0..0), &message);
-            }
-        }
-        let fields = self.fields(table, &TOP_FIELDS);
-        if let Some(value) = fields.get("pkcs11") {
-            match value.get_ref().as_table() {
-                Some(table) => {
-                    let fields = self.fields(table, &PKCS11_FIELDS);
-                    config.pkcs11_module = fields.get("module").and_then(|value| self.path("module", value));
-                }
-                None => self.report("wrong-type", &value.span(), "`pkcs11` is a table: `[pkcs11]`"),
-            }
-        }
-        #[cfg(unix)]
-        for (entry, at) in self.tables(&fields, "signer") {
-            let Some(entry) = self.signer(entry, &at) else { continue };
-            if config.signers.iter().any(|known| known.name == entry.name) {
-                let message = format!("the name `{}` is taken by another entry", entry.name);
-                self.report("config-name-taken", &at, &message);
-            } else {
-                config.signers.push(entry);
-            }
-        }
-        config
-    }
-
-    #[cfg(unix)]
-    fn signer(&mut self, table: &DeTable<'_>, at: &Range<usize>) -> Option<SignerEntry> {
-        let fields = self.fields(table, &SIGNER_FIELDS);
-        for name in ["name", "program", "public_key"] {
-            if !fields.contains_key(name) {
-                self.report("missing-field", at, &format!("the signer has no `{name}`"));
-            }
-        }
-        // All are read before any is missed, so that all problems come out at once.
-        let name = fields.get("name").and_then(|value| self.parsed::<SignerName>("name", value));
-        let program = fields.get("program").and_then(|value| self.path("program", value));
-        let public_key = fields.get("public_key").and_then(|value| {
-            let key = self.string("public_key", value)?.parse::<PublicKey>();
-            let line = self.line_of(&value.span());
-            key.map_err(|error| self.problems.push(error.problem().at("public_key").line(line))).ok()
-        });
-        let args = self
-            .strings(&fields, "args", |text| if text.contains('\0') { Err("holds a NUL") } else { Ok(()) });
-        let environment = self.strings(&fields, "environment", variable);
-        let timeout = match fields.get("timeout_seconds") {
-            None => Some(TIMEOUT_DEFAULT),
-            Some(value) => {
-                let seconds = integer(value.get_ref()).filter(|seconds| (1..=TIMEOUT_MAX).contains(seconds));
-                if seconds.is_none() {
-                    let message = format!("`timeout_seconds` is not a number from 1 to {TIMEOUT_MAX}");
-                    self.report("bad-value", &value.span(), &message);
-                }
-                seconds
-            }
-        };
-        Some(SignerEntry {
-            name: name?,
-            program: program?,
-            args: args?,
-            public_key: public_key?,
-            environment: environment?,
-            timeout: Duration::from_secs(timeout?),
-        })
-    }
-
-    /// The fields of a table; those that do not exist are reported.
-    fn fields<'t>(&mut self, table: &'t DeTable<'t>, known: &[&'static str]) -> Fields<'t> {
-        let mut fields = Fields::new();
-        for (name, value) in table {
-            let text: &str = name.get_ref();
-            if known.contains(&text) {
-                fields.insert(text, value);
-                continue;
-            }
-            let message = format!("unknown field `{}`", printable(text));
-            let mut problem = Problem::new("unknown-field", message).line(self.line_of(&name.span()));
-            if let Some(near) = did_you_mean(text, known.iter().copied()) {
-                problem = problem.hint(format!("did you mean `{near}`?"));
-            }
-            self.problems.push(problem);
-        }
-        fields
-    }
-
-    /// The tables of a list, each with its place.
-    #[cfg(unix)]
-    fn tables<'t>(
-        &mut self,
-        fields: &Fields<'t>,
-        name: &'static str,
-    ) -> Vec<(&'t DeTable<'t>, Range<usize>)> {
-        let Some(value) = fields.get(name).copied() else { return Vec::new() };
-        let message = format!("`{name}` is a list of tables: `[[{name}]]`");
-        let Some(list) = value.get_ref().as_array() else {
-            self.report("wrong-type", &value.span(), &message);
-            return Vec::new();
-        };
-        let mut tables = Vec::new();
-        for entry in list {
-            match entry.get_ref().as_table() {
-                Some(table) => tables.push((table, entry.span())),
-                None => self.report("wrong-type", &entry.span(), &message),
-            }
-        }
-        tables
-    }
-
-    fn string<'v>(&mut self, name: &str, value: &'v Spanned<DeValue<'_>>) -> Option<&'v str> {
-        let text = value.get_ref().as_str();
-        if text.is_none() {
-            self.report("wrong-type", &value.span(), &format!("`{name}` is not a text in quotes"));
-        }
-        text
-    }
-
-    #[cfg(unix)]
-    fn parsed<T>(&mut self, name: &str, value: &Spanned<DeValue<'_>>) -> Option<T>
-    where
-        T: std::str::FromStr,
-        T::Err: std::fmt::Display,
+fn config(reader: &mut TomlReader, file: &TomlTable<'_>) -> Config {
+    let mut config = Config::default();
+    if let Some(value) = file.get("pkcs11")
+        && let Some(table) = reader.table(value, "table", &PKCS11_FIELDS, "is a table: `[pkcs11]`")
     {
-        let parsed = self.string(name, value)?.parse();
-        parsed.map_err(|e| self.report("bad-value", &value.span(), &format!("`{name}` is {e}"))).ok()
+        config.pkcs11_module = reader.optional(&table, "module", path).flatten();
     }
-
-    /// An absolute path. Nothing in a home depends on where a command runs.
-    fn path(&mut self, name: &str, value: &Spanned<DeValue<'_>>) -> Option<PathBuf> {
-        let text = self.string(name, value)?;
-        let plain = |part: &str| !matches!(part, "." | "..");
-        if PathBuf::from(text).is_absolute() && text.split('/').all(plain) && printable(text) == text {
-            return Some(text.into());
-        }
-        let message = format!("`{name}` is not an absolute path without `.`, `..` and odd characters");
-        self.report("bad-value", &value.span(), &message);
-        None
+    if let Some(value) = file.get("ledger")
+        && let Some(table) = reader.table(value, "table", &LEDGER_FIELDS, "is a table: `[ledger]`")
+    {
+        config.ledger_key = reader.optional(&table, "key", TomlReader::text).flatten().map(str::to_owned);
     }
-
-    /// A list of texts that may be absent.
     #[cfg(unix)]
-    fn strings(
-        &mut self,
-        fields: &Fields<'_>,
-        name: &str,
-        check: fn(&str) -> Result<(), &'static str>,
-    ) -> Option<Vec<String>> {
-        let Some(value) = fields.get(name) else { return Some(Vec::new()) };
-        let Some(list) = value.get_ref().as_array() else {
-            self.report("wrong-type", &value.span(), &format!("`{name}` is not a list of texts"));
-            return None;
-        };
-        let mut texts = Some(Vec::new());
-        for item in list {
-            let text = self.string(&format!("an item of {name}"), item).and_then(|text| match check(text) {
-                Ok(()) => Some(text.to_owned()),
-                Err(reason) => {
-                    let message = format!("an item of `{name}`, `{}`, {reason}", printable(text));
-                    self.report("bad-value", &item.span(), &message);
-                    None
-                }
-            });
-            texts = texts.zip(text).map(|(mut texts, text)| {
-                texts.push(text);
-                texts
-            });
+    for table in reader.tables(file, "signer", "signer", &SIGNER_FIELDS) {
+        let Some(entry) = signer(reader, &table) else { continue };
+        if config.signers.iter().any(|known| known.name == entry.name) {
+            let message = format!("the name `{}` is taken by another entry", entry.name);
+            reader.report("config-name-taken", table.at(), message);
+        } else {
+            config.signers.push(entry);
         }
-        texts
     }
+    config
+}
 
-    fn report(&mut self, code: &'static str, at: &Range<usize>, message: &str) {
-        let line = self.line_of(at);
-        self.problems.push(Problem::new(code, message).line(line));
-    }
+#[cfg(unix)]
+fn signer(reader: &mut TomlReader, table: &TomlTable<'_>) -> Option<SignerEntry> {
+    // All are read before any is missed, so that all problems come out at once.
+    let name = reader.required(table, "name", |reader, value| {
+        reader.parsed(value, |error: SignerNameError| bad_value(format!("`{}` is {error}", value.name())))
+    });
+    let program = reader.required(table, "program", path);
+    let public_key = reader.required(table, "public_key", |reader, value| {
+        reader.parsed(value, |error: PublicKeyError| error.problem().at(value.name()))
+    });
+    let nul = |text: &str| if text.contains('\0') { Err("holds a NUL") } else { Ok(()) };
+    let args = reader.optional(table, "args", |reader, value| texts(reader, value, nul));
+    let environment = reader.optional(table, "environment", |reader, value| texts(reader, value, variable));
+    let timeout = reader.optional(table, "timeout_seconds", timeout);
+    Some(SignerEntry {
+        name: name?,
+        program: program?,
+        args: args?.unwrap_or_default(),
+        public_key: public_key?,
+        environment: environment?.unwrap_or_default(),
+        timeout: Duration::from_secs(timeout?.unwrap_or(TIMEOUT_DEFAULT)),
+    })
+}
 
-    fn line_of(&self, at: &Range<usize>) -> usize {
-        1 + self.line_feeds.partition_point(|&line_feed| line_feed < at.start)
+fn bad_value(message: String) -> Problem {
+    Problem::new("bad-value", message)
+}
+
+/// An absolute path. Nothing in a home depends on where a command runs.
+fn path(reader: &mut TomlReader, value: TomlValue<'_>) -> Option<PathBuf> {
+    let text = reader.text(value)?;
+    let plain = |part: &str| !matches!(part, "." | "..");
+    if PathBuf::from(text).is_absolute() && text.split('/').all(plain) && printable(text) == text {
+        return Some(text.into());
     }
+    let message = format!("`{}` is not an absolute path without `.`, `..` and odd characters", value.name());
+    reader.push(value.at(), bad_value(message));
+    None
+}
+
+#[cfg(unix)]
+fn texts(
+    reader: &mut TomlReader,
+    value: TomlValue<'_>,
+    check: fn(&str) -> Result<(), &'static str>,
+) -> Option<Vec<String>> {
+    let item = format!("an item of {}", value.name());
+    let items = reader.items(value, &item, "is not a list of texts")?;
+    reader.each(&items, |reader, item| {
+        let text = reader.text(item)?;
+        if let Err(reason) = check(text) {
+            let message = format!("an item of `{}`, `{}`, {reason}", value.name(), printable(text));
+            reader.push(item.at(), bad_value(message));
+            return None;
+        }
+        Some(text.to_owned())
+    })
+}
+
+#[cfg(unix)]
+fn timeout(reader: &mut TomlReader, value: TomlValue<'_>) -> Option<u64> {
+    let seconds = value.as_integer().filter(|seconds| (1..=TIMEOUT_MAX).contains(seconds));
+    if seconds.is_none() {
+        let message = format!("`{}` is not a number from 1 to {TIMEOUT_MAX}", value.name());
+        reader.push(value.at(), bad_value(message));
+    }
+    seconds
 }
 
 /// The name of a variable that may be passed on. Those that decide what code a program loads, or where it looks
@@ -296,12 +177,6 @@ fn variable(name: &str) -> Result<(), &'static str> {
         return Err("is never passed on, since it decides what is run");
     }
     Ok(())
-}
-
-/// A plain decimal integer.
-fn integer(value: &DeValue<'_>) -> Option<u64> {
-    let integer = value.as_integer()?;
-    (integer.radix() == 10).then(|| integer.as_str().parse().ok()).flatten()
 }
 
 #[cfg(test)]

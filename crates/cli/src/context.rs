@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use consign_metadata::Problem;
+use consign_metadata::{BundleId, Manifest, Problem};
 use consign_policy::Policy;
-use consign_signing::{StrictModesErrorKind, Timestamp, TrustPolicy, read_unwritable};
+use consign_signing::{Claim, StrictModesErrorKind, Timestamp, TrustPolicy, read_unwritable};
 
 use crate::act::Act;
+use crate::bundle_set::BundleSet;
 use crate::config::{CONFIG_FILE, Config};
 use crate::exit::Exit;
+use crate::ledger::LedgerArgs;
 use crate::meter::{Meter, ProgressMode};
 use crate::outcome::Failure;
 use crate::state::State;
@@ -25,19 +27,33 @@ pub(crate) struct Context {
     home: Option<PathBuf>,
     /// Where what this machine remembers is kept.
     state: State,
+    /// Where events go.
+    ledger: LedgerArgs,
     /// What was done so far that the ledger is to remember.
     acts: Mutex<Vec<Act>>,
+    /// What is worth knowing about the record, and changes nothing.
+    notes: Mutex<Vec<Problem>>,
+    /// What the command is about, as far as it was found out: of this a refusal speaks.
+    about: Mutex<Option<Claim>>,
 }
 
 impl Context {
-    pub(crate) fn new(json: bool, progress: ProgressMode, cancel: Arc<AtomicBool>) -> Self {
+    pub(crate) fn new(
+        json: bool,
+        progress: ProgressMode,
+        cancel: Arc<AtomicBool>,
+        ledger: LedgerArgs,
+    ) -> Self {
         Self {
             json,
             progress,
             cancel,
             home: configuration_directory(),
             state: state(),
+            ledger,
             acts: Mutex::default(),
+            notes: Mutex::default(),
+            about: Mutex::default(),
         }
     }
 
@@ -49,13 +65,62 @@ impl Context {
             cancel: Arc::clone(&self.cancel),
             home: Some(home.into()),
             state: State::at(home),
+            ledger: LedgerArgs::default(),
             acts: Mutex::default(),
+            notes: Mutex::default(),
+            about: Mutex::default(),
         }
     }
 
     /// Notes what was done, for the ledger. It is written when the command ends, before its success is reported.
     pub(crate) fn record(&self, act: Act) {
         self.acts.lock().unwrap_or_else(PoisonError::into_inner).push(act);
+    }
+
+    /// Notes something that is worth knowing and changes nothing; it is printed when the command ends.
+    pub(crate) fn note(&self, note: Problem) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
+    }
+
+    /// What was noted since this was asked.
+    pub(crate) fn take_notes(&self) -> Vec<Problem> {
+        std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notes what the command is about, so that a refusal can say so. It is a claim, not yet verified.
+    pub(crate) fn about(&self, claim: &Claim) {
+        *self.about.lock().unwrap_or_else(PoisonError::into_inner) = Some(claim.clone());
+    }
+
+    /// What was claimed of the bundle that the command is about.
+    pub(crate) fn claimed(&self) -> Option<Claim> {
+        self.about.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Where events go.
+    pub(crate) fn ledger(&self) -> &LedgerArgs {
+        &self.ledger
+    }
+
+    /// Whether anything is to be recorded at all: events, and the manifests of bundles that are made or seen.
+    pub(crate) fn keeps_record(&self) -> bool {
+        !self.ledger.says_none()
+    }
+
+    /// Keeps the manifest of a bundle that was verified here, so that it can be found by what is in it. What cannot be
+    /// kept is a note. Of what came encrypted nothing is kept.
+    pub(crate) fn keep_manifest(&self, set: &BundleSet, manifest: &Manifest, id: BundleId) {
+        if !self.keeps_record() || set.other_stem().is_some() || self.state.knows(id) {
+            return;
+        }
+        if let Err(error) = self.state.keep_manifest(&manifest.to_bytes(), id) {
+            self.note(crate::state::not_kept("the manifest", &error));
+        }
+    }
+
+    /// Consign's home, where its configuration is; `None` if there is none.
+    pub(crate) fn home(&self) -> Option<&Path> {
+        self.home.as_deref()
     }
 
     /// What was done since this was asked.

@@ -69,6 +69,11 @@ impl Run {
     }
 }
 
+/// What people call the system of that id, as it stands in [`Ci`].
+pub(crate) fn label(system: &str) -> Option<&'static str> {
+    SYSTEMS.iter().find(|known| known.id == system).map(|known| known.label)
+}
+
 /// How a system describes its runs. Each field is a list of templates, of which the first counts whose
 /// variables are all set; none means that the system does not tell.
 struct System {

@@ -191,6 +191,7 @@ impl Asked<'_> {
             Ok(claim) => claim,
             Err(failure) => return Examined::failed(failure),
         };
+        claim.into_iter().for_each(|claim| self.context.about(claim));
         let mut examined = Examined::new(claim);
         match claim.map(|claim| self.vouching.judge(self.trusted, set, claim, shown)) {
             Some(Ok(vouching)) => examined.judged(vouching, self.on_a_word, shown),

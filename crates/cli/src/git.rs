@@ -1,12 +1,12 @@
 //! What Git knows about a directory, asked in a way that changes nothing and runs nothing.
 
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use consign_metadata::{BundleVersion, Code, CommitId, Repository};
+use consign_metadata::{BundleVersion, Code, CommitId, Line, Repository};
 
 use crate::environment::without_credentials;
 
@@ -15,6 +15,8 @@ use crate::environment::without_credentials;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// No answer that is waited for is longer.
 const ANSWER_MAX: u64 = 64 * 1024;
+/// The list of changed files may be longer.
+const STATUS_MAX: u64 = 4 * 1024 * 1024;
 /// Variables by which a caller, such as a hook, points Git elsewhere.
 const POINTERS: [&str; 8] = [
     "GIT_DIR",
@@ -28,7 +30,7 @@ const POINTERS: [&str; 8] = [
 ];
 
 /// What Git knows about a directory in a work tree.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct WorkTree {
     /// Repository, commit and state.
     pub(crate) code: Code,
@@ -36,6 +38,13 @@ pub(crate) struct WorkTree {
     pub(crate) tracked: bool,
     /// The version that a tag of the commit names.
     pub(crate) version: Option<BundleVersion>,
+    /// The branch that is checked out, else the one tag of the commit, in full: `refs/heads/main`.
+    pub(crate) reference: Option<Line>,
+    /// How many tracked files differ from the commit; `None` if that cannot be told without running programs. No more
+    /// are counted than Git lists in [`STATUS_MAX`].
+    pub(crate) changed: Option<u64>,
+    /// The directory at its top.
+    pub(crate) top: Option<PathBuf>,
 }
 
 impl WorkTree {
@@ -50,10 +59,15 @@ impl WorkTree {
         }
         let at_top = git.line(&["rev-parse", "--show-prefix"]).is_none_or(|prefix| prefix.is_empty());
         let tracked = at_top || git.answer(&["rev-parse", "--verify", "--quiet", "HEAD:./"]).is_some();
+        let changed = git.changed();
+        let dirty = changed.map(|files| files > 0);
         Some(Self {
-            code: Code { repository: git.repository(), commit: Some(commit), dirty: git.dirty() },
+            code: Code { repository: git.repository(), commit: Some(commit), dirty },
             tracked,
             version: git.version(),
+            reference: git.reference(),
+            changed,
+            top: git.line(&["rev-parse", "--show-toplevel"]).map(PathBuf::from),
         })
     }
 }
@@ -76,8 +90,8 @@ impl Git<'_> {
         if address.starts_with("file:") { None } else { address.parse().ok() }
     }
 
-    /// Whether tracked files differ from the commit; `None` if that cannot be told without running programs.
-    fn dirty(&self) -> Option<bool> {
+    /// How many tracked files differ from the commit; `None` if that cannot be told without running programs.
+    fn changed(&self) -> Option<u64> {
         // To compare files Git runs the filters that the configuration names. Those of the user are the user's;
         // those of the repository came with it.
         let filters =
@@ -85,9 +99,15 @@ impl Git<'_> {
         if filters.lines().any(|line| !line.starts_with("global") && !line.starts_with("system")) {
             return None;
         }
-        let state =
-            self.ask(&["status", "--porcelain", "--untracked-files=no", "--ignore-submodules=dirty"])?;
-        Some(!state.is_empty())
+        let question = ["status", "--porcelain", "--untracked-files=no", "--ignore-submodules=dirty"];
+        let state = run(self.command(&question), PATIENCE, STATUS_MAX).filter(|answer| answer.success)?;
+        Some(state.text.lines().count() as u64)
+    }
+
+    /// What is checked out: a branch, or else the one tag of the commit.
+    fn reference(&self) -> Option<Line> {
+        let tag = || self.line(&["for-each-ref", "--points-at", "HEAD", "--format=%(refname)", "refs/tags"]);
+        self.line(&["symbolic-ref", "--quiet", "HEAD"]).or_else(tag)?.parse().ok()
     }
 
     /// The version that a tag of the checked-out commit names, if it is exactly one.
@@ -108,12 +128,14 @@ impl Git<'_> {
 
     /// What Git prints, if it succeeds.
     fn answer(&self, question: &[&str]) -> Option<String> {
-        run(self.command(question), PATIENCE).filter(|answer| answer.success).map(|answer| answer.text)
+        run(self.command(question), PATIENCE, ANSWER_MAX)
+            .filter(|answer| answer.success)
+            .map(|answer| answer.text)
     }
 
     /// What Git prints where failure with nothing to say means that there is nothing.
     fn ask(&self, question: &[&str]) -> Option<String> {
-        let answer = run(self.command(question), PATIENCE)?;
+        let answer = run(self.command(question), PATIENCE, ANSWER_MAX)?;
         (answer.success || (answer.nothing && answer.text.is_empty())).then_some(answer.text)
     }
 
@@ -142,9 +164,9 @@ struct Answer {
     text: String,
 }
 
-/// Runs a program to its end, or kills it when its time is over. At most [`ANSWER_MAX`] bytes of what it
-/// prints are read.
-fn run(mut command: Command, patience: Duration) -> Option<Answer> {
+/// Runs a program to its end, or kills it when its time is over. At most `longest` bytes of what it prints are
+/// read.
+fn run(mut command: Command, patience: Duration, longest: u64) -> Option<Answer> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let begun = Instant::now();
     let mut child = command.spawn().ok()?;
@@ -152,7 +174,7 @@ fn run(mut command: Command, patience: Duration) -> Option<Answer> {
     let (send, receive) = mpsc::channel();
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
-        let _ = out.take(ANSWER_MAX).read_to_end(&mut bytes);
+        let _ = out.take(longest).read_to_end(&mut bytes);
         // Nobody listens any more if the time was over.
         let _ = send.send(bytes);
     });
@@ -172,7 +194,7 @@ fn run(mut command: Command, patience: Duration) -> Option<Answer> {
     };
     let bytes = bytes?;
     // Cut short by the limit it dies of the closed pipe, and what it said still counts.
-    let cut = u64::try_from(bytes.len()).is_ok_and(|length| length == ANSWER_MAX);
+    let cut = u64::try_from(bytes.len()).is_ok_and(|length| length == longest);
     let success = cut || status?.success();
     let nothing = status.and_then(|status| status.code()) == Some(1);
     Some(Answer { success, nothing, text: String::from_utf8(bytes).ok()? })
@@ -220,7 +242,21 @@ mod tests {
         std::fs::write(dir.path().join("new"), "").unwrap();
         assert_eq!(WorkTree::of(dir.path()).unwrap().code.dirty, Some(false));
         std::fs::write(dir.path().join("model/weights"), "22").unwrap();
-        assert_eq!(WorkTree::of(dir.path()).unwrap().code.dirty, Some(true));
+        let changed = WorkTree::of(dir.path()).unwrap();
+        assert_eq!((changed.code.dirty, changed.changed), (Some(true), Some(1)));
+    }
+
+    #[test]
+    fn what_is_checked_out_is_a_branch_or_a_tag() {
+        let dir = repository();
+        let reference = || WorkTree::of(dir.path()).unwrap().reference.map(|line| line.to_string());
+        assert_eq!(reference().as_deref(), Some("refs/heads/main"));
+        git(dir.path(), &["checkout", "-q", "--detach"]);
+        assert_eq!(reference(), None);
+        git(dir.path(), &["tag", "v1.2.0"]);
+        assert_eq!(reference().as_deref(), Some("refs/tags/v1.2.0"));
+        git(dir.path(), &["tag", "stable"]);
+        assert_eq!(reference(), None, "two tags");
     }
 
     #[test]
@@ -263,10 +299,10 @@ mod tests {
         let begun = Instant::now();
         let mut slow = Command::new("sleep");
         slow.arg("60");
-        assert!(run(slow, Duration::from_millis(50)).is_none());
+        assert!(run(slow, Duration::from_millis(50), ANSWER_MAX).is_none());
         let mut endless = Command::new("yes");
         endless.arg("x");
-        assert!(run(endless, Duration::from_secs(20)).is_some_and(|answer| answer.success));
+        assert!(run(endless, Duration::from_secs(20), ANSWER_MAX).is_some_and(|answer| answer.success));
         assert!(begun.elapsed() < Duration::from_secs(20));
     }
 }

@@ -4,11 +4,14 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
+use consign_bundle::publish::temporary;
 use consign_bundle::{Progress, Sha256State};
-use consign_metadata::Sha256Digest;
+use consign_metadata::{Problem, Sha256Digest};
+use tempfile::NamedTempFile;
 
 use crate::checked::interrupted;
-use crate::context::{unreadable, unwritable};
+use crate::context::{Context, unreadable, unwritable};
+use crate::exit::Exit;
 use crate::outcome::Failure;
 
 /// Why a file was not read to its end.
@@ -57,6 +60,27 @@ pub(crate) fn digest(
         }
         progress.advance(read as u64);
     }
+}
+
+/// A copy of a file in a folder, without its name yet, on disk. What arrived has the digest that is expected.
+pub(crate) fn copy_verified(
+    context: &Context,
+    from: &Path,
+    expected: Sha256Digest,
+    folder: &Path,
+) -> Result<NamedTempFile, Failure> {
+    let failed = |error: io::Error| unwritable(folder, &error);
+    let source = File::open(from).map_err(|error| unreadable(from, &error))?;
+    let size = source.metadata().map_err(|error| unreadable(from, &error))?.len();
+    let mut target = temporary(folder).map_err(failed)?;
+    let meter = context.meter("copying", size);
+    let found = digest(source, &meter, Some(&mut target));
+    if found.map_err(|stopped| stopped.failure(from, folder))? != expected {
+        let problem = Problem::new("changed", "is not what it was found to be: it was changed meanwhile");
+        return Err(Failure::new(Exit::NotIntact, problem.at(from.display().to_string())));
+    }
+    target.as_file().sync_all().map_err(failed)?;
+    Ok(target)
 }
 
 /// The digest of a file.

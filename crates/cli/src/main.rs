@@ -18,9 +18,13 @@ mod handling;
 mod hashing;
 mod key_source;
 mod keys;
+mod ledger;
+mod lineage;
 mod meter;
 mod outcome;
+mod outputs;
 mod parcel;
+mod provenance;
 mod receipts;
 mod scan_args;
 #[cfg(all(test, feature = "encryption"))]
@@ -28,6 +32,7 @@ mod schemas;
 mod sign_statement;
 mod source_args;
 mod state;
+mod store_args;
 mod style;
 mod survey;
 mod vouching;
@@ -42,6 +47,7 @@ use consign_metadata::Problem;
 use crate::commands::Arguments;
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::ledger::Recorded;
 use crate::outcome::{Failure, Outcome};
 
 fn main() -> ExitCode {
@@ -49,9 +55,11 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return ExitCode::from(refuse(&error).code()),
     };
-    let context = Context::new(arguments.json, arguments.progress, cancel_on_signals());
-    let (name, outcome) = arguments.command.run(&context);
-    ExitCode::from(outcome.print(name, arguments.json).code())
+    let Arguments { json, progress, ledger, command } = arguments;
+    let context = Context::new(json, progress, cancel_on_signals(), ledger);
+    let (name, outcome) = command.run(&context);
+    let recorded = ledger::record(&context, name, &outcome);
+    ExitCode::from(outcome.print(name, json, &recorded).code())
 }
 
 /// Says what is wrong with the command line, as one JSON document if that is what it asks for.
@@ -66,7 +74,7 @@ fn refuse(error: &clap::Error) -> Exit {
         let message = message.split("\n\n").next().unwrap_or_default().split_whitespace();
         let problem = Problem::new("usage", message.collect::<Vec<_>>().join(" "))
             .hint("`consign COMMAND --help` shows what there is");
-        return Outcome::from(Failure::usage(problem)).print("consign", true);
+        return Outcome::from(Failure::usage(problem)).print("consign", true, &Recorded::default());
     }
     // Help and version are what was asked for.
     match error.print() {

@@ -6,6 +6,7 @@ use consign_metadata::{Problem, printable};
 use serde::{Serialize, Serializer};
 
 use crate::exit::Exit;
+use crate::ledger::Recorded;
 
 /// A result that can be shown in both ways: for programs by serialising.
 pub(crate) trait Report: erased_serde::Serialize {
@@ -56,12 +57,14 @@ impl Outcome {
     }
 
     /// Writes the one document of `--json`. Its schema is `schemas/output.schema.json`.
-    fn write_json(&self, command: &str, out: &mut dyn Write) -> io::Result<()> {
+    fn write_json(&self, command: &str, recorded: &Recorded, out: &mut dyn Write) -> io::Result<()> {
         #[derive(Serialize)]
         struct Document<'a> {
             command: &'a str,
             exit: u8,
             problems: &'a [Problem],
+            #[serde(flatten)]
+            recorded: &'a Recorded,
             #[serde(serialize_with = "erased")]
             result: Option<&'a dyn Report>,
         }
@@ -75,6 +78,7 @@ impl Outcome {
             command,
             exit: self.exit.code(),
             problems: &self.problems,
+            recorded,
             result: self.report.as_deref(),
         };
         // Written as it is made: a report may list a million files.
@@ -84,11 +88,11 @@ impl Outcome {
     }
 
     /// Prints everything, and gives the exit code. A reader that went away is no failure of the command.
-    pub(crate) fn print(&self, command: &str, json: bool) -> Exit {
+    pub(crate) fn print(&self, command: &str, json: bool, recorded: &Recorded) -> Exit {
         let written = if json {
-            self.write_json(command, &mut BufWriter::new(io::stdout().lock()))
+            self.write_json(command, recorded, &mut BufWriter::new(io::stdout().lock()))
         } else {
-            self.print_for_people()
+            self.print_for_people(recorded)
         };
         match written {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => self.exit.and(Exit::Failed),
@@ -96,29 +100,34 @@ impl Outcome {
         }
     }
 
-    fn print_for_people(&self) -> io::Result<()> {
+    fn print_for_people(&self, recorded: &Recorded) -> io::Result<()> {
         if let Some(report) = &self.report {
             let mut out = BufWriter::new(anstream::stdout().lock());
             report.human(&mut out)?;
             out.flush()?;
         }
         let mut err = anstream::stderr().lock();
+        let error = crate::style::ERROR;
         for problem in &self.problems {
-            write_problem(problem, &mut err)?;
+            write_problem(&format!("{error}error{error:#}"), problem, &mut err)?;
+        }
+        let warn = crate::style::WARN;
+        for note in &recorded.notes {
+            write_problem(&format!("{warn}note{warn:#}"), note, &mut err)?;
         }
         Ok(())
     }
 }
 
-fn write_problem(problem: &Problem, err: &mut dyn Write) -> io::Result<()> {
-    let (red, bold) = (crate::style::ERROR, crate::style::HINT);
+fn write_problem(kind: &str, problem: &Problem, err: &mut dyn Write) -> io::Result<()> {
+    let bold = crate::style::HINT;
     // The place first, as it is looked for: the file, then the line.
     let text = match (&problem.at, problem.line) {
         (Some(at), Some(line)) => format!("{at}, line {line}: {}", problem.message),
         _ => problem.to_string(),
     };
     // Names and texts of strangers may be part of it: nothing in them may drive the terminal.
-    writeln!(err, "{red}error{red:#}: {}", printable(&text))?;
+    writeln!(err, "{kind}: {}", printable(&text))?;
     match &problem.hint {
         Some(hint) => {
             hint.lines().try_for_each(|line| writeln!(err, "  {bold}hint{bold:#}: {}", printable(line)))

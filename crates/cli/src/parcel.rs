@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use consign_bundle::publish::{prepare, sync_directory, temporary};
+use consign_bundle::publish::{prepare, sync_directory};
 use consign_metadata::{BundleId, Problem, Sha256Digest};
 use consign_policy::Permit;
 use consign_signing::{ATTESTATIONS_BYTES_MAX, Claim, Content, PublicKey, TrustedClaim, signed_payload};
@@ -16,7 +16,6 @@ use crate::bundle_set::{BundleSet, Names, PROVENANCE, REVOCATIONS};
 use crate::checked::archive_path;
 use crate::context::{Context, directory_for, is_absent, unreadable, unwritable};
 use crate::encrypted_set::{EncryptedFiles, EncryptedNames, sealed};
-use crate::exit::Exit;
 use crate::hashing;
 use crate::outcome::Failure;
 use crate::state::revocations::read_revocations;
@@ -207,22 +206,10 @@ fn place(
 impl Piece {
     /// A copy without its name, on disk. What arrived has the digest that was verified.
     fn copy(&self, context: &Context, folder: &Path) -> Result<NamedTempFile, Failure> {
-        let failed = |error: io::Error| unwritable(folder, &error);
-        let from = match &self.content {
-            PieceContent::Bytes(bytes) => return prepare(folder, bytes).map_err(failed),
-            PieceContent::File(path) => path,
-        };
-        let source = File::open(from).map_err(|error| unreadable(from, &error))?;
-        let size = source.metadata().map_err(|error| unreadable(from, &error))?.len();
-        let mut target = temporary(folder).map_err(failed)?;
-        let meter = context.meter("copying", size);
-        let digest = hashing::digest(source, &meter, Some(&mut target));
-        if digest.map_err(|stopped| stopped.failure(from, folder))? != self.digest {
-            let problem = Problem::new("changed", "was changed while it was being submitted");
-            return Err(Failure::new(Exit::NotIntact, problem.at(from.display().to_string())));
+        match &self.content {
+            PieceContent::Bytes(bytes) => prepare(folder, bytes).map_err(|error| unwritable(folder, &error)),
+            PieceContent::File(path) => hashing::copy_verified(context, path, self.digest, folder),
         }
-        target.as_file().sync_all().map_err(failed)?;
-        Ok(target)
     }
 }
 

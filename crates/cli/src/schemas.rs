@@ -5,8 +5,9 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use crate::commands::{
-    decrypt, diff, encrypt, id, init, inspect, keygen, pack, policy, preflight, quickstart, receipt, receive,
-    revoke, seal, sign, submit, trust, unpack, verify,
+    amend, decrypt, diff, encrypt, history, id, init, inspect, keygen, ledger, lineage, pack, policy,
+    preflight, quickstart, receipt, receive, reconstruct, revoke, seal, sign, store, submit, trust, unpack,
+    verify,
 };
 use crate::encryption::keygen::MadeIdentity;
 
@@ -14,6 +15,7 @@ use crate::encryption::keygen::MadeIdentity;
 fn output_schema() -> Value {
     let mut generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
     let problem = subschema::<consign_metadata::Problem>(&mut generator);
+    let event = subschema::<crate::ledger::RecordedEvent>(&mut generator);
     let commands = [
         ("quickstart", vec![subschema::<quickstart::Ran>(&mut generator)]),
         ("init", vec![subschema::<init::report::Written>(&mut generator)]),
@@ -38,10 +40,28 @@ fn output_schema() -> Value {
         ("decrypt", vec![subschema::<decrypt::Decrypted>(&mut generator)]),
         ("policy", vec![subschema::<policy::Shown>(&mut generator)]),
         ("preflight", vec![subschema::<preflight::Foreseen>(&mut generator)]),
+        (
+            "store",
+            vec![
+                subschema::<store::AddedToStore>(&mut generator),
+                subschema::<store::StoreListed>(&mut generator),
+                subschema::<store::StoreVerified>(&mut generator),
+                subschema::<store::StoreCollected>(&mut generator),
+            ],
+        ),
+        (
+            "reconstruct",
+            vec![
+                subschema::<reconstruct::Reconstructed>(&mut generator),
+                subschema::<reconstruct::custody::Held>(&mut generator),
+            ],
+        ),
+        ("amend", vec![subschema::<amend::Amended>(&mut generator)]),
         ("submit", vec![subschema::<submit::Submitted>(&mut generator)]),
         ("receive", vec![subschema::<receive::Received>(&mut generator)]),
         ("receipt", vec![subschema::<receipt::Receipts>(&mut generator)]),
         ("diff", vec![subschema::<diff::Differences>(&mut generator)]),
+        ("lineage", vec![subschema::<lineage::Walked>(&mut generator)]),
         ("revoke", vec![subschema::<revoke::Revoked>(&mut generator)]),
         (
             "trust",
@@ -55,6 +75,24 @@ fn output_schema() -> Value {
                 subschema::<trust::check::Checked>(&mut generator),
                 subschema::<trust::publish::Exported>(&mut generator),
                 subschema::<trust::publish::Imported>(&mut generator),
+            ],
+        ),
+        ("history", vec![subschema::<history::Told>(&mut generator)]),
+        (
+            "ledger",
+            vec![
+                subschema::<ledger::list::Listed>(&mut generator),
+                subschema::<ledger::show::Shown>(&mut generator),
+                subschema::<ledger::verify::Verified>(&mut generator),
+                subschema::<ledger::prove::Proven>(&mut generator),
+                subschema::<ledger::check_proof::Checked>(&mut generator),
+                subschema::<ledger::check_consistency::Consistent>(&mut generator),
+                subschema::<ledger::export::Exported>(&mut generator),
+                subschema::<ledger::alerts::Alerted>(&mut generator),
+                subschema::<ledger::add::Joined>(&mut generator),
+                subschema::<ledger::drop::Dropped>(&mut generator),
+                subschema::<ledger::find::Answer>(&mut generator),
+                subschema::<ledger::add_receipt::Added>(&mut generator),
             ],
         ),
         // A command line that names no command, or is wrong in itself.
@@ -75,6 +113,8 @@ fn output_schema() -> Value {
             "command": {"type": "string"},
             "exit": {"type": "integer", "minimum": 0, "maximum": 5},
             "problems": {"type": "array", "items": problem},
+            "notes": {"type": "array", "items": problem},
+            "events": {"type": "array", "items": event},
             "result": true,
         },
         "oneOf": documents,

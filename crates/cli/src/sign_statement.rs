@@ -22,7 +22,7 @@ pub(crate) fn sign_statement(
     let signer =
         SignerClaim { public_key: *key.public_key(), role: role.clone(), basis, time: context.now()? };
     let environment = Environment { policy: Some(permit.policy()), ..capture() };
-    let statement = Statement { claim, signer, environment };
+    let statement = Statement { claim, signer, environment, ledger: crate::ledger::state(context) };
     SignedStatement::sign(key, &statement).map_err(|error| {
         let mut problem = Problem::new("cannot-sign", error.to_string());
         if let SignError::Signer(error) = &error {

@@ -10,7 +10,8 @@ use consign_metadata::{BundleId, Classification, DigestError, Manifest, Problem,
 use consign_policy::Policy;
 use consign_signing::{
     Claim, Content, Decision, EncryptedClaim, Moment, Obstacle, Part, PublicKey, Reason, ReceiptLevel,
-    RuleOrigin, SignedRevocation, Timestamp, Trust, TrustPolicy, TrustedClaim, Verdict, evaluate,
+    RuleOrigin, SignedRevocation, SignedStatement, Timestamp, Trust, TrustPolicy, TrustedClaim, Verdict,
+    evaluate,
 };
 
 use crate::bundle_set::BundleSet;
@@ -66,9 +67,9 @@ impl TrustArgs {
     }
 }
 
-/// What was announced.
+/// A bundle by what it is called: what was announced, what is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Expectation {
+pub(crate) enum Expectation {
     Version { name: String, version: String },
     Id(BundleId),
 }
@@ -83,6 +84,15 @@ impl std::str::FromStr for Expectation {
         let parts = text.split_once('@').filter(|(name, version)| !name.is_empty() && !version.is_empty());
         let (name, version) = parts.ok_or("it is neither NAME@VERSION nor a bundle id (`sha256:…`)")?;
         Ok(Self::Version { name: name.to_owned(), version: version.to_owned() })
+    }
+}
+
+impl std::fmt::Display for Expectation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Id(id) => write!(f, "{id}"),
+            Self::Version { name, version } => write!(f, "{}@{}", printable(name), printable(version)),
+        }
     }
 }
 
@@ -144,6 +154,14 @@ pub(crate) struct Trusted {
 }
 
 impl Trusted {
+    /// The same with one key that counts, instead of whoever counted before. What is known to be revoked does not.
+    pub(crate) fn by_key(mut self, key: PublicKey) -> Self {
+        if let Who::Policy(policy) = std::mem::replace(&mut self.who, Who::Keys(vec![key])) {
+            self.known = Some(policy);
+        }
+        self
+    }
+
     /// From which age in days on a key is warned of that signed what is so classified.
     fn key_age(&self, classification: &Classification) -> u64 {
         let known = self.key_ages.iter().find(|(level, _)| level == classification);
@@ -168,6 +186,11 @@ pub(crate) struct Vouching {
 }
 
 impl VouchingArgs {
+    /// The same without a command line's own options: keys that must have signed, and a trust policy.
+    pub(crate) fn of(keys: Vec<String>, trust: Option<PathBuf>) -> Self {
+        Self { keys, trust: TrustArgs { trust, ..TrustArgs::default() } }
+    }
+
     pub(crate) fn load(&self, context: &Context, handling: &Policy) -> Result<Trusted, Failure> {
         let now = context.now()?;
         let moment = match self.trust.at {
@@ -291,6 +314,23 @@ impl VouchingArgs {
                 notes.extend(kept.err().map(|error| revocations::not_kept(&error)));
             }
         }
+        // What a signer who counts shows of their ledger binds once it was seen, whatever the archive turns out to be.
+        let signers = decision
+            .trusted()
+            .filter(|_| !self.trust.no_remember)
+            .map(TrustedClaim::signers)
+            .unwrap_or_default();
+        let counted =
+            |signed: &&SignedStatement| signers.iter().any(|signer| signer.public_key == *signed.key());
+        for ledger in
+            statements.iter().filter(counted).filter_map(|signed| signed.statement().ledger.as_ref())
+        {
+            let bundle = format!("{} {}", claim.bundle.name, claim.bundle.version);
+            match trusted.state.witness(ledger, &bundle) {
+                Ok(forked) => problems.extend(forked.map(at)),
+                Err(error) => notes.push(not_kept("how far the sender's ledger had come", &error)),
+            }
+        }
         match decision.trusted().map(|trusted_claim| trusted.state.other_bundle(trusted_claim)) {
             Some(Ok(Some(other))) => problems.push(equivocation(&other, claim, shown)),
             Some(Err(error)) => {
@@ -301,6 +341,11 @@ impl VouchingArgs {
             _ => {}
         }
         Ok(Vouching { decision, problems, notes })
+    }
+
+    /// Whether what is verified is remembered.
+    pub(crate) fn remembers(&self) -> bool {
+        !self.trust.no_remember
     }
 
     /// Remembers what was fully verified just now, so that another bundle of the same name and version is noticed.

@@ -18,7 +18,9 @@ mod format;
 pub mod limits;
 mod manifest;
 mod problem;
+mod strict_toml;
 mod text;
+mod text_problems;
 mod time;
 mod tree;
 mod unicode;
@@ -47,10 +49,12 @@ pub use manifest::{
     manifest_schema,
 };
 pub use problem::{Problem, did_you_mean};
+pub use strict_toml::{TomlFormat, TomlReader, TomlTable, TomlValue};
 pub use text::{
     BundleName, BundleVersion, Classification, Email, LINE_MAX, Line, PARAGRAPH_MAX, Paragraph, Role,
     TextError, suggest_name,
 };
+pub use text_problems::TextProblems;
 pub use time::{Date, Timestamp};
 pub use unicode::printable;
 pub use uri::{CommitId, Repository, URI_MAX, Uri};

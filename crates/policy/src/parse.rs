@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use consign_metadata::{Classification, Problem, RuleId, Scheme, Sha256Digest, did_you_mean, printable};
+use consign_metadata::{
+    Classification, Problem, RuleId, Scheme, Sha256Digest, TextProblems, did_you_mean, printable,
+};
 use consign_signing::PublicKey;
 use globset::{GlobBuilder, GlobMatcher};
 use toml::Spanned;
@@ -40,21 +42,20 @@ impl Policy {
             let message = format!("the file is larger than {POLICY_BYTES_MAX} bytes");
             return Err(PolicyError(vec![Problem::new("policy-too-large", message)]));
         }
-        let mut reader = Reader { text, problems: Vec::new(), warnings: Vec::new() };
+        let mut reader = Reader { problems: TextProblems::of(text), warnings: Vec::new() };
         let document: Document = match toml::from_str(text) {
             Ok(document) => document,
             Err(error) => {
                 reader.report("policy-malformed", error.span(), &printable(error.message()));
-                return Err(PolicyError(reader.problems));
+                return Err(PolicyError(reader.problems.into_vec()));
             }
         };
         let policy = reader.policy(&document);
-        reader.problems.sort_by_key(|problem| problem.line);
         match policy {
             Some(policy) if reader.problems.is_empty() => {
                 Ok(Self { warnings: reader.warnings, digest: Sha256Digest::of(text.as_bytes()), ..policy })
             }
-            _ => Err(PolicyError(reader.problems)),
+            _ => Err(PolicyError(reader.problems.into_vec())),
         }
     }
 
@@ -78,19 +79,14 @@ impl Policy {
     }
 }
 
-struct Reader<'t> {
-    text: &'t str,
-    problems: Vec<Problem>,
+struct Reader {
+    problems: TextProblems,
     warnings: Vec<String>,
 }
 
-impl Reader<'_> {
+impl Reader {
     fn report(&mut self, code: &'static str, span: Option<std::ops::Range<usize>>, message: &str) {
-        let mut problem = Problem::new(code, message.to_owned());
-        if let Some(before) = span.and_then(|span| self.text.get(..span.start)) {
-            problem = problem.line(1 + before.matches('\n').count());
-        }
-        self.problems.push(problem);
+        self.problems.report(code, span, message);
     }
 
     fn policy(&mut self, document: &Document) -> Option<Policy> {

@@ -1,12 +1,12 @@
 //! The allow-list: findings that somebody has looked at and answers for, each with a reason.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
-use consign_metadata::{Finding, Line, Problem, RuleId, did_you_mean, printable};
+use consign_metadata::{
+    Finding, Line, Problem, RuleId, TextError, TomlFormat, TomlReader, TomlTable, TomlValue, did_you_mean,
+    printable,
+};
 use globset::{GlobBuilder, GlobMatcher};
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
 
 /// Largest allow-list, in bytes.
 pub const ALLOW_LIST_BYTES_MAX: usize = 1 << 18;
@@ -16,8 +16,14 @@ pub const ALLOW_ENTRIES_MAX: usize = 200;
 pub const ALLOW_TEXT_MAX: usize = 300;
 
 /// The format that this version reads.
-const FORMAT: u64 = 1;
-const TOP_FIELDS: [&str; 2] = ["format", "allow"];
+const FORMAT: TomlFormat = TomlFormat {
+    version: 1,
+    bytes_max: ALLOW_LIST_BYTES_MAX,
+    too_large: "allow-too-large",
+    malformed: "allow-syntax",
+    other_version: "allow-format",
+};
+const TOP_FIELDS: [&str; 1] = ["allow"];
 const ENTRY_FIELDS: [&str; 4] = ["rule", "path", "line", "reason"];
 
 /// What the entries of an allow-list let pass.
@@ -101,21 +107,7 @@ impl AllowList {
     /// # Errors
     /// All that is wrong, each with its line.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
-        if text.len() > ALLOW_LIST_BYTES_MAX {
-            let message = format!("the file is larger than {ALLOW_LIST_BYTES_MAX} bytes");
-            return Err(vec![Problem::new("allow-too-large", message)]);
-        }
-        let mut reader = Reader::new(text);
-        let table = match DeTable::parse(text) {
-            Ok(table) => table,
-            Err(error) => {
-                reader.report("allow-syntax", error.span().unwrap_or_default(), &printable(error.message()));
-                return Err(reader.problems);
-            }
-        };
-        let list = reader.list(&table);
-        reader.problems.sort_by_key(|problem| problem.line);
-        if reader.problems.is_empty() { Ok(list) } else { Err(reader.problems) }
+        FORMAT.read(text, &TOP_FIELDS, list)
     }
 
     /// The entries, in the order of the file.
@@ -149,180 +141,78 @@ impl AllowList {
     }
 }
 
-/// Collects what is wrong while it reads.
-struct Reader {
-    line_feeds: Vec<usize>,
-    problems: Vec<Problem>,
+fn list(reader: &mut TomlReader, file: &TomlTable<'_>) -> AllowList {
+    let mut list = AllowList::default();
+    for table in reader.tables(file, "allow", "entry", &ENTRY_FIELDS) {
+        if list.entries.len() == ALLOW_ENTRIES_MAX {
+            let message = format!("there are more than {ALLOW_ENTRIES_MAX} entries");
+            reader.report("allow-too-many", table.at(), message);
+            break;
+        }
+        list.entries.extend(entry(reader, &table));
+    }
+    list
 }
 
-type Fields<'a> = BTreeMap<&'a str, &'a Spanned<DeValue<'a>>>;
-
-impl Reader {
-    fn new(text: &str) -> Self {
-        Self { line_feeds: text.match_indices('\n').map(|(at, _)| at).collect(), problems: Vec::new() }
-    }
-
-    fn list(&mut self, table: &Spanned<DeTable<'_>>) -> AllowList {
-        let mut list = AllowList::default();
-        // The format first: in another one, the other fields may mean something else.
-        match table.get_ref().get("format") {
-            Some(value) if integer(value.get_ref()) == Some(FORMAT) => {}
-            Some(value) => {
-                let message = format!("`format` is not {FORMAT}; the file was made for another version");
-                self.report("allow-format", value.span(), &message);
-                return list;
-            }
-            None => {
-                let message = format!("`format` is missing; write `format = {FORMAT}`");
-                self.report("missing-field", 0..0, &message);
-            }
-        }
-        let fields = self.fields(table.get_ref(), &TOP_FIELDS);
-        let Some(entries) = fields.get("allow") else { return list };
-        let Some(array) = entries.get_ref().as_array() else {
-            self.report("wrong-type", entries.span(), "`allow` is a list of tables: `[[allow]]`");
-            return list;
-        };
-        for entry in array {
-            let Some(table) = entry.get_ref().as_table() else {
-                self.report("wrong-type", entry.span(), "`allow` is a list of tables: `[[allow]]`");
-                continue;
-            };
-            if list.entries.len() == ALLOW_ENTRIES_MAX {
-                let message = format!("there are more than {ALLOW_ENTRIES_MAX} entries");
-                self.report("allow-too-many", entry.span(), &message);
-                break;
-            }
-            list.entries.extend(self.entry(table, entry.span()));
-        }
-        list
-    }
-
-    fn entry(&mut self, table: &DeTable<'_>, span: Range<usize>) -> Option<AllowEntry> {
-        let fields = self.fields(table, &ENTRY_FIELDS);
-        // All are read before any is missed, so that all problems come out at once.
-        let rule = self.required(&fields, "rule", &span, Self::rule);
-        let path = self.required(&fields, "path", &span, Self::path);
-        let reason = self.required(&fields, "reason", &span, Self::line);
-        let line = match fields.get("line") {
-            None => Some(None),
-            Some(value) => match integer(value.get_ref()).filter(|line| *line > 0) {
-                Some(line) => Some(Some(line)),
-                None => {
-                    self.report("wrong-type", value.span(), "`line` is not a number from 1");
-                    None
-                }
-            },
-        };
-        let (path, matcher) = path?;
-        let at = self.line_of(&span);
-        Some(AllowEntry { rule: rule?, path, matcher, line: line?, reason: reason?, at })
-    }
-
-    /// The fields of a table; those that do not exist are reported.
-    fn fields<'t>(&mut self, table: &'t DeTable<'t>, known: &[&'static str]) -> Fields<'t> {
-        let mut fields = Fields::new();
-        for (name, value) in table {
-            let text: &str = name.get_ref();
-            if known.contains(&text) {
-                fields.insert(text, value);
-                continue;
-            }
-            let message = format!("unknown field `{}`", printable(text));
-            let mut problem = Problem::new("unknown-field", message).line(self.line_of(&name.span()));
-            if let Some(near) = did_you_mean(text, known.iter().copied()) {
-                problem = problem.hint(format!("did you mean `{near}`?"));
-            }
-            self.problems.push(problem);
-        }
-        fields
-    }
-
-    fn required<T>(
-        &mut self,
-        fields: &Fields<'_>,
-        name: &'static str,
-        table: &Range<usize>,
-        read: fn(&mut Self, &'static str, &Spanned<DeValue<'_>>) -> Option<T>,
-    ) -> Option<T> {
-        match fields.get(name) {
-            Some(value) => read(self, name, value),
-            None => {
-                self.report("missing-field", table.clone(), &format!("the entry has no `{name}`"));
-                None
-            }
-        }
-    }
-
-    fn line(&mut self, name: &'static str, value: &Spanned<DeValue<'_>>) -> Option<Line> {
-        let Some(text) = value.get_ref().as_str() else {
-            self.report("wrong-type", value.span(), &format!("`{name}` is not a text in quotes"));
-            return None;
-        };
-        if text.len() > ALLOW_TEXT_MAX {
-            let message = format!("`{name}` is {} bytes long (at most {ALLOW_TEXT_MAX})", text.len());
-            self.report("invalid-text", value.span(), &message);
-            return None;
-        }
-        text.parse().map_err(|e| self.report("invalid-text", value.span(), &format!("`{name}` {e}"))).ok()
-    }
-
-    fn rule(&mut self, name: &'static str, value: &Spanned<DeValue<'_>>) -> Option<RulePattern> {
-        const KINDS: [&str; 4] = ["secret", "code", "marking", "malformed"];
-        let line = self.line(name, value)?;
-        let text = line.as_str();
-        let kind = text.split_once('/').map_or(text, |(kind, _)| kind);
-        if !KINDS.contains(&kind) {
-            let mut problem = Problem::new(
-                "invalid-text",
-                format!("there is no kind of rules called `{}`", printable(kind)),
-            )
-            .line(self.line_of(&value.span()));
-            if let Some(near) = did_you_mean(kind, KINDS) {
-                problem = problem.hint(format!("did you mean `{near}`?"));
-            }
-            self.problems.push(problem);
-            return None;
-        }
-        if text == format!("{kind}/*") {
-            return Some(RulePattern::Kind(kind.to_owned()));
-        }
-        match text.parse() {
-            Ok(rule) => Some(RulePattern::One(rule)),
-            Err(error) => {
-                self.report("invalid-text", value.span(), &format!("`{name}` {error}"));
-                None
-            }
-        }
-    }
-
-    fn path(&mut self, name: &'static str, value: &Spanned<DeValue<'_>>) -> Option<(Line, GlobMatcher)> {
-        let line = self.line(name, value)?;
-        // `*` does not match `/`, so that nothing is allowed further down than was meant.
-        let glob = GlobBuilder::new(line.as_str()).literal_separator(true).backslash_escape(true).build();
-        match glob {
-            Ok(glob) => Some((line, glob.compile_matcher())),
-            Err(error) => {
-                self.report("bad-pattern", value.span(), &format!("`{name}`: {}", error.kind()));
-                None
-            }
-        }
-    }
-
-    fn report(&mut self, code: &'static str, at: Range<usize>, message: &str) {
-        let line = self.line_of(&at);
-        self.problems.push(Problem::new(code, message).line(line));
-    }
-
-    fn line_of(&self, at: &Range<usize>) -> usize {
-        1 + self.line_feeds.partition_point(|&line_feed| line_feed < at.start)
-    }
+fn entry(reader: &mut TomlReader, table: &TomlTable<'_>) -> Option<AllowEntry> {
+    // All are read before any is missed, so that all problems come out at once.
+    let rule = reader.required(table, "rule", rule);
+    let path = reader.required(table, "path", path);
+    let reason = reader.required(table, "reason", short_line);
+    let line = reader.optional(table, "line", line_number);
+    let (path, matcher) = path?;
+    let at = reader.line_of(&table.at());
+    Some(AllowEntry { rule: rule?, path, matcher, line: line?, reason: reason?, at })
 }
 
-/// A plain decimal integer.
-fn integer(value: &DeValue<'_>) -> Option<u64> {
-    let integer = value.as_integer()?;
-    (integer.radix() == 10).then(|| integer.as_str().parse().ok()).flatten()
+fn line_number(reader: &mut TomlReader, value: TomlValue<'_>) -> Option<u64> {
+    let number = value.as_integer().filter(|number| *number > 0);
+    if number.is_none() {
+        reader.report("wrong-type", value.at(), format!("`{}` is not a number from 1", value.name()));
+    }
+    number
+}
+
+fn short_line(reader: &mut TomlReader, value: TomlValue<'_>) -> Option<Line> {
+    let length = reader.text(value)?.len();
+    if length > ALLOW_TEXT_MAX {
+        let message = format!("`{}` is {length} bytes long (at most {ALLOW_TEXT_MAX})", value.name());
+        reader.report("invalid-text", value.at(), message);
+        return None;
+    }
+    reader.line(value)
+}
+
+fn rule(reader: &mut TomlReader, value: TomlValue<'_>) -> Option<RulePattern> {
+    const KINDS: [&str; 4] = ["secret", "code", "marking", "malformed"];
+    let line = short_line(reader, value)?;
+    let text = line.as_str();
+    let kind = text.split_once('/').map_or(text, |(kind, _)| kind);
+    if !KINDS.contains(&kind) {
+        let message = format!("there is no kind of rules called `{}`", printable(kind));
+        let mut problem = Problem::new("invalid-text", message);
+        problem.hint = did_you_mean(kind, KINDS).map(|near| format!("did you mean `{near}`?"));
+        reader.push(value.at(), problem);
+        return None;
+    }
+    if text == format!("{kind}/*") {
+        return Some(RulePattern::Kind(kind.to_owned()));
+    }
+    let problem = |error: TextError| Problem::new("invalid-text", format!("`{}` {error}", value.name()));
+    reader.parsed(value, problem).map(RulePattern::One)
+}
+
+fn path(reader: &mut TomlReader, value: TomlValue<'_>) -> Option<(Line, GlobMatcher)> {
+    let line = short_line(reader, value)?;
+    // `*` does not match `/`, so that nothing is allowed further down than was meant.
+    let glob = GlobBuilder::new(line.as_str()).literal_separator(true).backslash_escape(true).build();
+    match glob {
+        Ok(glob) => Some((line, glob.compile_matcher())),
+        Err(error) => {
+            reader.report("bad-pattern", value.at(), format!("`{}`: {}", value.name(), error.kind()));
+            None
+        }
+    }
 }
 
 #[cfg(test)]

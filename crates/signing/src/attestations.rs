@@ -201,7 +201,7 @@ impl Attestations {
 /// Reads a file of envelopes, one a line: at least one, each ended by a line feed, none empty, none twice.
 pub(crate) fn read_lines<T>(
     bytes: &[u8],
-    verify: fn(&[u8]) -> Result<T, EnvelopeError>,
+    verify: impl Fn(&[u8]) -> Result<T, EnvelopeError>,
     line_of: fn(&T) -> &[u8],
 ) -> Result<Vec<T>, Vec<AttestationError>> {
     let fail = |line, kind| AttestationError { line, kind };

@@ -59,7 +59,8 @@ pub enum EnvelopeError {
     TooLong {
         /// Its length in bytes.
         length: usize,
-        /// [`ENVELOPE_BYTES_MAX`], or [`TRUST_ENVELOPE_BYTES_MAX`](crate::TRUST_ENVELOPE_BYTES_MAX).
+        /// [`ENVELOPE_BYTES_MAX`], or what another kind of line may have, such as
+        /// [`TRUST_ENVELOPE_BYTES_MAX`](crate::TRUST_ENVELOPE_BYTES_MAX).
         longest: usize,
     },
     /// Rewritten on its way.
@@ -92,6 +93,9 @@ pub enum EnvelopeError {
     /// `keyid` is not the in-toto id of the key that the statement names.
     #[error("the key id `{0}` is not that of the key in the statement")]
     KeyId(String),
+    /// `keyid` is the id of none of the keys that come into question.
+    #[error("the key id `{0}` is that of none of the keys that it could be")]
+    NoSuchKey(String),
     /// The signature does not fit the payload and the key in the statement.
     #[error(transparent)]
     BadSignature(#[from] BadSignature),
@@ -113,6 +117,7 @@ impl EnvelopeError {
             Self::Base64(_) => "envelope-base64",
             Self::SignatureLength(_) => "signature-length",
             Self::KeyId(_) => "keyid-mismatch",
+            Self::NoSuchKey(_) => "no-such-key",
             Self::BadSignature(_) => "bad-signature",
         };
         Problem::new(code, self.to_string())
@@ -248,6 +253,11 @@ impl Opened {
         let signature: [u8; 64] =
             signature.as_slice().try_into().map_err(|_| EnvelopeError::SignatureLength(signature.len()))?;
         Ok(Self { payload, keyid: keyid.clone(), signature: Signature::from_bytes(signature) })
+    }
+
+    /// The id of the key by which it says that it is signed.
+    pub(crate) fn keyid(&self) -> &str {
+        &self.keyid
     }
 
     /// Checks id and signature under the key that the payload names.

@@ -52,12 +52,15 @@ mod in_toto;
 mod key_file;
 mod key_kind;
 mod key_origin;
+mod ledger_state;
 mod mangled;
+mod note;
 mod passphrase;
 #[cfg(feature = "pkcs11")]
 mod pkcs11;
 mod pkcs11_uri;
 mod private_key;
+mod provenance;
 mod public_key;
 mod receipt;
 mod revocation;
@@ -101,13 +104,23 @@ pub use key_file::{
     KeyFileError, KeyFileErrorKind, read_private_key_file, write_private_key_file, write_public_key_file,
 };
 pub use key_origin::KeyOrigin;
+pub use ledger_state::LedgerState;
 pub use mangled::Mangled;
+pub use note::{
+    NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX, Note, NoteError, NoteSignError, NoteText, NoteVerifier,
+    VerifiedNote, ledger_origin,
+};
 pub use passphrase::{Passphrase, PassphraseAnswer, PassphraseError, PassphraseRequest};
 #[cfg(feature = "pkcs11")]
 pub use pkcs11::{PinRequest, Pkcs11Error, Pkcs11Signer, pkcs11_public_key};
 pub use pkcs11_uri::{Pkcs11Uri, Pkcs11UriError};
 pub use private_key::{
     BCRYPT_ROUNDS_MAX, PBKDF2_ROUNDS_MAX, PrivateKey, PrivateKeyError, SCRYPT_MEMORY_MAX, SCRYPT_WORK_MAX,
+};
+pub use provenance::{
+    BuildDefinition, BuildMetadata, Builder, PROVENANCE_BYTES_MAX, PROVENANCE_ENVELOPE_BYTES_MAX,
+    PROVENANCE_PREDICATE_TYPE, Provenance, ProvenanceError, ProvenanceFile, ProvenancePredicate,
+    ProvenanceStatement, ResourceDescriptor, RunDetails, SignedProvenance,
 };
 pub use public_key::{BadSignature, PublicKey, PublicKeyError, Signature};
 pub use receipt::{

@@ -17,6 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::in_toto::{ALGORITHM, Exactly, STATEMENT_TYPE, check_algorithm, check_type};
+use crate::ledger_state::LedgerState;
 use crate::public_key::PublicKey;
 use crate::terms::{Downgrade, Override};
 use crate::time::Timestamp;
@@ -58,6 +59,8 @@ pub struct Statement {
     pub signer: SignerClaim,
     /// Where the statement was made.
     pub environment: Environment,
+    /// How far the signer's ledger had come, if they keep one.
+    pub ledger: Option<LedgerState>,
 }
 
 /// What is said about the bundle. Signatures count together only if their claims are equal.
@@ -344,6 +347,7 @@ impl Statement {
             overrides,
             downgrades,
             environment,
+            ledger,
         } = predicate;
         check_algorithm(&signer.algorithm)?;
         let digest = subject.digest.read()?;
@@ -362,7 +366,8 @@ impl Statement {
             });
         }
         let SignerDocument { public_key, role, basis, time, .. } = signer;
-        let statement = Self { claim, signer: SignerClaim { public_key, role, basis, time }, environment };
+        let statement =
+            Self { claim, signer: SignerClaim { public_key, role, basis, time }, environment, ledger };
         statement.check_consistency()?;
         Ok(statement)
     }
@@ -426,6 +431,7 @@ impl Statement {
                 overrides: overrides.clone(),
                 downgrades: downgrades.clone(),
                 environment: self.environment.clone(),
+                ledger: self.ledger.clone(),
             },
         }
     }
@@ -486,6 +492,9 @@ struct Predicate {
     downgrades: Vec<Downgrade>,
     /// Where the statement was made.
     environment: Environment,
+    /// How far the signer's ledger had come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ledger: Option<LedgerState>,
 }
 
 #[derive(Serialize, Deserialize, JsonSchema)]

@@ -1,20 +1,16 @@
 //! `trust.toml`: whose signatures count, and in which roles.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::num::NonZeroU32;
-use std::ops::Range;
 
-use consign_metadata::{Line, Problem, Role, did_you_mean, printable};
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use consign_metadata::{Line, Problem, Role, TextError, TomlFormat, TomlReader, TomlTable, TomlValue};
 
-use crate::fingerprint::Fingerprint;
-use crate::public_key::PublicKey;
+use crate::fingerprint::{Fingerprint, FingerprintError};
+use crate::public_key::{PublicKey, PublicKeyError};
 use crate::time::Timestamp;
 use crate::trust_policy::{Root, TrustImport, TrustPolicy, TrustedKey};
-use crate::trust_rules::{BundlePattern, Demand, Requirement, Rule};
-use crate::validity::KeyRevocation;
+use crate::trust_rules::{BundlePattern, BundlePatternError, Demand, Requirement, Rule};
+use crate::validity::{KeyRevocation, RevocationReason};
 use crate::wire::INTEGER_MAX;
 
 /// Largest trust file, in bytes.
@@ -24,8 +20,14 @@ pub const TRUST_RULES_MAX: usize = 256;
 /// Most roles that one rule asks for.
 const REQUIREMENTS_MAX: usize = 16;
 /// The format that this version reads and writes.
-const FORMAT: u64 = 1;
-const TOP_FIELDS: [&str; 8] = ["format", "name", "version", "expires", "root", "key", "rule", "import"];
+const FORMAT: TomlFormat = TomlFormat {
+    version: 1,
+    bytes_max: TRUST_BYTES_MAX,
+    too_large: "trust-too-large",
+    malformed: "trust-syntax",
+    other_version: "trust-format",
+};
+const TOP_FIELDS: [&str; 7] = ["name", "version", "expires", "root", "key", "rule", "import"];
 const KEY_FIELDS: [&str; 9] =
     ["name", "public_key", "owner", "organization", "roles", "created", "not_before", "not_after", "revoked"];
 const REVOKED_FIELDS: [&str; 3] = ["at", "reason", "note"];
@@ -40,27 +42,13 @@ impl TrustPolicy {
     /// # Errors
     /// All that is wrong, each with its line.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
-        if text.len() > TRUST_BYTES_MAX {
-            let message = format!("the file is larger than {TRUST_BYTES_MAX} bytes");
-            return Err(vec![Problem::new("trust-too-large", message)]);
-        }
-        let mut reader = Reader::new(text);
-        let table = match DeTable::parse(text) {
-            Ok(table) => table,
-            Err(error) => {
-                reader.report("trust-syntax", error.span().unwrap_or_default(), &printable(error.message()));
-                return Err(reader.problems);
-            }
-        };
-        let policy = reader.policy(&table);
-        reader.problems.sort_by_key(|problem| problem.line);
-        if reader.problems.is_empty() { Ok(policy) } else { Err(reader.problems) }
+        FORMAT.read(text, &TOP_FIELDS, policy)
     }
 
     /// The policy as `trust.toml`, which [`parse`](Self::parse) reads to the same value. What was imported is
     /// not written, only where it acts.
     pub fn to_toml(&self) -> String {
-        let mut text = Writer(format!("format = {FORMAT}\n"));
+        let mut text = Writer(format!("format = {}\n", FORMAT.version));
         text.optional("name", self.name.as_ref().map(quoted));
         text.optional("version", self.version);
         text.optional("expires", self.expires);
@@ -77,12 +65,12 @@ impl TrustPolicy {
             text.optional("created", key.created);
             text.optional("not_before", key.not_before);
             text.optional("not_after", key.not_after);
-            text.optional("revoked", key.revoked.as_ref().map(revoked));
+            text.optional("revoked", key.revoked.as_ref().map(revocation_toml));
         }
         for Rule { bundles, demand } in &self.rules {
             text.field("\n[[rule]]\nbundles", quoted(bundles));
             if !demand.require.is_empty() {
-                let requirements: Vec<_> = demand.require.iter().map(requirement).collect();
+                let requirements: Vec<_> = demand.require.iter().map(requirement_toml).collect();
                 text.field("require", format!("[{}]", requirements.join(", ")));
             }
             text.optional("keys", demand.keys);
@@ -100,7 +88,7 @@ impl TrustPolicy {
 
     /// A revocation as it stands in the entry of a key, behind `revoked = `.
     pub fn revocation_toml(revocation: &KeyRevocation) -> String {
-        revoked(revocation)
+        revocation_toml(revocation)
     }
 
     /// The JSON Schema of `trust.toml`, for editors; what it cannot say is checked by [`parse`](Self::parse).
@@ -129,7 +117,7 @@ impl TrustPolicy {
             "additionalProperties": false,
             "required": ["format"],
             "properties": {
-                "format": {"const": FORMAT},
+                "format": {"const": FORMAT.version},
                 "name": line,
                 "version": {"type": "integer", "minimum": 1, "maximum": INTEGER_MAX},
                 "expires": time,
@@ -162,7 +150,7 @@ impl TrustPolicy {
                             "required": ["at", "reason"],
                             "properties": {
                                 "at": time,
-                                "reason": {"enum": crate::RevocationReason::WORDS},
+                                "reason": {"enum": RevocationReason::WORDS},
                                 "note": line,
                             },
                         },
@@ -225,424 +213,228 @@ fn list(items: &[impl std::fmt::Display]) -> String {
     format!("[{}]", items.iter().map(quoted).collect::<Vec<_>>().join(", "))
 }
 
-fn revoked(KeyRevocation { at, reason, note }: &KeyRevocation) -> String {
+fn revocation_toml(KeyRevocation { at, reason, note }: &KeyRevocation) -> String {
     let note = note.as_ref().map_or_else(String::new, |note| format!(", note = {}", quoted(note)));
     format!("{{ at = {at}, reason = {}{note} }}", quoted(reason))
 }
 
-fn requirement(Requirement { role, keys, owners }: &Requirement) -> String {
+fn requirement_toml(Requirement { role, keys, owners }: &Requirement) -> String {
     let owners = owners.map_or_else(String::new, |owners| format!(", owners = {owners}"));
     format!("{{ role = {}, keys = {keys}{owners} }}", quoted(role))
 }
 
-/// A table's fields by name, each with its place.
-type Fields<'a> = BTreeMap<&'a str, &'a Spanned<DeValue<'a>>>;
-
-/// Collects what is wrong while it reads.
-struct Reader {
-    /// Where the line feeds are.
-    line_feeds: Vec<usize>,
-    problems: Vec<Problem>,
-}
-
-impl Reader {
-    fn new(text: &str) -> Self {
-        Self { line_feeds: text.match_indices('\n').map(|(at, _)| at).collect(), problems: Vec::new() }
-    }
-
-    fn policy(&mut self, table: &Spanned<DeTable<'_>>) -> TrustPolicy {
-        let mut policy = TrustPolicy::default();
-        // The format first: in another one, the other fields may mean something else.
-        match table.get_ref().get("format") {
-            Some(value) if integer(value.get_ref()) == Some(FORMAT) => {}
-            Some(value) => {
-                let message = format!("`format` is not {FORMAT}; the file was made for another version");
-                self.report("trust-format", value.span(), &message);
-                return policy;
-            }
-            None => {
-                let message = format!("`format` is missing; write `format = {FORMAT}`");
-                self.report("missing-field", 0..0, &message);
-            }
-        }
-        let fields = self.fields(table.get_ref(), &TOP_FIELDS);
-        policy.name = self.optional(&fields, "name", Self::line).flatten();
-        policy.version = self.optional(&fields, "version", Self::version).flatten();
-        policy.expires = self.optional(&fields, "expires", Self::time).flatten();
-        for (table, span) in self.tables(&fields, "key") {
-            if let Some(key) = self.key(table, span.clone())
-                && let Err(error) = policy.add(key)
-            {
-                self.report(error.code(), span, &error.to_string());
-            }
-        }
-        for (index, (table, span)) in self.tables(&fields, "rule").into_iter().enumerate() {
-            if index == TRUST_RULES_MAX {
-                self.report("trust-rules", span, &format!("there are more than {TRUST_RULES_MAX} rules"));
-                break;
-            }
-            policy.rules.extend(self.rule(table, span));
-        }
-        for (table, span) in self.tables(&fields, "import") {
-            if let Some(import) = self.import(table, span.clone())
-                && let Err(error) = policy.add_import(import)
-            {
-                self.report(error.code(), span, &error.to_string());
-            }
-        }
-        // Last, since it names keys; where a key is faulty, that it is not there follows from it.
-        let faulty = !self.problems.is_empty();
-        if let Some(value) = fields.get("root")
-            && let Some(root) = self.root(value)
+fn policy(reader: &mut TomlReader, file: &TomlTable<'_>) -> TrustPolicy {
+    let mut policy = TrustPolicy {
+        name: reader.optional(file, "name", TomlReader::line).flatten(),
+        version: reader.optional(file, "version", version).flatten(),
+        expires: reader.optional(file, "expires", time).flatten(),
+        ..TrustPolicy::default()
+    };
+    for table in reader.tables(file, "key", "key", &KEY_FIELDS) {
+        if let Some(key) = key(reader, &table)
+            && let Err(error) = policy.add(key)
         {
-            match policy.check_root(&root) {
-                Err(error) if !faulty => self.report(error.code(), value.span(), &error.to_string()),
-                _ => policy.root = Some(root),
-            }
-        }
-        policy
-    }
-
-    /// The tables of a list such as `[[key]]`, each with its place.
-    fn tables<'t>(&mut self, fields: &Fields<'t>, name: &str) -> Vec<(&'t DeTable<'t>, Range<usize>)> {
-        let Some(value) = fields.get(name) else { return Vec::new() };
-        let message = format!("`{name}` is a list of tables: `[[{name}]]`");
-        let Some(list) = value.get_ref().as_array() else {
-            self.report("wrong-type", value.span(), &message);
-            return Vec::new();
-        };
-        let mut tables = Vec::new();
-        for entry in list {
-            match entry.get_ref().as_table() {
-                Some(table) => tables.push((table, entry.span())),
-                None => self.report("wrong-type", entry.span(), &message),
-            }
-        }
-        tables
-    }
-
-    fn key(&mut self, table: &DeTable<'_>, span: Range<usize>) -> Option<TrustedKey> {
-        let fields = self.fields(table, &KEY_FIELDS);
-        // All are read before any is missed, so that all problems come out at once.
-        let name = self.required(&fields, "name", &span, "key", Self::line);
-        let public_key = self.required(&fields, "public_key", &span, "key", Self::public_key);
-        let roles = self.required(&fields, "roles", &span, "key", Self::roles);
-        let owner = self.optional(&fields, "owner", Self::line);
-        let organization = self.optional(&fields, "organization", Self::line);
-        let created = self.optional(&fields, "created", Self::time);
-        let not_before = self.optional(&fields, "not_before", Self::time);
-        let not_after = self.optional(&fields, "not_after", Self::time);
-        let revoked = self.optional(&fields, "revoked", Self::revoked);
-        Some(TrustedKey {
-            name: name?,
-            public_key: public_key?,
-            owner: owner?,
-            organization: organization?,
-            roles: roles?,
-            created: created?,
-            not_before: not_before?,
-            not_after: not_after?,
-            revoked: revoked?,
-        })
-    }
-
-    fn revoked(&mut self, name: &'static str, value: &Spanned<DeValue<'_>>) -> Option<KeyRevocation> {
-        let table = self.table(name, value, "{ at = …, reason = \"superseded\" }")?;
-        let fields = self.fields(table, &REVOKED_FIELDS);
-        let span = value.span();
-        let at = self.required(&fields, "at", &span, "revocation", Self::time);
-        let reason = self.required(&fields, "reason", &span, "revocation", Self::reason);
-        let note = self.optional(&fields, "note", Self::line);
-        Some(KeyRevocation { at: at?, reason: reason?, note: note? })
-    }
-
-    fn rule(&mut self, table: &DeTable<'_>, span: Range<usize>) -> Option<Rule> {
-        let fields = self.fields(table, &RULE_FIELDS);
-        let bundles = self.required(&fields, "bundles", &span, "rule", Self::pattern);
-        let require = self.optional(&fields, "require", Self::requirements);
-        let keys = self.optional(&fields, "keys", Self::count);
-        let owners = self.optional(&fields, "owners", Self::count);
-        let (bundles, require, keys, owners) = (bundles?, require?, keys?, owners?);
-        if require.is_none() && keys.is_none() && owners.is_none() {
-            let message = "the rule asks for nothing: give it `require`, `keys` or `owners`";
-            self.report("trust-rule-empty", span, message);
-            return None;
-        }
-        Some(Rule { bundles, demand: Demand { require: require.unwrap_or_default(), keys, owners } })
-    }
-
-    fn requirements(&mut self, name: &'static str, value: &Spanned<DeValue<'_>>) -> Option<Vec<Requirement>> {
-        let list = self.array(name, value, "[{ role = \"owner\", keys = 1 }]")?;
-        if list.is_empty() || list.len() > REQUIREMENTS_MAX {
-            let message = format!("`{name}` asks for 1 to {REQUIREMENTS_MAX} roles");
-            self.report("trust-rule-empty", value.span(), &message);
-            return None;
-        }
-        let mut all = Some(Vec::new());
-        for item in list {
-            let one = self.requirement(item);
-            all = all.zip(one).map(|(mut all, one): (Vec<Requirement>, _)| {
-                all.push(one);
-                all
-            });
-        }
-        let all = all?;
-        let twice = (0..all.len()).find(|&n| all[..n].iter().any(|earlier| earlier.role == all[n].role));
-        if let Some(n) = twice {
-            let message = format!("the role `{}` is listed twice", all[n].role);
-            self.report("trust-role-twice", list[n].span(), &message);
-            return None;
-        }
-        Some(all)
-    }
-
-    fn requirement(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Requirement> {
-        let table = self.table("require", value, "{ role = \"owner\", keys = 1 }")?;
-        let fields = self.fields(table, &REQUIREMENT_FIELDS);
-        let role = self.required(&fields, "role", &value.span(), "requirement", Self::role);
-        let keys = self.optional(&fields, "keys", Self::count);
-        let owners = self.optional(&fields, "owners", Self::count);
-        let (role, keys, owners) = (role?, keys?, owners?);
-        let keys = keys.or(owners).unwrap_or(NonZeroU32::MIN);
-        if owners.is_some_and(|owners| owners > keys) {
-            let message = "`owners` is more than `keys`: so few keys cannot have so many owners";
-            self.report("trust-threshold", value.span(), message);
-            return None;
-        }
-        Some(Requirement { role, keys, owners })
-    }
-
-    fn root(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Root> {
-        let table = self.table("root", value, "[root]")?;
-        let fields = self.fields(table, &ROOT_FIELDS);
-        let keys = self.required(&fields, "keys", &value.span(), "root", Self::lines);
-        let threshold = self.required(&fields, "threshold", &value.span(), "root", Self::count);
-        Some(Root { keys: keys?, threshold: threshold? })
-    }
-
-    fn import(&mut self, table: &DeTable<'_>, span: Range<usize>) -> Option<TrustImport> {
-        let fields = self.fields(table, &IMPORT_FIELDS);
-        let name = self.required(&fields, "name", &span, "import", Self::line);
-        let bundles = self.required(&fields, "bundles", &span, "import", Self::pattern);
-        let roles = self.required(&fields, "roles", &span, "import", Self::roles);
-        let root = self.required(&fields, "root", &span, "import", Self::fingerprints);
-        let threshold = self.required(&fields, "threshold", &span, "import", Self::count);
-        Some(TrustImport::new(name?, bundles?, roles?, root?, threshold?))
-    }
-
-    /// The fields of a table; those that do not exist are reported.
-    fn fields<'t>(&mut self, table: &'t DeTable<'t>, known: &[&'static str]) -> Fields<'t> {
-        let mut fields = Fields::new();
-        for (name, value) in table {
-            let text: &str = name.get_ref();
-            if known.contains(&text) {
-                fields.insert(text, value);
-                continue;
-            }
-            let message = format!("unknown field `{}`", printable(text));
-            let mut problem = Problem::new("unknown-field", message).line(self.line_of(&name.span()));
-            if let Some(near) = did_you_mean(text, known.iter().copied()) {
-                problem = problem.hint(format!("did you mean `{near}`?"));
-            }
-            self.problems.push(problem);
-        }
-        fields
-    }
-
-    fn required<T>(
-        &mut self,
-        fields: &Fields<'_>,
-        name: &'static str,
-        table: &Range<usize>,
-        of: &str,
-        read: fn(&mut Self, &'static str, &Spanned<DeValue<'_>>) -> Option<T>,
-    ) -> Option<T> {
-        match fields.get(name) {
-            Some(value) => read(self, name, value),
-            None => {
-                self.report("missing-field", table.clone(), &format!("the {of} has no `{name}`"));
-                None
-            }
+            reader.report(error.code(), table.at(), error.to_string());
         }
     }
-
-    /// `Some(None)` if the field is absent, `None` if it is there and wrong.
-    fn optional<T>(
-        &mut self,
-        fields: &Fields<'_>,
-        name: &'static str,
-        read: fn(&mut Self, &'static str, &Spanned<DeValue<'_>>) -> Option<T>,
-    ) -> Option<Option<T>> {
-        match fields.get(name) {
-            Some(value) => read(self, name, value).map(Some),
-            None => Some(None),
+    for (index, table) in reader.tables(file, "rule", "rule", &RULE_FIELDS).iter().enumerate() {
+        if index == TRUST_RULES_MAX {
+            let message = format!("there are more than {TRUST_RULES_MAX} rules");
+            reader.report("trust-rules", table.at(), message);
+            break;
+        }
+        policy.rules.extend(rule(reader, table));
+    }
+    for table in reader.tables(file, "import", "import", &IMPORT_FIELDS) {
+        if let Some(import) = import(reader, &table)
+            && let Err(error) = policy.add_import(import)
+        {
+            reader.report(error.code(), table.at(), error.to_string());
         }
     }
-
-    fn string<'v>(&mut self, name: &str, value: &'v Spanned<DeValue<'_>>) -> Option<&'v str> {
-        let text = value.get_ref().as_str();
-        if text.is_none() {
-            self.report("wrong-type", value.span(), &format!("`{name}` is not a text in quotes"));
+    // Last, since it names keys; where a key is faulty, that it is not there follows from it.
+    let faulty = reader.is_faulty();
+    if let Some(value) = file.get("root")
+        && let Some(root) = root(reader, value)
+    {
+        match policy.check_root(&root) {
+            Err(error) if !faulty => reader.report(error.code(), value.at(), error.to_string()),
+            _ => policy.root = Some(root),
         }
-        text
     }
-
-    fn line(&mut self, name: &'static str, value: &Spanned<DeValue<'_>>) -> Option<Line> {
-        let line = self.string(name, value)?.parse();
-        line.map_err(|e| self.report("invalid-text", value.span(), &format!("`{name}` {e}"))).ok()
-    }
-
-    fn public_key(&mut self, _: &'static str, value: &Spanned<DeValue<'_>>) -> Option<PublicKey> {
-        let key = self.string("public_key", value)?.parse::<PublicKey>();
-        key.map_err(|error| {
-            let line = self.line_of(&value.span());
-            self.problems.push(error.problem().at("public_key").line(line));
-        })
-        .ok()
-    }
-
-    fn role(&mut self, name: &'static str, value: &Spanned<DeValue<'_>>) -> Option<Role> {
-        let role = self.string(name, value)?.parse();
-        role.map_err(|e: consign_metadata::TextError| {
-            self.report("invalid-text", value.span(), &e.to_string());
-        })
-        .ok()
-    }
-
-    fn roles(&mut self, name: &'static str, value: &Spanned<DeValue<'_>>) -> Option<Vec<Role>> {
-        self.list(name, value, "[\"owner\", \"release\"]", |reader, item| reader.role("a role", item))
-    }
-
-    fn lines(&mut self, name: &'static str, value: &Spanned<DeValue<'_>>) -> Option<Vec<Line>> {
-        self.list(name, value, "[\"ada-2026\"]", |reader, item| reader.line("a name", item))
-    }
-
-    fn fingerprints(&mut self, name: &'static str, value: &Spanned<DeValue<'_>>) -> Option<Vec<Fingerprint>> {
-        let mut seen = Vec::new();
-        self.list(name, value, "[\"SHA256:…\"]", |reader, item| {
-            let print = reader.string("a fingerprint", item)?.parse::<Fingerprint>();
-            let print = print.map_err(|e| reader.report("fingerprint", item.span(), &e.to_string())).ok()?;
-            // Twice the same would let one key count for two.
-            if seen.contains(&print) {
-                reader.report("trust-root-twice", item.span(), "the fingerprint is listed twice");
-                return None;
-            }
-            seen.push(print);
-            Some(print)
-        })
-    }
-
-    fn pattern(&mut self, name: &'static str, value: &Spanned<DeValue<'_>>) -> Option<BundlePattern> {
-        let pattern = self.string(name, value)?.parse::<BundlePattern>();
-        pattern.map_err(|e| self.report("bundle-pattern", value.span(), &format!("`{name}`: {e}"))).ok()
-    }
-
-    fn reason(
-        &mut self,
-        name: &'static str,
-        value: &Spanned<DeValue<'_>>,
-    ) -> Option<crate::RevocationReason> {
-        let reason = self.string(name, value)?.parse();
-        let report = |e| self.report("revocation-reason", value.span(), &format!("`{name}` {e}"));
-        reason.map_err(report).ok()
-    }
-
-    fn time(&mut self, name: &'static str, value: &Spanned<DeValue<'_>>) -> Option<Timestamp> {
-        let text = match value.get_ref() {
-            DeValue::Datetime(time) => time.to_string(),
-            DeValue::String(text) => text.to_string(),
-            _ => {
-                let message = format!("`{name}` is not a time, such as 2026-11-22T03:00:00Z");
-                self.report("wrong-type", value.span(), &message);
-                return None;
-            }
-        };
-        let time = text.parse::<Timestamp>();
-        time.map_err(|e| self.report("invalid-time", value.span(), &format!("`{name}`: {e}"))).ok()
-    }
-
-    fn version(&mut self, name: &'static str, value: &Spanned<DeValue<'_>>) -> Option<u64> {
-        let number = integer(value.get_ref()).filter(|number| (1..=INTEGER_MAX).contains(number));
-        if number.is_none() {
-            let message = format!("`{name}` is not a whole number from 1 to {INTEGER_MAX}");
-            self.report("trust-version", value.span(), &message);
-        }
-        number
-    }
-
-    /// How many keys or owners: none is not an answer.
-    fn count(&mut self, name: &'static str, value: &Spanned<DeValue<'_>>) -> Option<NonZeroU32> {
-        let number = integer(value.get_ref()).and_then(|number| u32::try_from(number).ok());
-        let number = number.and_then(NonZeroU32::new);
-        if number.is_none() {
-            self.report(
-                "trust-threshold",
-                value.span(),
-                &format!("`{name}` is not a whole number from 1 on"),
-            );
-        }
-        number
-    }
-
-    fn list<T>(
-        &mut self,
-        name: &str,
-        value: &Spanned<DeValue<'_>>,
-        such_as: &str,
-        mut read: impl FnMut(&mut Self, &Spanned<DeValue<'_>>) -> Option<T>,
-    ) -> Option<Vec<T>> {
-        let list = self.array(name, value, such_as)?;
-        let mut all = Some(Vec::new());
-        for item in list {
-            let one = read(self, item);
-            all = all.zip(one).map(|(mut all, one)| {
-                all.push(one);
-                all
-            });
-        }
-        all
-    }
-
-    fn array<'v>(
-        &mut self,
-        name: &str,
-        value: &'v Spanned<DeValue<'_>>,
-        such_as: &str,
-    ) -> Option<&'v toml::de::DeArray<'v>> {
-        let list = value.get_ref().as_array();
-        if list.is_none() {
-            self.report("wrong-type", value.span(), &format!("`{name}` is not a list, such as `{such_as}`"));
-        }
-        list
-    }
-
-    fn table<'v>(
-        &mut self,
-        name: &str,
-        value: &'v Spanned<DeValue<'_>>,
-        such_as: &str,
-    ) -> Option<&'v DeTable<'v>> {
-        let table = value.get_ref().as_table();
-        if table.is_none() {
-            self.report("wrong-type", value.span(), &format!("`{name}` is not a table, such as `{such_as}`"));
-        }
-        table
-    }
-
-    fn report(&mut self, code: &'static str, at: Range<usize>, message: &str) {
-        let line = self.line_of(&at);
-        self.problems.push(Problem::new(code, message).line(line));
-    }
-
-    fn line_of(&self, at: &Range<usize>) -> usize {
-        1 + self.line_feeds.partition_point(|&line_feed| line_feed < at.start)
-    }
+    policy
 }
 
-/// A plain decimal integer.
-fn integer(value: &DeValue<'_>) -> Option<u64> {
-    let integer = value.as_integer()?;
-    (integer.radix() == 10).then(|| integer.as_str().parse().ok()).flatten()
+fn key(reader: &mut TomlReader, table: &TomlTable<'_>) -> Option<TrustedKey> {
+    // All are read before any is missed, so that all problems come out at once.
+    let name = reader.required(table, "name", TomlReader::line);
+    let public_key = reader.required(table, "public_key", public_key);
+    let roles = reader.required(table, "roles", roles);
+    let owner = reader.optional(table, "owner", TomlReader::line);
+    let organization = reader.optional(table, "organization", TomlReader::line);
+    let created = reader.optional(table, "created", time);
+    let not_before = reader.optional(table, "not_before", time);
+    let not_after = reader.optional(table, "not_after", time);
+    let revoked = reader.optional(table, "revoked", revocation);
+    Some(TrustedKey {
+        name: name?,
+        public_key: public_key?,
+        owner: owner?,
+        organization: organization?,
+        roles: roles?,
+        created: created?,
+        not_before: not_before?,
+        not_after: not_after?,
+        revoked: revoked?,
+    })
+}
+
+fn revocation(reader: &mut TomlReader, value: TomlValue<'_>) -> Option<KeyRevocation> {
+    let otherwise = "is not a table, such as `{ at = …, reason = \"superseded\" }`";
+    let table = reader.table(value, "revocation", &REVOKED_FIELDS, otherwise)?;
+    let at = reader.required(&table, "at", time);
+    let reason = reader.required(&table, "reason", reason);
+    let note = reader.optional(&table, "note", TomlReader::line);
+    Some(KeyRevocation { at: at?, reason: reason?, note: note? })
+}
+
+fn rule(reader: &mut TomlReader, table: &TomlTable<'_>) -> Option<Rule> {
+    let bundles = reader.required(table, "bundles", pattern);
+    let require = reader.optional(table, "require", requirements);
+    let keys = reader.optional(table, "keys", count);
+    let owners = reader.optional(table, "owners", count);
+    let (bundles, require, keys, owners) = (bundles?, require?, keys?, owners?);
+    if require.is_none() && keys.is_none() && owners.is_none() {
+        let message = "the rule asks for nothing: give it `require`, `keys` or `owners`";
+        reader.report("trust-rule-empty", table.at(), message);
+        return None;
+    }
+    Some(Rule { bundles, demand: Demand { require: require.unwrap_or_default(), keys, owners } })
+}
+
+fn requirements(reader: &mut TomlReader, value: TomlValue<'_>) -> Option<Vec<Requirement>> {
+    let otherwise = "is not a list, such as `[{ role = \"owner\", keys = 1 }]`";
+    let items = reader.items(value, value.name(), otherwise)?;
+    if items.is_empty() || items.len() > REQUIREMENTS_MAX {
+        let message = format!("`{}` asks for 1 to {REQUIREMENTS_MAX} roles", value.name());
+        reader.report("trust-rule-empty", value.at(), message);
+        return None;
+    }
+    let all = reader.each(&items, requirement)?;
+    let twice = (0..all.len()).find(|&n| all[..n].iter().any(|earlier| earlier.role == all[n].role));
+    if let Some(n) = twice {
+        let message = format!("the role `{}` is listed twice", all[n].role);
+        reader.report("trust-role-twice", items[n].at(), message);
+        return None;
+    }
+    Some(all)
+}
+
+fn requirement(reader: &mut TomlReader, value: TomlValue<'_>) -> Option<Requirement> {
+    let otherwise = "is not a table, such as `{ role = \"owner\", keys = 1 }`";
+    let table = reader.table(value, "requirement", &REQUIREMENT_FIELDS, otherwise)?;
+    let role = reader.required(&table, "role", role);
+    let keys = reader.optional(&table, "keys", count);
+    let owners = reader.optional(&table, "owners", count);
+    let (role, keys, owners) = (role?, keys?, owners?);
+    let keys = keys.or(owners).unwrap_or(NonZeroU32::MIN);
+    if owners.is_some_and(|owners| owners > keys) {
+        let message = "`owners` is more than `keys`: so few keys cannot have so many owners";
+        reader.report("trust-threshold", value.at(), message);
+        return None;
+    }
+    Some(Requirement { role, keys, owners })
+}
+
+fn root(reader: &mut TomlReader, value: TomlValue<'_>) -> Option<Root> {
+    let table = reader.table(value, "root", &ROOT_FIELDS, "is not a table, such as `[root]`")?;
+    let keys = reader.required(&table, "keys", lines);
+    let threshold = reader.required(&table, "threshold", count);
+    Some(Root { keys: keys?, threshold: threshold? })
+}
+
+fn import(reader: &mut TomlReader, table: &TomlTable<'_>) -> Option<TrustImport> {
+    let name = reader.required(table, "name", TomlReader::line);
+    let bundles = reader.required(table, "bundles", pattern);
+    let roles = reader.required(table, "roles", roles);
+    let root = reader.required(table, "root", fingerprints);
+    let threshold = reader.required(table, "threshold", count);
+    Some(TrustImport::new(name?, bundles?, roles?, root?, threshold?))
+}
+
+fn public_key(reader: &mut TomlReader, value: TomlValue<'_>) -> Option<PublicKey> {
+    reader.parsed(value, |error: PublicKeyError| error.problem().at(value.name()))
+}
+
+fn role(reader: &mut TomlReader, value: TomlValue<'_>) -> Option<Role> {
+    reader.parsed(value, |error: TextError| Problem::new("invalid-text", error.to_string()))
+}
+
+fn roles(reader: &mut TomlReader, value: TomlValue<'_>) -> Option<Vec<Role>> {
+    let items = reader.items(value, "a role", "is not a list, such as `[\"owner\", \"release\"]`")?;
+    reader.each(&items, role)
+}
+
+fn lines(reader: &mut TomlReader, value: TomlValue<'_>) -> Option<Vec<Line>> {
+    let items = reader.items(value, "a name", "is not a list, such as `[\"ada-2026\"]`")?;
+    reader.each(&items, TomlReader::line)
+}
+
+fn fingerprints(reader: &mut TomlReader, value: TomlValue<'_>) -> Option<Vec<Fingerprint>> {
+    let items = reader.items(value, "a fingerprint", "is not a list, such as `[\"SHA256:…\"]`")?;
+    let mut seen = Vec::new();
+    reader.each(&items, |reader, item| {
+        let problem = |error: FingerprintError| Problem::new("fingerprint", error.to_string());
+        let print: Fingerprint = reader.parsed(item, problem)?;
+        // Twice the same would let one key count for two.
+        if seen.contains(&print) {
+            reader.report("trust-root-twice", item.at(), "the fingerprint is listed twice");
+            return None;
+        }
+        seen.push(print);
+        Some(print)
+    })
+}
+
+fn pattern(reader: &mut TomlReader, value: TomlValue<'_>) -> Option<BundlePattern> {
+    reader.parsed(value, |error: BundlePatternError| {
+        Problem::new("bundle-pattern", format!("`{}`: {error}", value.name()))
+    })
+}
+
+fn reason(reader: &mut TomlReader, value: TomlValue<'_>) -> Option<RevocationReason> {
+    reader.parsed(value, |error| Problem::new("revocation-reason", format!("`{}` {error}", value.name())))
+}
+
+fn time(reader: &mut TomlReader, value: TomlValue<'_>) -> Option<Timestamp> {
+    let name = value.name();
+    let Some(text) = value.as_text_or_time() else {
+        let message = format!("`{name}` is not a time, such as 2026-11-22T03:00:00Z");
+        reader.report("wrong-type", value.at(), message);
+        return None;
+    };
+    let time = text.parse::<Timestamp>();
+    time.map_err(|error| reader.report("invalid-time", value.at(), format!("`{name}`: {error}"))).ok()
+}
+
+fn version(reader: &mut TomlReader, value: TomlValue<'_>) -> Option<u64> {
+    let number = value.as_integer().filter(|number| (1..=INTEGER_MAX).contains(number));
+    if number.is_none() {
+        let message = format!("`{}` is not a whole number from 1 to {INTEGER_MAX}", value.name());
+        reader.report("trust-version", value.at(), message);
+    }
+    number
+}
+
+/// How many keys or owners: none is not an answer.
+fn count(reader: &mut TomlReader, value: TomlValue<'_>) -> Option<NonZeroU32> {
+    let number = value.as_integer().and_then(|number| u32::try_from(number).ok());
+    let number = number.and_then(NonZeroU32::new);
+    if number.is_none() {
+        let message = format!("`{}` is not a whole number from 1 on", value.name());
+        reader.report("trust-threshold", value.at(), message);
+    }
+    number
 }
 
 #[cfg(test)]

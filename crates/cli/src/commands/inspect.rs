@@ -16,6 +16,7 @@ use crate::context::Context;
 use crate::encrypted_set::{EncryptedSet, opened_or_plain};
 use crate::encryption::IdentityArgs;
 use crate::outcome::{Failure, Outcome, Report};
+use crate::provenance::{self, facts::ProvenanceOut};
 use crate::scan_args;
 use crate::style::{self, count, size};
 
@@ -61,6 +62,9 @@ pub(crate) struct Inspected {
     /// What the signers say that a scan of the content found; absent if they do not say, or not the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     findings: Option<Findings>,
+    /// What somebody says about where it comes from.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    provenance: Vec<ProvenanceOut>,
     #[serde(skip_serializing_if = "Option::is_none")]
     files: Option<Vec<FileEntry>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -116,6 +120,13 @@ impl Inspect {
             let (manifest, bytes, archive) = manifest_of(&set)?;
             (manifest, bytes, archive, Some(set))
         };
+        let claims = set.iter().filter_map(|set| Some((set, set.attestations.as_ref()?.1.claims())));
+        let mut provenance = Vec::new();
+        for (set, claims) in claims {
+            if let [group] = &claims[..] {
+                provenance = provenance::file::claimed(set, group.claim)?;
+            }
+        }
         let attestations = set.and_then(|set| set.attestations);
         let signatures = attestations.as_ref().map_or_else(Vec::new, |(_, attestations)| {
             attestations.statements().iter().map(SignatureOut::of).collect()
@@ -146,6 +157,7 @@ impl Inspect {
             formats: formats(&manifest),
             signatures,
             findings,
+            provenance,
             files: self.files.then(|| manifest.files().to_vec()),
             directories: self.files.then(|| manifest.directories().iter().map(ToString::to_string).collect()),
             manifest,
@@ -348,6 +360,9 @@ impl Report for Inspected {
                 "            {} as {} ({}), stated time {}",
                 signature.fingerprint, signature.role, signature.basis, signature.time
             )?;
+        }
+        for provenance in &self.provenance {
+            writeln!(out, "\nprovenance  {}", provenance.facts.in_words())?;
         }
         if let Some(findings) = &self.findings {
             writeln!(out, "\nfindings    of {}, as signed", printable(findings.scanner.as_str()))?;

@@ -1,23 +1,29 @@
 //! The command line: one file a command.
 
+pub(crate) mod amend;
 #[cfg(feature = "encryption")]
 pub(crate) mod decrypt;
 pub(crate) mod diff;
 #[cfg(feature = "encryption")]
 pub(crate) mod encrypt;
+pub(crate) mod history;
 pub(crate) mod id;
 pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod keygen;
+pub(crate) mod ledger;
+pub(crate) mod lineage;
 pub(crate) mod pack;
 pub(crate) mod policy;
 pub(crate) mod preflight;
 pub(crate) mod quickstart;
 pub(crate) mod receipt;
 pub(crate) mod receive;
+pub(crate) mod reconstruct;
 pub(crate) mod revoke;
 pub(crate) mod seal;
 pub(crate) mod sign;
+pub(crate) mod store;
 pub(crate) mod submit;
 pub(crate) mod trust;
 pub(crate) mod unpack;
@@ -27,6 +33,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Parser, Subcommand};
 
 use crate::context::Context;
+use crate::ledger::LedgerArgs;
 use crate::meter::ProgressMode;
 use crate::outcome::{Failure, Outcome};
 
@@ -48,6 +55,8 @@ pub(crate) struct Arguments {
         help_heading = "Global options"
     )]
     pub(crate) progress: ProgressMode,
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -61,6 +70,7 @@ pub(crate) enum Command {
     Id(id::Id),
     Pack(pack::Pack),
     Seal(seal::Seal),
+    Amend(amend::Amend),
     Sign(sign::Sign),
     Verify(verify::Verify),
     Inspect(inspect::Inspect),
@@ -70,12 +80,17 @@ pub(crate) enum Command {
     #[cfg(feature = "encryption")]
     Decrypt(decrypt::Decrypt),
     Diff(diff::Diff),
+    Lineage(lineage::Lineage),
     Submit(submit::Submit),
+    Store(store::Store),
+    Reconstruct(reconstruct::Reconstruct),
     Receive(receive::Receive),
     Receipt(receipt::Receipt),
     Revoke(revoke::Revoke),
     Trust(trust::Trust),
     Policy(policy::Policy),
+    Ledger(ledger::Ledger),
+    History(history::History),
 }
 
 impl Command {
@@ -88,6 +103,7 @@ impl Command {
             Self::Id(command) => ("id", command.run(context)),
             Self::Pack(command) => ("pack", command.run(context)),
             Self::Seal(command) => ("seal", command.run(context)),
+            Self::Amend(command) => ("amend", command.run(context)),
             Self::Sign(command) => ("sign", command.run(context)),
             Self::Verify(command) => ("verify", command.run(context)),
             Self::Inspect(command) => ("inspect", command.run(context)),
@@ -97,11 +113,16 @@ impl Command {
             #[cfg(feature = "encryption")]
             Self::Decrypt(command) => ("decrypt", command.run(context)),
             Self::Diff(command) => ("diff", command.run(context)),
+            Self::Lineage(command) => ("lineage", command.run(context)),
             Self::Revoke(command) => ("revoke", command.run(context)),
             Self::Trust(command) => ("trust", command.run(context)),
             Self::Policy(command) => ("policy", command.run(context)),
             Self::Preflight(command) => ("preflight", command.run(context)),
             Self::Submit(command) => ("submit", command.run(context)),
+            Self::Ledger(command) => ("ledger", command.run(context)),
+            Self::History(command) => ("history", command.run(context)),
+            Self::Store(command) => ("store", command.run(context)),
+            Self::Reconstruct(command) => ("reconstruct", command.run(context)),
             Self::Receive(command) => ("receive", command.run(context)),
             Self::Receipt(command) => ("receipt", command.run(context)),
         };

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use consign_bundle::publish::{prepare, publish};
 use consign_bundle::{
     ArchiveFacts, Base, Compression, EncoderId, PackError, PackOptions, PackedArchive, Partial, Place, Scope,
-    SourceSummary, VerifiedArchive, hash_source, pack,
+    SourceSummary, Store, VerifiedArchive, hash_source, pack,
 };
 use consign_metadata::{BundleId, Classification, Findings, Manifest, Problem, Role};
 use consign_policy::{Decision, Encryption, Permit, Scan, Stage};
@@ -28,9 +28,12 @@ use crate::handling::{Handling, Terms, TermsArgs, forecast, permit};
 use crate::key_source::{KeySource, OpenKey};
 use crate::keys::PassphraseArgs;
 use crate::outcome::{Failure, Outcome, Report};
+use crate::provenance::args::{Captured, Placed, ProvenanceArgs, keep};
+use crate::provenance::facts::ProvenanceOut;
 use crate::scan_args::{self, ScanArgs, ScanObserver};
 use crate::sign_statement::sign_statement;
 use crate::source_args::{Described, OutputFolder, SourceArgs, check_output, pack_failure};
+use crate::store_args::{self, KeepArgs, KeptOut};
 use crate::style::{self, count, shell_word, size};
 
 /// Pack a directory into a signed bundle
@@ -72,6 +75,10 @@ pub(crate) struct Pack {
     resume: bool,
     #[command(flatten)]
     encrypt: EncryptArgs,
+    #[command(flatten)]
+    provenance: ProvenanceArgs,
+    #[command(flatten)]
+    keep: KeepArgs,
     /// Check everything that can be checked before reading content, and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -131,6 +138,9 @@ pub(crate) struct Packed {
     bundle_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     archive: Option<ArchiveOut>,
+    /// Where it was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stored: Option<KeptOut>,
     /// The encrypted archive, which takes the place of `archive` and `manifest`.
     #[cfg(feature = "encryption")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -141,6 +151,9 @@ pub(crate) struct Packed {
     attestations: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     signer: Option<SignerOut>,
+    /// What was signed about where it comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provenance: Option<ProvenanceOut>,
     excluded: Vec<ExcludedOut>,
     /// What the handling policy says.
     handling: Option<Handling>,
@@ -254,8 +267,14 @@ impl Report for Packed {
             }
             _ => {}
         }
+        if let Some(provenance) = &self.provenance {
+            provenance.human(out)?;
+        }
         if let Some(findings) = &self.findings {
             scan_args::in_words(findings, out)?;
+        }
+        if let Some(stored) = &self.stored {
+            stored.human(out)?;
         }
         for note in &self.notes {
             writeln!(out, "  note          {note}")?;
@@ -288,13 +307,14 @@ struct Order<'a> {
     terms: &'a Terms,
     names: &'a Names,
     key: Option<&'a OpenKey>,
+    provenance: Option<&'a Captured>,
 }
 
 impl Pack {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         let policy = self.terms.policy(context)?;
         let described = self.source.load(context, policy.scheme(), false)?;
-        let mut terms = self.terms.load(policy, &described.description.core)?;
+        let mut terms = self.terms.load(context, policy, &described.description.core)?;
         let key = self.key.load(context)?;
         let sealing = self.encrypt.load(&terms.policy, &described.description.core)?;
         terms.encryption = sealing.as_ref().map_or(Encryption::Plain, Sealing::encryption);
@@ -310,14 +330,24 @@ impl Pack {
             report.status = "dry-run";
             return Ok(Outcome::done(report));
         }
+        let captured =
+            self.provenance.load(context, &self.source.directory, key.is_some(), sealing.is_some())?;
+        let store = self.keep.store(context, key.is_none(), sealing.is_some())?;
         let scan = self.scan.begin([&terms.policy])?;
         let _folder = OutputFolder::open(&self.output)?;
         check_space(summary, &self.output)?;
         let names = Names::of(&described.description.core.name, &described.description.core.version);
         report.echo(&described);
-        let order = Order { described: &described, terms: &terms, names: &names, key: key.as_ref() };
+        let order = Order {
+            described: &described,
+            terms: &terms,
+            names: &names,
+            key: key.as_ref(),
+            provenance: captured.as_ref(),
+        };
         if sealing.is_none() && self.output.join(&names.archive).exists() {
-            return self.unchanged(context, &order, scan, report);
+            let report = self.unchanged(context, &order, scan, report)?;
+            return Ok(self.kept(context, store.as_ref(), report));
         }
 
         let compression = match self.level {
@@ -344,9 +374,24 @@ impl Pack {
         if let (Some(sealing), Some(key)) = (&sealing, &key) {
             return self.publish_encrypted(context, &order, (sealing, key), packed, findings, report);
         }
-        let outcome = self.publish(context, &order, packed, findings, report)?;
+        let report = self.publish(context, &order, packed, findings, report)?;
         self.tidy(&names)?;
-        Ok(outcome)
+        Ok(self.kept(context, store.as_ref(), report))
+    }
+
+    /// Keeps what was made in the store, if there is one. That it could not be kept does not undo it.
+    fn kept(&self, context: &Context, store: Option<&Store>, mut report: Packed) -> Outcome {
+        let kept = match (store, &report.archive) {
+            (Some(store), Some(archive)) => Some(store_args::keep(context, store, &archive.path)),
+            _ => None,
+        };
+        match kept.transpose() {
+            Ok(kept) => {
+                report.stored = kept;
+                Outcome::done(report)
+            }
+            Err(Failure { exit, problems }) => Outcome { exit, problems, report: Some(Box::new(report)) },
+        }
     }
 
     fn bases(&self, compression: Compression, report: &mut Packed) -> Result<Vec<Base>, Failure> {
@@ -440,8 +485,8 @@ impl Pack {
         packed: PackedArchive,
         findings: Findings,
         mut report: Packed,
-    ) -> Result<Outcome, Failure> {
-        let Order { described, terms, names, key } = *order;
+    ) -> Result<Packed, Failure> {
+        let Order { described, terms, names, key, provenance } = *order;
         let out = &self.output;
         let failed = |error: io::Error| unwritable(out, &error);
         let claim = claim(&packed.manifest, packed.id, &packed.facts, order, findings)?;
@@ -456,7 +501,14 @@ impl Pack {
             Some(bytes) if bytes == packed.manifest_bytes => {}
             Some(_) => return Err(taken(&out.join(&names.manifest))),
         }
+        let mut placed = None;
         if let Some(key) = key {
+            placed = match provenance {
+                Some(captured) => {
+                    Some(captured.place(context, key, (&claim, &packed.manifest), out, names)?)
+                }
+                None => None,
+            };
             let attestations = out.join(&names.attestations);
             if existing(&attestations)?.is_some() {
                 // Left by a run that was cut short: it must speak of this very archive.
@@ -475,6 +527,7 @@ impl Pack {
             }
             report.signed(key, &self.key.role, attestations);
         }
+        files.extend(placed.as_mut().and_then(|placed| report.comes_from(placed)));
         files.push((names.archive.clone(), packed.file));
         if context.cancel.load(std::sync::atomic::Ordering::Relaxed) {
             return Err(Failure::failed(crate::checked::interrupted()));
@@ -484,7 +537,8 @@ impl Pack {
             _ => unwritable(&path, &error),
         })?;
         acts.into_iter().for_each(|act| context.record(act));
-        Ok(Outcome::done(report))
+        report.notes.extend(keep(context, &packed.manifest_bytes, packed.id, placed.as_ref()));
+        Ok(report)
     }
 
     /// Signs and seals what was packed, and gives the encrypted archive and its statement their names. Of the
@@ -517,6 +571,7 @@ impl Pack {
         let bytes = consign_signing::EncryptedAttestations::new(signed).to_bytes();
         let attestations = prepare(out, &bytes).map_err(|error| unwritable(out, &error))?;
         crate::commands::encrypt::publish_encrypted(context, out, &names, attestations, packed.file)?;
+        report.notes.extend(keep(context, &packed.manifest_bytes, packed.id, None));
         report.signed(key, &self.key.role, out.join(&names.attestations));
         if let (Some(packed), Some(encrypted)) = (acts.first_mut(), &report.encrypted) {
             *packed = packed.clone().with("encrypted_sha256", &encrypted.sha256);
@@ -532,8 +587,8 @@ impl Pack {
         order: &Order<'_>,
         scan: ScanObserver,
         mut report: Packed,
-    ) -> Result<Outcome, Failure> {
-        let Order { described, terms, names, key } = *order;
+    ) -> Result<Packed, Failure> {
+        let Order { described, terms, names, key, provenance } = *order;
         let out = &self.output;
         let archive = out.join(&names.archive);
         let set = BundleSet::find_one(&archive)?;
@@ -548,7 +603,8 @@ impl Pack {
         );
         drop(meter);
         let manifest = manifest.map_err(|error| pack_failure(error, out))?;
-        let id = Manifest::id_of(&manifest.to_bytes());
+        let manifest_bytes = manifest.to_bytes();
+        let id = Manifest::id_of(&manifest_bytes);
         if id != there.id() {
             return Err(differs(&archive, &there, &manifest));
         }
@@ -591,7 +647,39 @@ impl Pack {
             }
             (None, _) => {}
         }
-        Ok(Outcome::done(report))
+        let placed = match (key, provenance) {
+            (Some(key), Some(captured)) => {
+                self.place_beside(context, (key, captured), &there, names, &mut report)?
+            }
+            _ => None,
+        };
+        report.notes.extend(keep(context, &manifest_bytes, id, placed.as_ref()));
+        Ok(report)
+    }
+
+    /// Signs where an archive comes from that is there already. What a key says of a bundle that it has not signed counts
+    /// for nobody.
+    fn place_beside(
+        &self,
+        context: &Context,
+        (key, captured): (&OpenKey, &Captured),
+        there: &VerifiedArchive,
+        names: &Names,
+        report: &mut Packed,
+    ) -> Result<Option<Placed>, Failure> {
+        let out = &self.output;
+        let set = BundleSet::find_one(&out.join(&names.archive))?;
+        let mut statements = set.attestations.iter().flat_map(|(_, all)| all.statements());
+        let Some(claim) = sole_claim(&set)?.filter(|_| statements.any(|s| s.key() == key.public_key()))
+        else {
+            return Ok(None);
+        };
+        let mut placed = captured.place(context, key, (claim, there.manifest()), out, names)?;
+        if let Some(file) = report.comes_from(&mut placed) {
+            publish(out, vec![file]).map_err(|(path, error)| unwritable(&path, &error))?;
+            report.notes.push("where it comes from was not signed before; it is now".into());
+        }
+        Ok(Some(placed))
     }
 }
 
@@ -627,7 +715,7 @@ pub(crate) fn excluded(described: &Described) -> Vec<ExcludedCount> {
 }
 
 /// The content of a file that may be there.
-fn existing(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+pub(crate) fn existing(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -710,11 +798,13 @@ impl Packed {
             kept: None,
             bundle_id: None,
             archive: None,
+            stored: None,
             #[cfg(feature = "encryption")]
             encrypted: None,
             manifest: None,
             attestations: None,
             signer: None,
+            provenance: None,
             handling: None,
             excluded: excluded(described)
                 .into_iter()
@@ -758,6 +848,13 @@ impl Packed {
             encoder: facts.encoder.to_string(),
         });
         self.manifest = Some(out.join(&names.manifest));
+    }
+
+    /// Takes over what was signed about where it comes from, and gives the file that is to be published.
+    fn comes_from(&mut self, placed: &mut Placed) -> Option<(String, tempfile::NamedTempFile)> {
+        self.provenance = Some(placed.out.clone());
+        self.notes.append(&mut placed.notes);
+        placed.file.take()
     }
 
     fn signed(&mut self, key: &OpenKey, role: &Role, attestations: PathBuf) {

@@ -80,6 +80,7 @@ impl Quickstart {
 
         let mut pack =
             vec!["pack".into(), directory.clone(), "-o".into(), at("bundle"), "--key".into(), at("key")];
+        pack.extend(["--provenance".into(), "auto".into()]);
         session.run(&["keygen".into(), "--no-passphrase".into(), "-o".into(), at("key")])?;
         if !has_descriptor(&self.directory) {
             let (name, email) = who();
@@ -165,7 +166,8 @@ impl Session<'_> {
         let arguments = Arguments::try_parse_from(["consign".to_owned()].iter().chain(words))
             .map_err(|error| Failure::usage(Problem::new("quickstart", error.to_string())))?;
         let (name, outcome) = arguments.command.run(&self.context);
-        let exit = if json { outcome.exit } else { outcome.print(name, false) };
+        let recorded = crate::ledger::record(&self.context, name, &outcome);
+        let exit = if json { outcome.exit } else { outcome.print(name, false, &recorded) };
         let value =
             |report| erased_serde::serialize(report, serde_json::value::Serializer).unwrap_or_default();
         let result = outcome.report.as_deref().map(value);

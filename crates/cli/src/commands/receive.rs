@@ -375,6 +375,9 @@ impl Receive {
                 examined.exit = Exit::NotTrusted;
             }
         }
+        if let (Exit::Done, Some(verified)) = (examined.exit, &examined.verified) {
+            desk.context.keep_manifest(set, verified.manifest(), verified.id());
+        }
         let mut unpacked = None;
         if let (Exit::Done, Some(directory), Some(verified)) = (examined.exit, &directory, &examined.verified)
         {

@@ -18,6 +18,8 @@ use crate::commands::pack::{KeyArgs, SignerOut, excluded, taken};
 use crate::context::{Context, threads, unwritable};
 use crate::handling::{Handling, TermsArgs, forecast, permit};
 use crate::outcome::{Failure, Outcome, Report};
+use crate::provenance::args::{ProvenanceArgs, keep};
+use crate::provenance::facts::ProvenanceOut;
 use crate::scan_args::{self, ScanArgs};
 use crate::sign_statement::sign_statement;
 use crate::source_args::{OutputFolder, SourceArgs, check_output, pack_failure};
@@ -40,6 +42,8 @@ pub(crate) struct Seal {
     key: KeyArgs,
     #[command(flatten)]
     terms: TermsArgs,
+    #[command(flatten)]
+    provenance: ProvenanceArgs,
     /// How many threads hash [default: as many as there are processors]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -61,6 +65,9 @@ pub(crate) struct Sealed {
     attestations: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     signer: Option<SignerOut>,
+    /// What was signed about where it comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provenance: Option<ProvenanceOut>,
     /// What the handling policy says.
     handling: Handling,
     /// What the scan of the content found.
@@ -85,6 +92,9 @@ impl Report for Sealed {
             }
             _ => writeln!(out, "  {warn}NOT SIGNED: nobody can tell where it comes from{warn:#}")?,
         }
+        if let Some(provenance) = &self.provenance {
+            provenance.human(out)?;
+        }
         scan_args::in_words(&self.findings, out)?;
         for note in &self.notes {
             writeln!(out, "  note          {note}")?;
@@ -105,7 +115,7 @@ impl Seal {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         let policy = self.terms.policy(context)?;
         let described = self.source.load(context, policy.scheme(), true)?;
-        let mut terms = self.terms.load(policy, &described.description.core)?;
+        let mut terms = self.terms.load(context, policy, &described.description.core)?;
         let source = &described.source;
         let left_out: Vec<_> = excluded(&described).into_iter().filter(|count| count.count > 0).collect();
         if !left_out.is_empty() {
@@ -126,6 +136,7 @@ impl Seal {
         let key = self.key.load(context)?;
         terms.signers = forecast(context, key.iter().map(|key| (*key.public_key(), &self.key.role)))?;
         check_output(source, &self.output)?;
+        let captured = self.provenance.load(context, &self.source.directory, key.is_some(), false)?;
         let scan = self.scan.begin([&terms.policy])?;
         let _folder = OutputFolder::open(&self.output)?;
         let meter = context.meter("hashing", source.summary().bytes);
@@ -163,7 +174,17 @@ impl Seal {
             vec![Act::of(Action::Sealed, &claim).with("files", manifest.files().len()).made_of(&manifest)];
         let mut signer = None;
         let mut role = self.key.role.clone();
+        let mut placed = None;
         if let Some(key) = &key {
+            if let Some(captured) = &captured {
+                let mut one = captured.place(context, key, (&claim, &manifest), &self.output, &names)?;
+                notes.append(&mut one.notes);
+                if let Some(file) = one.file.take() {
+                    status = "sealed";
+                    files.push(file);
+                }
+                placed = Some(one);
+            }
             if attestations_path.exists() {
                 let there = read_attestations(&attestations_path)?;
                 let mine = |s: &consign_signing::SignedStatement| {
@@ -197,6 +218,7 @@ impl Seal {
             });
             acts.into_iter().for_each(|act| context.record(act));
         }
+        notes.extend(keep(context, &bytes, id, placed.as_ref()));
         Ok(Outcome::done(Sealed {
             status,
             name: core.name.to_string(),
@@ -208,6 +230,7 @@ impl Seal {
             manifest: manifest_path,
             attestations: signer.is_some().then_some(attestations_path),
             signer,
+            provenance: placed.map(|placed| placed.out),
             handling,
             findings: scanned.findings,
             notes,

@@ -18,7 +18,8 @@ use crate::encrypted_set::{EncryptedFiles, opened_with_its_files};
 use crate::encryption::IdentityArgs;
 use crate::examined::{Asked, Examined};
 use crate::exit::Exit;
-use crate::handling::{Handling, PolicyArgs, Standing, counted, decide_bundle, refusals};
+use crate::handling::{Handling, ParentArgs, PolicyArgs, Standing, counted, decide_bundle, refusals};
+use crate::ledger;
 use crate::outcome::{Failure, Outcome, Report};
 use crate::parcel::{Parcel, PieceName};
 use crate::style::{self, size};
@@ -40,6 +41,8 @@ pub(crate) struct Submit {
     vouching: VouchingArgs,
     #[command(flatten)]
     policy: PolicyArgs,
+    #[command(flatten)]
+    parents: ParentArgs,
     #[command(flatten)]
     identity: IdentityArgs,
     /// Say what would be refused, and copy nothing
@@ -198,6 +201,7 @@ impl Submit {
             Some(files) => Encryption::To(files.recipients.iter().map(ToString::to_string).collect()),
             None => Encryption::Plain,
         };
+        let parents = self.parents.load(context, verified.manifest().core())?;
         let (mut permits, mut deliveries, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         for goal in goals {
             let standing = Standing {
@@ -205,6 +209,7 @@ impl Submit {
                 signers: &signers,
                 encryption: Some(encryption.clone()),
                 target: Some(goal.target()),
+                parents: &parents,
             };
             let decision = decide_bundle(policy, Stage::Submit, verified.manifest(), standing);
             deliveries.push(Delivery {
@@ -234,7 +239,11 @@ impl Submit {
                 match parcel.hand_over(context, permit, &goal.folder) {
                     Ok(status) => {
                         delivery.status = status;
-                        if status != "unchanged" {
+                        context.keep_manifest(&set, verified.manifest(), verified.id());
+                        // What was there may have been put there by a run that was killed before it could say so.
+                        let bundle = &trusted.claim().bundle;
+                        if status != "unchanged" || !ledger::tells_of_submission(context, bundle, goal.name())
+                        {
                             context.record(submitted(&examined, encrypted.as_ref(), &parcel, goal, permit));
                         }
                     }

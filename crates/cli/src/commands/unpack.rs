@@ -10,6 +10,7 @@ use consign_policy::Stage;
 use serde::Serialize;
 
 use super::verify::AsOf;
+use crate::act::{Act, Action};
 use crate::checked::archive_path;
 use crate::context::{Context, threads};
 use crate::encrypted_set::opened_or_plain;
@@ -170,6 +171,11 @@ impl Unpack {
             }),
             notes,
         };
+        let act = match trusted_claim {
+            Some(claim) => Act::of(Action::Unpacked, claim.claim()),
+            None => Act::new(Action::Unpacked).archive(verified.facts().sha256).with("trusted", false),
+        };
+        context.record(act.with("into", self.destination.display().to_string()).with("files", chosen.len()));
         let exit = if conflict.is_some() { Exit::NotTrusted } else { Exit::Done };
         Ok(Outcome { exit, problems: conflict.into_iter().collect(), report: Some(Box::new(report)) })
     }

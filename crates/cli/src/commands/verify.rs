@@ -9,7 +9,9 @@ use consign_metadata::{BundleId, EntryPath, Manifest, Problem};
 use consign_policy::{Policy, Stage};
 use consign_signing::{Claim, Decision, PublicClaim, RuleOrigin, TrustedClaim, Verdict};
 use serde::Serialize;
+use serde_json::json;
 
+use crate::act::{Act, Action};
 use crate::bundle_set::{BundleSet, read_attestations, read_manifest};
 use crate::checked::{interrupted, sole_claim};
 use crate::context::{Context, threads};
@@ -19,6 +21,7 @@ use crate::examined::{Asked, Examined};
 use crate::exit::Exit;
 use crate::handling::{Handling, PolicyArgs, Standing, counted, decide_bundle, refusals};
 use crate::outcome::{Failure, Outcome, Report};
+use crate::provenance::{self, facts::ProvenanceOut};
 use crate::style::{self, count, size};
 use crate::vouching::{Trusted, Vouched, Vouching, VouchingArgs};
 
@@ -95,6 +98,9 @@ struct BundleReport {
     handling: Option<Handling>,
     /// What had to be met, and how far it was.
     rules: Vec<Rule>,
+    /// What keys that counted say about where it comes from.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    provenance: Vec<ProvenanceOut>,
     /// Revocations of this bundle, counted or not.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     revocations: Vec<Revoked>,
@@ -275,6 +281,9 @@ impl BundleReport {
                 signature.role, signature.time
             )?;
         }
+        for provenance in &self.provenance {
+            writeln!(out, "  provenance  {}{claimed}", provenance.facts.in_words())?;
+        }
         for rule in self.rules.iter().filter(|rule| !rule.goes_without_saying) {
             let parts: Vec<_> = rule.parts.iter().map(Part::in_words).collect();
             let met = if rule.met { "met" } else { "NOT MET" };
@@ -339,6 +348,7 @@ impl Verify {
                 },
             };
             for mut one in checked {
+                context.record(one.act());
                 exit = exit.and(one.exit);
                 problems.append(&mut one.problems);
                 bundles.push(one.report);
@@ -419,7 +429,11 @@ impl Verify {
             Scope::Only(_) => "files",
         };
         let checked = checked.finish(level, self.only.len(), vouched.as_ref());
-        self.remember(checked, shown, trusted, decision.trusted())
+        let checked = self.remember(checked, shown, trusted, decision.trusted());
+        if checked.report.verified && self.vouching.remembers() {
+            context.keep_manifest(set, verified.manifest(), verified.id());
+        }
+        checked
     }
 
     /// What held in full is remembered.
@@ -571,6 +585,9 @@ impl Verify {
         let exit = if problems.is_empty() { Exit::Done } else { Exit::NotTrusted };
         let mut report = report(shown, Some(claim), Some(&decision));
         report.notes = notes;
+        let beside = provenance::file::check(set, claim, &decision)?;
+        report.provenance = beside.provenance;
+        report.notes.extend(beside.notes);
         Ok((Checked { exit, problems, report }, decision))
     }
 }
@@ -615,6 +632,28 @@ struct Checked {
 }
 
 impl Checked {
+    /// What was found, for the ledger.
+    fn act(&self) -> Act {
+        let report = &self.report;
+        let act = match self.exit {
+            Exit::Done => Act::new(Action::Verified),
+            exit => Act::new(Action::NotVerified).with("exit", exit.code()).problems(&self.problems),
+        };
+        let found = report.bundle.as_ref().and_then(|bundle| {
+            let Bundle { name, version, classification, id, .. } = bundle;
+            let json = json!({"name": name, "version": version, "classification": classification, "id": id});
+            serde_json::from_value(json).ok()
+        });
+        let act = found.map_or(act.clone(), |found| act.bundle(&found));
+        let digest = report.archive.as_ref().and_then(|archive| archive.sha256.parse().ok());
+        let act = digest.map_or(act.clone(), |digest| act.archive(digest));
+        let act = act.with("level", report.level).with("path", &report.path);
+        let act = act.with("encrypted_sha256", report.encrypted.as_ref().map(|encrypted| &encrypted.sha256));
+        let counted = report.signatures.iter().filter(|signature| signature.counted);
+        let signers: Vec<_> = counted.map(|signature| &signature.fingerprint).collect();
+        act.with("signers", (!signers.is_empty()).then_some(signers))
+    }
+
     /// It is not intact, or could not be looked at.
     fn failed(shown: &Path, claim: Option<&Claim>, failure: Failure) -> Self {
         let mut report = report(shown, claim, None);
@@ -841,6 +880,7 @@ fn report(shown: &Path, claim: Option<&Claim>, decision: Option<&Decision>) -> B
         required: decision.map_or(0, Decision::required),
         handling: None,
         rules: decision.map(|decision| decision.rules().iter().map(Rule::of).collect()).unwrap_or_default(),
+        provenance: Vec::new(),
         revocations: decision
             .map(|decision| decision.revocations().iter().map(revoked).collect())
             .unwrap_or_default(),

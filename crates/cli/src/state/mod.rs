@@ -1,8 +1,10 @@
-//! What this machine remembers: bundles that were verified, revocations that were seen, trust that was imported,
-//! and how late it has been. Nothing of it is needed to verify; what was remembered is held against what comes.
+//! What this machine remembers: bundles that were verified, the manifests of those it knows, revocations that were
+//! seen, trust that was imported, and how late it has been. Nothing of it is needed to verify; what was remembered is held against what comes.
 
 pub(crate) mod bundles;
 pub(crate) mod imports;
+pub(crate) mod known;
+pub(crate) mod ledger;
 pub(crate) mod revocations;
 
 use std::fs::{self, File};
@@ -19,6 +21,7 @@ use crate::outcome::Failure;
 /// How far a clock may go back without a word: time servers correct by seconds, not by hours.
 const CLOCK_TOLERANCE: u64 = 10 * 60;
 const CLOCK: &str = "last-seen";
+const STORE: &str = "store";
 
 /// The directory of the state, which may not exist yet; `None` if there is no home.
 #[derive(Clone, Debug)]
@@ -46,6 +49,16 @@ impl State {
 
     fn path(&self, name: &str) -> Option<PathBuf> {
         self.directory.as_ref().map(|directory| directory.join(name))
+    }
+
+    /// Where archives are kept unless somebody says otherwise.
+    pub(crate) fn store(&self) -> Option<PathBuf> {
+        self.path(STORE)
+    }
+
+    /// The same, with the directories above it made.
+    pub(crate) fn make_store(&self) -> io::Result<PathBuf> {
+        self.make(STORE)
     }
 
     /// The directory below the state of that name, made if it is not there. The empty name is the state itself.
@@ -104,7 +117,7 @@ pub(crate) fn make_private(directory: &Path) -> io::Result<()> {
 }
 
 /// Keeps others out until the handle is dropped. Where locks do not exist, the last writer wins.
-fn lock(directory: &Path) -> io::Result<File> {
+pub(crate) fn lock(directory: &Path) -> io::Result<File> {
     // Windows opens no directories; a file of its own does everywhere.
     let file =
         fs::OpenOptions::new().create(true).truncate(false).write(true).open(directory.join(".lock"))?;

@@ -321,6 +321,7 @@ mod tests {
             },
             tracked: true,
             version: "0.3.0".parse().ok(),
+            ..WorkTree::default()
         };
         let proposal = proposal(complete(), &digits(), Some(&tree));
         let text = proposal.draft.to_yaml();
@@ -376,7 +377,7 @@ mod tests {
         std::fs::write(run.join("table.csv"), "a,b\n1,2\n").unwrap();
         std::fs::write(run.join("model.bin"), b"cos\nsystem\n(S'true'\ntR.").unwrap();
         std::fs::write(run.join("LICENSE"), "MIT License\n\nCopyright").unwrap();
-        let tree = WorkTree { code: consign_metadata::Code::default(), tracked: false, version: None };
+        let tree = WorkTree::default();
         let proposal = proposal(complete(), &run, Some(&tree));
         let draft = &proposal.draft;
         assert_eq!(draft.name.as_ref().map(BundleName::as_str), Some("run-12-final"));

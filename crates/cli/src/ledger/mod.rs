@@ -1,0 +1,17 @@
+//! The ledger of this machine or of this run: where it is, with which key, and what is written into it.
+
+mod event_file;
+mod key;
+mod place;
+mod query;
+mod record;
+mod who;
+
+pub(crate) use event_file::read_events;
+pub(crate) use place::{LedgerArgs, OpenLedger, not_in_order, open, read_checkpoint, read_small, state};
+pub(crate) use query::{
+    EndOf, EventName, Filter, LoggedEvent, detail, is_about, select, submission_of, tells_of_submission,
+};
+#[cfg(test)]
+pub(crate) use record::RecordedEvent;
+pub(crate) use record::{Joining, Recorded, forget, join, record};

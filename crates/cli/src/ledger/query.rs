@@ -1,0 +1,323 @@
+//! Which events are meant, and how one is shown in a line.
+
+use std::fmt::Write as _;
+use std::str::FromStr;
+
+use consign_ledger::{Entry, Event, Ledger, Level};
+use consign_metadata::{Date, Problem, printable};
+use consign_signing::{About, BundleClaim, Receipt, Timestamp};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::place::{OpenLedger, not_in_order};
+use crate::context::Context;
+use crate::outcome::Failure;
+use crate::style;
+
+/// The event of a hand-over.
+const SUBMITTED: &str = "submitted";
+
+/// An event with its place in the ledger.
+#[derive(Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct LoggedEvent {
+    /// Its number, counted from 0.
+    pub(crate) index: u64,
+    /// SHA-256 of the event: what the Merkle tree holds.
+    pub(crate) sha256: String,
+    /// What it says; absent where the body was dropped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) event: Option<Event>,
+}
+
+/// A point in time as people write it: a time, or a day, which begins at midnight UTC.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PointInTime(pub(crate) Timestamp);
+
+/// The end of a second or of a day: what happened in it counts as before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EndOf {
+    /// The second or day as it was written.
+    pub(crate) shown: Timestamp,
+    /// The first second after it.
+    pub(crate) end: PointInTime,
+}
+
+impl EndOf {
+    /// The end of a second.
+    pub(crate) fn second(time: Timestamp) -> Self {
+        Self::lasting(time, 1)
+    }
+
+    fn lasting(shown: Timestamp, seconds: u64) -> Self {
+        let end = Timestamp::from_unix_seconds(shown.unix_seconds().saturating_add(seconds));
+        Self { shown, end: PointInTime(end.unwrap_or(shown)) }
+    }
+}
+
+impl FromStr for EndOf {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const DAY: u64 = 24 * 60 * 60;
+        let PointInTime(begin) = text.parse()?;
+        Ok(Self::lasting(begin, if text.parse::<Date>().is_ok() { DAY } else { 1 }))
+    }
+}
+
+impl FromStr for PointInTime {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(day) = text.parse::<Date>() {
+            let midnight = format!("{day}T00:00:00Z");
+            return midnight
+                .parse()
+                .map(Self)
+                .map_err(|error: consign_signing::TimestampError| error.to_string());
+        }
+        text.parse().map(Self).map_err(|_| {
+            "is neither a time such as `2026-11-22T03:00:00Z` nor a day such as `2026-11-22`".to_owned()
+        })
+    }
+}
+
+/// Which events are meant: all that fit everything that is given.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct Filter {
+    /// Events of a bundle: NAME, NAME@VERSION, its id, or the digest of its archive
+    #[arg(long, value_name = "BUNDLE")]
+    pub(crate) bundle: Option<String>,
+    /// Events of one kind, by their `event_type` or `action`, such as `submitted`
+    #[arg(long, value_name = "KIND")]
+    pub(crate) event: Vec<String>,
+    /// Events of one user
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: Option<String>,
+    /// Events to or from one recipient
+    #[arg(long, value_name = "NAME")]
+    pub(crate) to: Option<String>,
+    /// Events at or after a time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<PointInTime>,
+    /// Events before a time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<PointInTime>,
+}
+
+impl Filter {
+    /// Events of a bundle.
+    pub(crate) fn of_bundle(bundle: &str) -> Self {
+        Self { bundle: Some(bundle.to_owned()), ..Self::default() }
+    }
+
+    /// Events of one kind.
+    pub(crate) fn of_event(kind: &str) -> Self {
+        Self { event: vec![kind.to_owned()], ..Self::default() }
+    }
+
+    /// Events to or from a recipient.
+    pub(crate) fn to(recipient: &str) -> Self {
+        Self { to: Some(recipient.to_owned()), ..Self::default() }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.bundle.is_none()
+            && self.event.is_empty()
+            && self.user.is_none()
+            && self.to.is_none()
+            && self.since.is_none()
+            && self.until.is_none()
+    }
+
+    /// Whether an event is meant. Of one whose body was dropped nothing can be told.
+    pub(crate) fn admits(&self, event: Option<&Event>) -> bool {
+        let Some(event) = event else { return self.is_empty() };
+        let kind = |wanted: &String| *wanted == event.event_type.as_str() || *wanted == event.action.as_str();
+        (self.event.is_empty() || self.event.iter().any(kind))
+            && self.user.as_ref().is_none_or(|user| *user == event.user_id.as_str())
+            && self.since.is_none_or(|since| since.0 <= event.timestamp)
+            && self.until.is_none_or(|until| event.timestamp < until.0)
+            && self.to.as_ref().is_none_or(|to| parties(event).iter().any(|party| party == to))
+            && self.bundle.as_ref().is_none_or(|bundle| is_about(event, bundle))
+    }
+}
+
+/// Whether an event is about a bundle, by name, name and version, id or digest.
+pub(crate) fn is_about(event: &Event, bundle: &str) -> bool {
+    let digest = |found: &str| found == bundle || found.strip_prefix("sha256:") == Some(bundle);
+    let of_archive = event.archive_sha256.is_some_and(|archive| digest(&archive.to_string()));
+    let text = |key| event.metadata.get(key).and_then(Value::as_str);
+    if of_archive || text("encrypted_sha256").is_some_and(digest) {
+        return true;
+    }
+    match &event.bundle {
+        Some(claim) => {
+            digest(&claim.id.to_string())
+                || claim.name.as_str() == bundle
+                || format!("{}@{}", claim.name, claim.version) == bundle
+        }
+        None => text("name") == Some(bundle),
+    }
+}
+
+/// Whom an event names besides the user: recipients and senders.
+fn parties(event: &Event) -> Vec<&str> {
+    let mut all = Vec::new();
+    for key in ["to", "addressees", "recipient"] {
+        match event.metadata.get(key) {
+            Some(Value::String(text)) => all.push(text.as_str()),
+            Some(Value::Array(list)) => all.extend(list.iter().filter_map(Value::as_str)),
+            _ => {}
+        }
+    }
+    all
+}
+
+/// The events of a ledger that are meant, each checked against the tree, in order.
+pub(crate) fn select<'a>(
+    ledger: &'a Ledger,
+    filter: &'a Filter,
+) -> impl Iterator<Item = Result<LoggedEvent, Failure>> + 'a {
+    ledger.entries(0..ledger.size()).filter_map(move |entry| match entry {
+        Ok(entry) => filter.admits(entry.body.as_ref()).then(|| Ok(LoggedEvent::of(entry))),
+        Err(error) => Some(Err(not_in_order(&error))),
+    })
+}
+
+impl LoggedEvent {
+    pub(crate) fn of(Entry { index, digest, body }: Entry) -> Self {
+        Self { index, sha256: digest.to_string(), event: body }
+    }
+
+    /// One line for people.
+    pub(crate) fn in_one_line(&self) -> String {
+        let Some(event) = &self.event else { return format!("{:>6}  (body dropped)", self.index) };
+        let (warn, bad) = (style::WARN, style::ERROR);
+        let action = format!("{:<16}", event.action.as_str());
+        let action = match event.level {
+            Level::Info => action,
+            Level::Warn => format!("{warn}{action}{warn:#}"),
+            Level::Error => format!("{bad}{action}{bad:#}"),
+        };
+        let mut line = format!("{:>6}  {}  {action}", self.index, event.timestamp);
+        let _ = match &event.bundle {
+            Some(bundle) => write!(line, " {} {}", bundle.name, bundle.version),
+            None => Ok(()),
+        };
+        if let Some(detail) = detail(event) {
+            let _ = write!(line, "  {}", printable(&detail));
+        }
+        let _ = write!(line, "  by {}@{}", event.user_id, event.host);
+        line
+    }
+}
+
+/// What of the metadata tells most.
+pub(crate) fn detail(event: &Event) -> Option<String> {
+    let metadata = &event.metadata;
+    let text = |key: &str| metadata.get(key).and_then(Value::as_str);
+    if let Some(problems) = metadata.get("problems").and_then(Value::as_array) {
+        let codes: Vec<_> = problems.iter().filter_map(|problem| problem["code"].as_str()).collect();
+        let step = text("step").map_or_else(String::new, |step| format!("{step}: "));
+        return Some(format!("{step}{}", codes.join(", ")));
+    }
+    for (key, before) in [
+        ("to", "to "),
+        ("verdict", ""),
+        ("level", ""),
+        ("reason", ""),
+        ("role", "as "),
+        ("fingerprint", ""),
+        ("name", ""),
+        ("file", ""),
+    ] {
+        if let Some(text) = text(key) {
+            return Some(format!("{before}{text}"));
+        }
+    }
+    None
+}
+
+/// Whether the ledger tells of the hand-over of a bundle to a recipient. Where it cannot be read, it does not.
+pub(crate) fn tells_of_submission(context: &Context, bundle: &BundleClaim, to: &str) -> bool {
+    let filter = Filter { to: Some(to.to_owned()), ..Filter::of_event(SUBMITTED) };
+    let Ok(OpenLedger { ledger, .. }) = super::open(context, None) else { return false };
+    let about =
+        |entry: &LoggedEvent| entry.event.as_ref().and_then(|event| event.bundle.as_ref()) == Some(bundle);
+    select(&ledger, &filter).any(|entry| entry.is_ok_and(|entry| about(&entry)))
+}
+
+/// The hand-over that a receipt answers: of these bytes, or, if the recipient could not tell what had come, of what it
+/// claimed to be.
+pub(crate) fn submission_of(ledger: &Ledger, receipt: &Receipt) -> Result<Option<LoggedEvent>, Failure> {
+    let filter = Filter::of_event(SUBMITTED);
+    let mut claimed = None;
+    for entry in select(ledger, &filter) {
+        let entry = entry?;
+        let Some(event) = &entry.event else { continue };
+        let encrypted = event.metadata.get("encrypted_sha256").and_then(Value::as_str);
+        let sent = match encrypted {
+            Some(encrypted) => encrypted == receipt.sha256.to_string(),
+            None => event.archive_sha256 == Some(receipt.sha256),
+        };
+        if sent {
+            return Ok(Some(entry));
+        }
+        let is_claimed = match &receipt.about {
+            About::Bundle(bundle) => event.bundle.as_ref() == Some(bundle) && receipt.is_claimed_only(),
+            _ => false,
+        };
+        if is_claimed {
+            claimed = Some(entry);
+        }
+    }
+    Ok(claimed)
+}
+
+/// A number or a digest that names one event.
+#[derive(Clone, Debug)]
+pub(crate) enum EventName {
+    Index(u64),
+    Digest(String),
+}
+
+impl FromStr for EventName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(index) = text.parse() {
+            return Ok(Self::Index(index));
+        }
+        let hex = text.strip_prefix("sha256:").unwrap_or(text);
+        if hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Ok(Self::Digest(format!("sha256:{}", hex.to_ascii_lowercase())));
+        }
+        Err("is neither the number of an event nor its SHA-256".into())
+    }
+}
+
+impl EventName {
+    /// The number of the event.
+    pub(crate) fn find(&self, ledger: &Ledger) -> Result<u64, Failure> {
+        let unknown = |what: String| {
+            let problem = Problem::new("no-such-event", what);
+            Failure::failed(problem.hint("`consign ledger list` shows what there is"))
+        };
+        match self {
+            Self::Index(index) if *index < ledger.size() => Ok(*index),
+            Self::Index(index) => {
+                Err(unknown(format!("there is no event {index}: the ledger has {} events", ledger.size())))
+            }
+            Self::Digest(digest) => {
+                for entry in ledger.entries(0..ledger.size()) {
+                    let entry = entry.map_err(|error| not_in_order(&error))?;
+                    if entry.digest.to_string() == *digest {
+                        return Ok(entry.index);
+                    }
+                }
+                Err(unknown(format!("there is no event {digest}")))
+            }
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! From what a command did to events in the ledger. Nothing here changes what the command says: an event that
+//! cannot be written is a note.
+
+use std::collections::HashSet;
+
+use consign_ledger::{
+    AppendError, Appended, Event, Nonce, Repair, Service, SignedCheckpoint, append, drop_bodies,
+};
+use consign_metadata::{Line, Problem};
+use consign_signing::{Signer as _, Timestamp};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::event_file::write_events;
+use super::place::{Place, not_in_order, open, place, writable};
+use super::who;
+use crate::act::{Act, Action};
+use crate::context::Context;
+use crate::environment::{Run, variables};
+use crate::exit::Exit;
+use crate::key_source::OpenKey;
+use crate::outcome::{Failure, Outcome};
+
+/// What was written into the ledger, and what could not be.
+#[derive(Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Recorded {
+    /// The events of this run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) events: Vec<RecordedEvent>,
+    /// What is worth knowing about the record, and changes nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) notes: Vec<Problem>,
+}
+
+/// An event as it was written.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct RecordedEvent {
+    /// Its number in the ledger; absent if it was written into a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<u64>,
+    action: Action,
+    /// SHA-256 of the event.
+    sha256: String,
+}
+
+/// Commands whose refusal is an event: they would have changed or handed over something.
+const REFUSABLE: [&str; 11] = [
+    "pack",
+    "seal",
+    "sign",
+    "encrypt",
+    "decrypt",
+    "unpack",
+    "submit",
+    "receive",
+    "amend",
+    "reconstruct",
+    "revoke",
+];
+
+/// Writes what the command did, durably, before its result is reported.
+pub(crate) fn record(context: &Context, command: &str, outcome: &Outcome) -> Recorded {
+    let mut acts = context.take_acts();
+    let said = |act: &Act| matches!(act.action, Action::Refused | Action::Received);
+    if REFUSABLE.contains(&command) && !acts.iter().any(said) {
+        acts.extend(refusal(context, command, outcome));
+    }
+    let events = match acts.is_empty() {
+        true => Vec::new(),
+        false => write(context, acts).unwrap_or_else(|failure| {
+            for problem in failure.problems {
+                let message = format!("what was done is not in the ledger: {}", problem.message);
+                context.note(Problem { code: "event-not-recorded", message, ..problem });
+            }
+            Vec::new()
+        }),
+    };
+    Recorded { events, notes: context.take_notes() }
+}
+
+/// A step that was refused: by the policy, for want of trust, or because something was not intact.
+fn refusal(context: &Context, command: &str, outcome: &Outcome) -> Option<Act> {
+    if !matches!(outcome.exit, Exit::NotIntact | Exit::NotTrusted | Exit::Refused) {
+        return None;
+    }
+    // Refused before it was verified: what it says of itself is no more than that.
+    let claimed = context.claimed();
+    let act = claimed.map_or_else(|| Act::new(Action::Refused), |claim| Act::of(Action::Refused, &claim));
+    Some(act.with("step", command).with("exit", outcome.exit.code()).problems(&outcome.problems))
+}
+
+fn write(context: &Context, mut acts: Vec<Act>) -> Result<Vec<RecordedEvent>, Failure> {
+    let place = place(context);
+    if let Place::None = place {
+        return Ok(Vec::new());
+    }
+    let now = context.now()?;
+    let in_force = context.state().configuration_changes(context, &mut acts);
+    let who = Who::here();
+    let events = acts.iter().map(|act| who.event(act, now)).collect::<Result<Vec<_>, _>>()?;
+    let first = match place {
+        Place::Events(path) => {
+            write_events(path, &events)?;
+            None
+        }
+        Place::Ledger | Place::None => Some(append_all(context, &who, &events)?),
+    };
+    context.state().configuration_recorded(&in_force);
+    let recorded = acts.iter().zip(&events).zip(0..).map(|((act, event), number)| {
+        let sha256 = event.digest().map_err(|error| Failure::failed(error.problem()))?.to_string();
+        Ok(RecordedEvent { index: first.map(|first| first + number), action: act.action, sha256 })
+    });
+    recorded.collect()
+}
+
+/// Appends to the ledger; gives the number of the first event. What had to be put in order first is said, and is an
+/// event of its own.
+fn append_all(context: &Context, who: &Who, events: &[Event]) -> Result<u64, Failure> {
+    let (directory, key) = writable(context)?;
+    let seen = context.state().own_checkpoint(key.public_key())?;
+    let appended = append(&directory, &key, seen.as_ref(), events).map_err(|error| not_appended(&error))?;
+    keep(context, &key, &appended.checkpoint);
+    repaired(context, who, &appended, |event, seen| {
+        append(&directory, &key, Some(seen), &[event]).map_err(|error| not_appended(&error))
+    })?;
+    Ok(appended.first)
+}
+
+/// Says that the ledger was put in order, if it was.
+fn repaired(
+    context: &Context,
+    who: &Who,
+    appended: &Appended,
+    append: impl FnOnce(Event, &SignedCheckpoint) -> Result<Appended, Failure>,
+) -> Result<(), Failure> {
+    let Some(repair) = &appended.repaired else { return Ok(()) };
+    let problem = repair_in_words(repair);
+    let act = Act::new(Action::LedgerRepaired).problems(std::slice::from_ref(&problem));
+    context.note(problem);
+    append(who.event(&act, context.now()?)?, &appended.checkpoint).map(drop)
+}
+
+fn repair_in_words(repair: &Repair) -> Problem {
+    Problem::new("ledger-repaired", repair.to_string())
+        .hint("look whether the command that was cut short did its work, and run it again if not")
+}
+
+/// Remembers how far the ledger has come, outside of it. If that fails, an older copy could be put in its place
+/// unnoticed, which is worth knowing.
+fn keep(context: &Context, key: &OpenKey, checkpoint: &SignedCheckpoint) {
+    if let Err(error) = context.state().keep_own_checkpoint(key.public_key(), checkpoint) {
+        context.note(crate::state::not_kept("how far the ledger has come", &error));
+    }
+}
+
+fn not_appended(error: &AppendError) -> Failure {
+    match error {
+        AppendError::Ledger(error) => not_in_order(error),
+        error => Failure::failed(error.problem()),
+    }
+}
+
+/// What came of taking in events from elsewhere.
+pub(crate) struct Joining {
+    pub(crate) added: u64,
+    pub(crate) known: u64,
+    pub(crate) size: u64,
+}
+
+/// Takes events of other runs into the ledger, each once.
+///
+/// # Errors
+/// The ledger cannot be written, or is not in order.
+pub(crate) fn join(context: &Context, events: Vec<Event>) -> Result<Joining, Failure> {
+    let (directory, key) = writable(context)?;
+    let mut there = HashSet::new();
+    if directory.join("checkpoint").exists() {
+        let open = open(context, Some(key.public_key()))?;
+        for entry in open.ledger.entries(0..open.ledger.size()) {
+            there.insert(entry.map_err(|error| not_in_order(&error))?.digest);
+        }
+    }
+    let (mut new, mut known) = (Vec::new(), 0);
+    for event in events {
+        if there.insert(event.digest().map_err(|error| Failure::failed(error.problem()))?) {
+            new.push(event);
+        } else {
+            known += 1;
+        }
+    }
+    let seen = context.state().own_checkpoint(key.public_key())?;
+    let appended = append(&directory, &key, seen.as_ref(), &new).map_err(|error| not_appended(&error))?;
+    keep(context, &key, &appended.checkpoint);
+    repaired(context, &Who::here(), &appended, |event, seen| {
+        append(&directory, &key, Some(seen), &[event]).map_err(|error| not_appended(&error))
+    })?;
+    Ok(Joining { added: new.len() as u64, known, size: appended.checkpoint.size() })
+}
+
+/// Drops the bodies of events, which is an event itself.
+///
+/// # Errors
+/// The ledger cannot be written, or is not in order.
+pub(crate) fn forget(context: &Context, act: Act, events: &[u64]) -> Result<(), Failure> {
+    let (directory, key) = writable(context)?;
+    let mut event = Who::here().event(&act, context.now()?)?;
+    event.metadata.extend(Event::dropped_metadata(events.iter().copied()));
+    let seen = context.state().own_checkpoint(key.public_key())?;
+    let dropped =
+        drop_bodies(&directory, &key, seen.as_ref(), &event).map_err(|error| not_appended(&error))?;
+    keep(context, &key, &dropped.appended.checkpoint);
+    Ok(())
+}
+
+/// Who acts, and where.
+struct Who {
+    user: Line,
+    host: Line,
+    run: Option<Run>,
+}
+
+impl Who {
+    fn here() -> Self {
+        let line = |text: String| {
+            let line = consign_metadata::printable(&text).parse::<Line>();
+            line.unwrap_or_else(|_| "unknown".parse().unwrap_or_else(|_| unreachable!("it is a line")))
+        };
+        Self {
+            user: line(who::user(&variables)),
+            host: line(who::host(&variables)),
+            run: Run::detect(&variables),
+        }
+    }
+
+    fn event(&self, act: &Act, timestamp: Timestamp) -> Result<Event, Failure> {
+        let failed = |error: std::io::Error| Failure::failed(Problem::new("no-random", error.to_string()));
+        let word = |text: &str| {
+            text.parse().map_err(|error: consign_ledger::EventError| Failure::failed(error.problem()))
+        };
+        let mut metadata = act.metadata.clone();
+        if let Some(run) = &self.run {
+            metadata.insert("ci".into(), serde_json::to_value(&run.ci).unwrap_or(Value::Null));
+        }
+        let event = Event {
+            timestamp,
+            level: act.action.level(),
+            service: Service::Consign,
+            event_type: word(act.action.event_type())?,
+            user_id: self.user.clone(),
+            host: self.host.clone(),
+            action: word(act.action.word())?,
+            bundle: act.bundle.clone(),
+            archive_sha256: act.archive,
+            metadata,
+            nonce: Nonce::generate().map_err(failed)?,
+        };
+        Ok(shortened(event))
+    }
+}
+
+/// An event of so many words that it could not be recorded says less, and says so.
+fn shortened(mut event: Event) -> Event {
+    if matches!(event.to_line(), Err(consign_ledger::EventError::TooLong(_))) {
+        let problems = event.metadata.get("problems").and_then(Value::as_array).map(|all| {
+            Value::Array(
+                all.iter().take(20).map(|problem| serde_json::json!({"code": problem["code"]})).collect(),
+            )
+        });
+        event.metadata.retain(|_, value| value.to_string().len() <= 1024);
+        if let Some(problems) = problems {
+            event.metadata.insert("problems".into(), problems);
+        }
+        event.metadata.insert("shortened".into(), Value::Bool(true));
+    }
+    event
+}
