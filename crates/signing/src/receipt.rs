@@ -9,7 +9,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use consign_metadata::{BundleName, Line, Paragraph, Role, Sha256Digest, printable};
+use consign_metadata::{BundleName, Line, Role, Sha256Digest, printable};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,7 @@ use crate::encrypted::{PublicClaim, PublicName};
 use crate::envelope::{EnvelopeError, Opened, SignError, enclose};
 use crate::fingerprint::Fingerprint;
 use crate::in_toto::{ALGORITHM, DigestSet, Exactly, STATEMENT_TYPE, check_algorithm, check_type};
+use crate::note::Note;
 use crate::public_key::PublicKey;
 use crate::signer::Signer;
 use crate::statement::{BundleClaim, StatementError};
@@ -57,7 +58,7 @@ pub struct Receipt {
     /// SHA-256 of the handling policy that was asked.
     pub policy: Sha256Digest,
     /// The latest checkpoint of the sender's ledger, as it stood in the bundle's statement.
-    pub checkpoint: Option<Paragraph>,
+    pub checkpoint: Option<Note>,
     /// The version of consign that looked at it.
     pub version: Line,
     /// The key that signs.
@@ -687,7 +688,7 @@ struct Extension {
     reasons: Vec<ReceiptReason>,
     /// The checkpoint of the sender's ledger that stood in the statement about the bundle.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    checkpoint: Option<Paragraph>,
+    checkpoint: Option<Note>,
 }
 
 #[derive(Serialize, Deserialize, JsonSchema)]
@@ -754,6 +755,10 @@ mod tests {
     use crate::trust_policy::{TrustPolicy, TrustedKey};
     use crate::validity::{KeyRevocation, RevocationReason};
 
+    fn note(key: &PrivateKey) -> Note {
+        Note::sign(key, "ledger", &"ledger\n1\nAAAA\n".parse().unwrap()).unwrap()
+    }
+
     fn accepted(key: &PrivateKey) -> Receipt {
         let claim = statement(key).claim;
         Receipt {
@@ -767,7 +772,7 @@ mod tests {
                 role: "owner".parse().unwrap(),
             }],
             policy: Sha256Digest::of(b"policy"),
-            checkpoint: Some("ledger\n1\nAAAA\n".parse().unwrap()),
+            checkpoint: Some(note(key)),
             version: "0.1.0".parse().unwrap(),
             public_key: *key.public_key(),
             role: RECIPIENT.parse().unwrap(),
@@ -927,7 +932,6 @@ mod tests {
                 "\"code\":\"policy-secrets\",\"message\":\"in a.txt\"",
             ),
             (encrypted, "\"code\":\"policy-secrets\"", "\"code\":\"Policy\""),
-            (encrypted, "}]}}}", "}],\"checkpoint\":\"x\"}}}"),
             (unknown, "\"kind\":\"unknown\"", "\"level\":\"content\",\"kind\":\"unknown\""),
             (refused, "\"message\":\"one\"", "\"message\":\"zwei\""),
             (refused, "\"message\":\"one\"", "\"message\":\"two\""),
@@ -952,6 +956,8 @@ mod tests {
         let mut unsigned = accepted(&key());
         unsigned.attestations.clear();
         assert_eq!(contradiction(&unsigned), "statement-contradiction");
+        let outside = Receipt { checkpoint: Some(note(&key())), ..encrypted(&key()) };
+        assert_eq!(contradiction(&outside), "statement-contradiction");
         let mut twice = accepted(&key());
         twice.attestations.push(twice.attestations[0]);
         assert_eq!(contradiction(&twice), "statement-contradiction");

@@ -8,7 +8,7 @@ use consign_bundle::{Progress, VerifiedArchive};
 use consign_metadata::{LINE_MAX, Line, Problem, Role, Sha256Digest, printable};
 use consign_policy::{Permit, Stage};
 use consign_signing::{
-    About, BundleClaim, Claim, Decision, RECEIPT_REASONS_MAX, Receipt, ReceiptLevel, ReceiptReason,
+    About, BundleClaim, Claim, Decision, Note, RECEIPT_REASONS_MAX, Receipt, ReceiptLevel, ReceiptReason,
     ReceiptSigner, ReceiptVerdict, SignError, SignedEncrypted, SignedReceipt, SignedStatement, Signer as _,
     SignerInfo, Timestamp, TrustedClaim, Verdict,
 };
@@ -35,6 +35,8 @@ pub(crate) struct Arrival {
     pub(crate) about: About,
     /// Digests of the envelopes that came with it.
     attestations: Vec<Sha256Digest>,
+    /// The first state of a sender's ledger that stands in its statements.
+    checkpoint: Option<Note>,
     /// Whether an encrypted file was found to be as it was signed.
     as_signed: bool,
 }
@@ -54,12 +56,14 @@ impl Arrival {
         };
         let unsigned = || verified.map(|verified| bundle_claim(verified.manifest(), verified.id()));
         let bundle: Option<BundleClaim> = claim.map(|claim| claim.bundle.clone()).or_else(unsigned);
-        let lines = set.attestations.iter().flat_map(|(_, found)| found.statements());
+        let signed = || set.attestations.iter().flat_map(|(_, found)| found.statements());
+        let ledger = signed().find_map(|signed| signed.statement().ledger.as_ref());
         Ok(Self {
             sha256,
             size,
             about: bundle.map_or(About::Unknown, About::Bundle),
-            attestations: digests(lines.map(SignedStatement::line)),
+            attestations: digests(signed().map(SignedStatement::line)),
+            checkpoint: ledger.map(|state| state.checkpoint().clone()),
             as_signed: false,
         })
     }
@@ -83,6 +87,8 @@ impl Arrival {
             size,
             about: About::Encrypted(public),
             attestations: digests(lines.map(SignedEncrypted::line)),
+            // What stands inside stays there.
+            checkpoint: None,
             as_signed: ciphertext.is_some(),
         })
     }
@@ -90,7 +96,14 @@ impl Arrival {
     /// Bytes of which nothing that could be read says what they are.
     pub(crate) fn unknown(context: &Context, path: &Path) -> Result<Self, Failure> {
         let (sha256, size) = bytes(context, path)?;
-        Ok(Self { sha256, size, about: About::Unknown, attestations: Vec::new(), as_signed: false })
+        Ok(Self {
+            sha256,
+            size,
+            about: About::Unknown,
+            attestations: Vec::new(),
+            checkpoint: None,
+            as_signed: false,
+        })
     }
 }
 
@@ -194,7 +207,7 @@ impl Issuer<'_> {
             attestations: arrival.attestations.clone(),
             signers,
             policy: self.policy,
-            checkpoint: None,
+            checkpoint: arrival.checkpoint.clone(),
             version: version.parse().unwrap_or_else(|_| unreachable!("`{version}` is a line of text")),
             public_key: *self.key.public_key(),
             role: self.role.clone(),
