@@ -466,6 +466,30 @@ fn a_receipt_counts_only_if_it_is_authentic_trusted_and_about_the_bundle() {
     world.verdict(&check, 4, &["not-trusted"]);
 }
 
+/// A run that was killed between the receipt and the record is made up for by the next.
+#[test]
+fn each_receipt_is_told_of_in_the_ledger_once() {
+    let world = World::new();
+    deliver(&world, &world.pack("small", "1.0.0", "ada", &[]));
+    assert_eq!(world.lab(&and(&RECEIVE, &["--ledger", "none"]))["exit"], 0);
+    for _ in 0..2 {
+        let again = world.lab(&RECEIVE);
+        assert_eq!(again["result"]["bundles"][0]["receipt"]["status"], "unchanged", "{again:#}");
+        let listed = world.lab(&["ledger", "list", "--event", "received"]);
+        let [entry] = &listed["result"]["entries"].as_array().unwrap()[..] else { panic!("{listed:#}") };
+        let event = &entry["event"]["metadata"];
+        assert_eq!(
+            (&event["verdict"], &event["level"]),
+            (&"accepted".into(), &"content".into()),
+            "{entry:#}"
+        );
+        assert_eq!(event["receipt_sha256"], again["result"]["bundles"][0]["receipt"]["sha256"]);
+    }
+    // The state of the sender's ledger came with the bundle, and goes back with the receipt.
+    let signed = world.receipt("small-1.0.0.receipt.intoto.jsonl");
+    assert!(signed.receipt().ledger.is_some(), "{signed:?}");
+}
+
 /// What is signed by hand: an accepted receipt for a bundle that nobody verified is only as good as its key.
 #[test]
 fn a_forged_receipt_does_not_count() {

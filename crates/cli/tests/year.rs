@@ -71,11 +71,8 @@ impl Year {
     }
 
     fn begin() -> Self {
-        let year = Self {
-            desk: Desk::recording(),
-            clock: "2026-01-02".to_owned().into(),
-            submitted: Vec::new(),
-        };
+        let year =
+            Self { desk: Desk::recording(), clock: "2026-01-02".to_owned().into(), submitted: Vec::new() };
         fs::create_dir_all(year.desk.home()).unwrap();
         let homes: Vec<_> = LABORATORIES.iter().map(|name| year.laboratory(name)).collect();
         for key in ["ada", "bob", "north", "south", "institute"] {

@@ -17,8 +17,8 @@ use crate::attestations::{ATTESTATIONS_MAX, AttestationError, AttestationErrorKi
 use crate::encrypted::{PublicClaim, PublicName};
 use crate::envelope::{EnvelopeError, Opened, SignError, enclose};
 use crate::fingerprint::Fingerprint;
-use crate::ledger_state::LedgerState;
 use crate::in_toto::{ALGORITHM, DigestSet, Exactly, STATEMENT_TYPE, check_algorithm, check_type};
+use crate::ledger_state::LedgerState;
 use crate::public_key::PublicKey;
 use crate::signer::Signer;
 use crate::statement::{BundleClaim, StatementError};
@@ -939,7 +939,11 @@ mod tests {
                 "\"code\":\"policy-secrets\",\"message\":\"in a.txt\"",
             ),
             (encrypted, "\"code\":\"policy-secrets\"", "\"code\":\"Policy\""),
-            (encrypted, "}]}}}", &format!("}}],\"ledger\":{}}}}}}}", serde_json::to_string(&ledger()).unwrap())),
+            (
+                encrypted,
+                "}]}}}",
+                &format!("}}],\"ledger\":{}}}}}}}", serde_json::to_string(&ledger()).unwrap()),
+            ),
             (unknown, "\"kind\":\"unknown\"", "\"level\":\"content\",\"kind\":\"unknown\""),
             (refused, "\"message\":\"one\"", "\"message\":\"zwei\""),
             (refused, "\"message\":\"one\"", "\"message\":\"two\""),
@@ -964,6 +968,8 @@ mod tests {
         let mut unsigned = accepted(&key());
         unsigned.attestations.clear();
         assert_eq!(contradiction(&unsigned), "statement-contradiction");
+        let outside = Receipt { ledger: Some(ledger()), ..encrypted(&key()) };
+        assert_eq!(contradiction(&outside), "statement-contradiction");
         let mut twice = accepted(&key());
         twice.attestations.push(twice.attestations[0]);
         assert_eq!(contradiction(&twice), "statement-contradiction");

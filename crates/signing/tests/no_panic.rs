@@ -50,7 +50,7 @@ static TEXTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
             role: "owner".parse().expect(VALID),
         }],
         policy: consign_metadata::Sha256Digest::of(b"y"),
-        checkpoint: "a\nb\n".parse().ok(),
+        checkpoint: None,
         version: "0.1.0".parse().expect(VALID),
         public_key: *KEY.public_key(),
         role: "recipient".parse().expect(VALID),

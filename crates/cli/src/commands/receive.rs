@@ -1,5 +1,7 @@
 //! `consign receive`: take bundles in, and sign what became of each.
 
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
@@ -22,6 +24,7 @@ use crate::exit::Exit;
 use crate::handling::{Handling, PolicyArgs};
 use crate::key_source::{KeySource, OpenKey};
 use crate::keys::PassphraseArgs;
+use crate::ledger;
 use crate::outcome::{Failure, Outcome, Report};
 use crate::receipts::{Arrival, Issuer, Written};
 use crate::style::{self, size};
@@ -236,6 +239,18 @@ struct Desk<'a> {
     policy: &'a Policy,
     trusted: &'a Trusted,
     issuer: Issuer<'a>,
+    told: OnceCell<BTreeSet<String>>,
+}
+
+impl Desk<'_> {
+    /// The receipts that the ledger tells of: one that lies there may have been written by a run that was killed before
+    /// it could say so. Where the ledger cannot be read, it tells of none.
+    fn told(&self) -> &BTreeSet<String> {
+        self.told.get_or_init(|| {
+            let open = ledger::open(self.context, None);
+            open.and_then(|open| ledger::receipts_told(&open.ledger, "received")).unwrap_or_default()
+        })
+    }
 }
 
 /// A bundle that was looked at, and where it was unpacked to.
@@ -260,7 +275,14 @@ impl Receive {
         let trusted = vouching.load(context, &policy)?;
         let key: OpenKey = KeySource::parse(&self.key)?.open(context, &self.passphrase)?;
         let issuer = Issuer { key: &key, role: &self.role, policy: policy.digest(), time: context.now()? };
-        let desk = Desk { context, vouching: &vouching, policy: &policy, trusted: &trusted, issuer };
+        let desk = Desk {
+            context,
+            vouching: &vouching,
+            policy: &policy,
+            trusted: &trusted,
+            issuer,
+            told: OnceCell::new(),
+        };
         let mut outcome = Outcome { exit: Exit::Done, problems: Vec::new(), report: None };
         let mut bundles = Vec::new();
         'all: for named in &self.bundles {
@@ -451,7 +473,7 @@ impl Receive {
             problems: std::mem::take(&mut examined.problems),
         };
         if let Some((receipt, written)) = &receipt
-            && written.status == "written"
+            && (written.status == "written" || !desk.told().contains(&written.sha256))
         {
             record(desk.context, &examined, receipt, &report);
         }

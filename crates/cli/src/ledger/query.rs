@@ -1,5 +1,6 @@
 //! Which events are meant, and how one is shown in a line.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::str::FromStr;
 
@@ -258,6 +259,17 @@ pub(crate) fn detail(event: &Event) -> Option<String> {
         }
     };
     (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// The receipts that the events of that name tell of, each by the SHA-256 of its line.
+pub(crate) fn receipts_told(ledger: &Ledger, event: &'static str) -> Result<BTreeSet<String>, Failure> {
+    let filter = Filter::of_event(event);
+    let mut told = BTreeSet::new();
+    for entry in select(ledger, &filter) {
+        let digest = entry?.event.and_then(|mut event| event.metadata.remove("receipt_sha256"));
+        told.extend(digest.as_ref().and_then(Value::as_str).map(str::to_owned));
+    }
+    Ok(told)
 }
 
 /// Whether the ledger tells of the hand-over of a bundle to a recipient. Where it cannot be read, it does not.

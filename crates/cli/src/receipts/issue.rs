@@ -8,9 +8,9 @@ use consign_bundle::{Progress, VerifiedArchive};
 use consign_metadata::{LINE_MAX, Line, Problem, Role, Sha256Digest, printable};
 use consign_policy::{Permit, Stage};
 use consign_signing::{
-    About, BundleClaim, Claim, Decision, RECEIPT_REASONS_MAX, Receipt, LedgerState, ReceiptLevel, ReceiptReason,
-    ReceiptSigner, ReceiptVerdict, SignError, SignedEncrypted, SignedReceipt, SignedStatement, Signer as _,
-    SignerInfo, Timestamp, TrustedClaim, Verdict,
+    About, BundleClaim, Claim, Decision, LedgerState, RECEIPT_REASONS_MAX, Receipt, ReceiptLevel,
+    ReceiptReason, ReceiptSigner, ReceiptVerdict, SignError, SignedEncrypted, SignedReceipt, SignedStatement,
+    Signer as _, SignerInfo, Timestamp, TrustedClaim, Verdict,
 };
 use serde::Serialize;
 
@@ -89,6 +89,7 @@ impl Arrival {
             about: About::Encrypted(public),
             attestations: digests(lines.map(SignedEncrypted::line)),
             as_signed: ciphertext.is_some(),
+            // What stands inside stays there.
             ledger: None,
         })
     }

@@ -142,7 +142,10 @@ pub fn under_a_clock<'a>(command: &'a mut Command, day: &str) -> &'a mut Command
     let text = String::from_utf8(output.expect("this test needs `dpkg`").stdout).expect("paths are UTF-8");
     let library = text.lines().find(|line| line.ends_with("/libfaketime.so.1"));
     command.env("LD_PRELOAD", library.expect("this test needs `faketime`; .ci/install installs it"));
-    command.env("FAKETIME", format!("@{day} 09:00:00")).env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("TZ", "UTC")
+    command
+        .env("FAKETIME", format!("@{day} 09:00:00"))
+        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+        .env("TZ", "UTC")
 }
 
 /// What became of a command, fit for a snapshot.

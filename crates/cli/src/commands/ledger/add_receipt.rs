@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::act::{Act, Action};
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::ledger::{self, LoggedEvent, OpenLedger, submission_of};
+use crate::ledger::{self, LoggedEvent, OpenLedger, receipts_told, submission_of};
 use crate::outcome::{Failure, Outcome, Report};
 use crate::receipts::{CheckedReceipt, CheckedSubject, ReceiptTrustArgs, check};
 use crate::state::not_kept;
@@ -107,7 +107,7 @@ fn add(
     };
     let verdict = if receipt.verdict.is_accepted() { "accepted" } else { "refused" };
     let recipient = recipient(trusted);
-    let known = known(ledger, &sha256.to_string())?;
+    let known = receipts_told(ledger, "receipt_added")?.contains(&sha256.to_string());
     if !known {
         context.record(act(trusted, &submission, &sha256.to_string(), verdict, &recipient));
         if let Err(error) = context.state().keep_receipt(trusted.signed()) {
@@ -129,20 +129,6 @@ fn add(
 fn recipient(trusted: &TrustedReceipt) -> String {
     let fingerprint = || trusted.receipt().public_key.fingerprint().to_string();
     trusted.name().map_or_else(fingerprint, ToString::to_string)
-}
-
-/// Whether a receipt is in the ledger already.
-fn known(ledger: &consign_ledger::Ledger, sha256: &str) -> Result<bool, Failure> {
-    let filter = ledger::Filter::of_event("receipt_added");
-    for entry in ledger::select(ledger, &filter) {
-        let event = entry?.event;
-        if event
-            .is_some_and(|event| event.metadata.get("receipt_sha256").is_some_and(|found| found == sha256))
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 fn act(

@@ -67,8 +67,7 @@ impl CheckProof {
         let proof = TlogProof::parse(&read_small(&self.proof)?).map_err(|error| refused(error.problem()))?;
         let event = self.event.as_deref().map(read_event).transpose()?;
         let digest = event.as_ref().map(|(digest, _)| digest);
-        let checked =
-            proof.check(&NoteVerifier::of_ledger(&key), digest).map_err(|error| refused(error.problem()))?;
+        let checked = proof.check(&verifier, digest).map_err(|error| refused(error.problem()))?;
         let event = checked.event.or(event.map(|(_, event)| event));
         Ok(Outcome::done(Checked {
             origin: checked.checkpoint.origin().to_owned(),
