@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 
 use common::sign;
 use consign_signing::{
-    Attestations, Fingerprint, Passphrase, PrivateKey, PublicKey, Revocation, Revocations, SignedRevocation,
+    Attestations, Fingerprint, Passphrase, PrivateKey, ProvenanceFile, ProvenancePredicate,
+    ProvenanceStatement, PublicKey, Revocation, Revocations, SignedProvenance, SignedRevocation,
     SignedStatement, Signer as _, Statement, Timestamp, TrustBundle, TrustPolicy, TrustedKey,
 };
 use proptest::prelude::*;
@@ -37,7 +38,12 @@ static TEXTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let (reason, role) = ("wrong".parse().expect(VALID), "owner".parse().expect(VALID));
     let revocation = Revocation::of(&claim, reason, *KEY.public_key(), role, time);
     let revocation = SignedRevocation::sign(&*KEY, &revocation).expect(VALID);
+    let provenance = ProvenancePredicate::parse(include_bytes!("data/provenance.json")).expect(VALID);
+    let provenance = ProvenanceStatement::new(&claim, provenance);
+    let provenance = SignedProvenance::sign(&*KEY, &provenance).expect(VALID);
     vec![
+        include_bytes!("data/provenance.json").to_vec(),
+        ProvenanceFile::new(provenance).to_bytes(),
         LINE.clone(),
         [&LINE[..], b"\n"].concat(),
         Statement::parse(include_bytes!("data/statement.json")).expect(VALID).to_payload(),
@@ -63,6 +69,15 @@ fn feed(bytes: &[u8]) {
     }
     if let Ok(attestations) = Attestations::parse(bytes) {
         assert_eq!(attestations.to_bytes(), bytes);
+    }
+    if let Ok(predicate) = ProvenancePredicate::parse(bytes) {
+        assert!(std::str::from_utf8(bytes).expect(VALID).contains(predicate.text()));
+    }
+    let _ = ProvenanceFile::unverified(bytes);
+    if let Ok(file) = ProvenanceFile::parse(bytes, &[*KEY.public_key()])
+        && file.others().is_empty()
+    {
+        assert_eq!(file.to_bytes(), bytes);
     }
     if let Ok(bundle) = TrustBundle::parse(bytes) {
         assert_eq!(bundle.to_bytes(), bytes);
