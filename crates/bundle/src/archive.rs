@@ -480,6 +480,26 @@ impl<'a, R: ReadAt> Archive<'a, R> {
         Ok(ranges)
     }
 
+    /// The same, where every frame must lead from the state before it to its own. `holds` says what is in them.
+    pub(crate) fn read_unaltered(
+        &self,
+        numbers: &[usize],
+        memory: &mut Vec<u8>,
+        holds: &str,
+    ) -> Result<Vec<Range<usize>>, ArchiveError> {
+        let records = &self.tail.frames;
+        memory.resize(numbers.iter().map(|&n| len(records[n].compressed)).sum(), 0);
+        let ranges = self.read_frames(numbers, memory)?;
+        let frames: Vec<&[u8]> = ranges.iter().map(|range| &memory[range.clone()]).collect();
+        match numbers.iter().zip(self.altered(numbers, &frames)).find(|(_, altered)| *altered) {
+            None => Ok(ranges),
+            Some((&n, _)) => {
+                let (start, end) = (records[n].offset, records[n].end());
+                Err(Fault::FrameAltered { frame: n, start, end, holds: holds.into() }.into())
+            }
+        }
+    }
+
     /// Which of these frames, given with their bytes, do not lead from the state before them to their own.
     pub(crate) fn altered(&self, numbers: &[usize], frames: &[&[u8]]) -> Vec<bool> {
         let before = |n: usize| n.checked_sub(1).and_then(|before| self.tail.frames.get(before));

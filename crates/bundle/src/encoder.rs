@@ -50,6 +50,35 @@ impl EncoderId {
         fits.then(|| Self(text.into()))
     }
 
+    /// How to compress so that this program gives the very bytes that this encoder gave; `None` if it cannot.
+    ///
+    /// ```
+    /// use consign_bundle::{Compression, EncoderId};
+    /// let here = EncoderId::current(Compression::Level(7));
+    /// assert_eq!(here.compression(), Some(Compression::Level(7)));
+    /// assert_eq!(EncoderId::parse("zstd-1.4.0/auto-1/gear-1/gather-1").unwrap().compression(), None);
+    /// ```
+    pub fn compression(&self) -> Option<Compression> {
+        let compression = match self.0.split('/').nth(1)? {
+            "auto-2" => Compression::Auto,
+            "store" => Compression::Store,
+            level => Compression::Level(level.strip_prefix("level-")?.parse().ok()?),
+        };
+        (Self::current(compression) == *self).then_some(compression)
+    }
+
+    /// The id of an archive whose payload this encoder compressed, and whose tag files another one did.
+    pub(crate) fn with_tags_by(&self, other: &Self) -> Self {
+        let suffix = format!("+tags:{other}");
+        if self == other || self.0.ends_with(&suffix) {
+            return self.clone();
+        }
+        let whole = format!("{self}{suffix}");
+        // One that was amended again and again by others: what it was does not fit any more.
+        let fits = whole.len() <= Self::MAX;
+        Self(if fits { whole } else { format!("mixed{suffix}") }.into())
+    }
+
     /// The text of the id.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,5 +1,6 @@
 //! The archive of a bundle: how it is laid out, packed, verified and unpacked.
 
+mod amend;
 mod archive;
 mod bagit;
 mod budget;
@@ -33,6 +34,7 @@ mod unpack;
 mod verify;
 mod write_back;
 
+pub use amend::{AmendError, Payload, amend, amended_manifest};
 pub use archive::{Anchor, Archive, ArchiveError, ArchiveFacts, Expected, Fault, ReadAt};
 pub use directory::{TreeError, TreeFault, TreeLayout, compare_directory};
 pub use encoder::{Compression, EncodeError, EncoderId};
@@ -46,13 +48,13 @@ pub use progress::{Cancelled, Progress};
 pub use reuse::Base;
 pub use sha256::Sha256State;
 pub use source::{
-    Excluded, LinkPolicy, LinkTarget, ReadError, Source, SourceError, SourceFault, SourceOptions,
-    SourceSummary, count_by_rule,
+    Excluded, FindError, Finder, LinkPolicy, LinkTarget, ReadError, Source, SourceError, SourceFault,
+    SourceOptions, SourceSummary, count_by_rule,
 };
 pub use store::{
     Collected, Deposited, RECIPE_BYTES_MAX, RebuildError, Recipe, SideFile, Store, StoreChecked, StoreError,
     StoreFault, StoredArchive, StoredFile, StoredPiece,
 };
 pub use tail::TailFault;
-pub use unpack::{Selection, UnpackError, unpack};
+pub use unpack::{Selection, UnpackError, unpack, unpack_if};
 pub use verify::{Scope, VerifiedArchive, verify};

@@ -196,12 +196,24 @@ pub fn pack<'a>(
 
     let manifest = description.manifest(source, &digests)?;
     drop(digests);
+    finish(file, writer, manifest, encoder, &encoding, progress)
+}
+
+/// Writes what follows the payload: the tag files and the tail.
+pub(crate) fn finish(
+    file: NamedTempFile,
+    mut writer: ArchiveWriter,
+    manifest: Manifest,
+    encoder: EncoderId,
+    encoding: &Encoding<'_>,
+    progress: &dyn Progress,
+) -> Result<PackedArchive, PackError> {
     let manifest_bytes = manifest.to_bytes();
     let id = Manifest::id_of(&manifest_bytes);
     let tags = TagSection::new(&manifest, &manifest_bytes, id);
     let place = manifest_place(&tags, writer.frames());
     let produce = |sink: &mut FrameSink<'_>| tag_frames(&tags, sink);
-    pipeline::run(produce, &encoding, progress, &mut writer, &mut [])?;
+    pipeline::run(produce, encoding, progress, &mut writer, &mut [])?;
 
     let spared = writer.spared();
     let count = writer.frames() as u64;

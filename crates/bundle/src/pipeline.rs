@@ -174,6 +174,13 @@ impl ArchiveWriter {
         }
     }
 
+    /// Goes on after frames that stand in the file already, and nothing behind them.
+    pub(crate) fn after(mut file: File, records: Vec<FrameRecord>) -> io::Result<Self> {
+        let state = records.last().map_or_else(Sha256State::initial, |record| record.archive.clone());
+        file.seek(SeekFrom::Start(state.length()))?;
+        Ok(Self { state, records, ..Self::new(file, None, None) })
+    }
+
     /// What needed not be done again.
     pub(crate) fn spared(&self) -> Spared {
         self.spared

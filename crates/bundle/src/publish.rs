@@ -108,7 +108,10 @@ pub fn parent(path: &Path) -> &Path {
 }
 
 /// Makes the names in a directory durable.
-pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// What the system says.
+pub fn sync_directory(directory: &Path) -> io::Result<()> {
     // Windows has no such thing, and needs none.
     if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
 }

@@ -40,6 +40,9 @@ pub enum UnpackError {
     /// The destination is already there.
     #[error("`{}` already exists; unpack makes a new directory", .0.display())]
     Exists(PathBuf),
+    /// The caller did not want it, having seen the manifest.
+    #[error("it was not admitted")]
+    NotAdmitted,
     /// A name cannot be used on this platform.
     #[error("{0}, and this platform cannot take such names")]
     Name(#[from] NameFault),
@@ -67,6 +70,27 @@ pub fn unpack<R: ReadAt>(
     threads: NonZeroUsize,
     progress: &dyn Progress,
 ) -> Result<VerifiedArchive, UnpackError> {
+    unpack_if(archive, destination, selection, threads, progress, |_| true)
+}
+
+/// The same, if the caller admits it by its manifest, which is asked before anything is written. Of an archive that is
+/// held against a signed statement the manifest is the one that was signed; what it lists has not been looked at.
+///
+/// # Errors
+/// As of [`unpack`]; it was not admitted.
+pub fn unpack_if<R: ReadAt>(
+    archive: &Archive<'_, R>,
+    destination: &Path,
+    selection: Selection,
+    threads: NonZeroUsize,
+    progress: &dyn Progress,
+    admit: impl FnOnce(&Manifest) -> bool,
+) -> Result<VerifiedArchive, UnpackError> {
+    let found = archive.unplaced_manifest()?;
+    let manifest = &found.manifest;
+    if !admit(manifest) {
+        return Err(UnpackError::NotAdmitted);
+    }
     // Without a slash at the end, which would lead through a link.
     let destination = &destination.components().collect::<PathBuf>();
     // A dangling link counts as well: nothing may stand in this place.
@@ -77,8 +101,6 @@ pub fn unpack<R: ReadAt>(
         let path = path.to_path_buf();
         move |error| UnpackError::Write { path, error }
     };
-    let found = archive.unplaced_manifest()?;
-    let manifest = &found.manifest;
     if cfg!(windows) {
         manifest.entries().try_for_each(|entry| entry.path().check(NameProfile::Portable))?;
     }

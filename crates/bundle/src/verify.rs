@@ -168,9 +168,20 @@ pub(crate) fn check_layout<R: ReadAt>(
     manifest: &Manifest,
     manifest_bytes: &[u8],
 ) -> Result<(), ArchiveError> {
+    payload_frames(archive, manifest, manifest_bytes).map(drop)
+}
+
+/// How many frames stand before those of the tag files, laid out as the manifest determines. They hold the payload,
+/// and depend on nothing but files and the bundle's name.
+pub(crate) fn payload_frames<R: ReadAt>(
+    archive: &Archive<'_, R>,
+    manifest: &Manifest,
+    manifest_bytes: &[u8],
+) -> Result<usize, ArchiveError> {
     let lens = TagSection::lens_of(manifest, manifest_bytes.len());
     let entries: Vec<_> = manifest.entries().collect();
-    plan(archive, manifest.core().name.as_str(), &entries, lens).map(drop)
+    let plan = plan(archive, manifest.core().name.as_str(), &entries, lens)?;
+    Ok(plan.iter().take_while(|content| !matches!(content, FrameContent::Tag { .. })).count())
 }
 
 /// What each frame must hold, by the manifest.

@@ -23,7 +23,7 @@ use crate::outcome::Failure;
 const ARCHIVE: &str = ".tar.zst";
 const ATTESTATIONS: &str = ".intoto.jsonl";
 /// Attestations by others, in formats that consign does not count.
-const OTHERS: &str = ".others.intoto.jsonl";
+pub(crate) const OTHERS: &str = ".others.intoto.jsonl";
 pub(crate) const MANIFEST: &str = ".manifest.json";
 /// Revocations of bundles.
 pub(crate) const REVOCATIONS: &str = ".revocation.intoto.jsonl";
@@ -34,8 +34,10 @@ const TRUST: &str = ".trust.intoto.jsonl";
 
 /// Whether a file of that name holds statements about bundles.
 pub(crate) fn is_attestations(name: &str) -> bool {
+    let others = [OTHERS, REVOCATIONS, TRUST, PROVENANCE];
     name.ends_with(ATTESTATIONS)
-        && ![OTHERS, REVOCATIONS, PROVENANCE, TRUST].iter().any(|other| name.ends_with(other))
+        && !others.iter().any(|other| name.ends_with(other))
+        && !crate::receipts::is_receipt(name)
 }
 
 /// The files of one bundle, as far as they were found.
@@ -101,16 +103,29 @@ impl BundleSet {
 
     /// All bundles in a folder that are not encrypted.
     pub(crate) fn in_folder(folder: &Path) -> Result<Vec<Self>, Failure> {
+        Self::each_in_folder(folder)?.into_iter().map(|set| set.map_err(|broken| broken.failure)).collect()
+    }
+
+    /// The same, where one whose statements cannot be read does not stand in the way of the others.
+    pub(crate) fn each_in_folder(folder: &Path) -> Result<Vec<Result<Self, Broken>>, Failure> {
         let siblings = Siblings::of(folder)?;
-        let mut sets = siblings
-            .archives
-            .iter()
-            .map(|path| Self::of_archive(path, &siblings))
-            .collect::<Result<Vec<_>, _>>()?;
-        for path in &siblings.attestations {
-            if !sets.iter().any(|set| set.sources.contains(path)) {
-                sets.push(Self::of_attestations(path, &siblings)?);
+        let mut sets: Vec<Result<Self, Broken>> = Vec::new();
+        let mut seen: Vec<PathBuf> = Vec::new();
+        for path in &siblings.archives {
+            match Self::of_archive(path, &siblings) {
+                Ok(set) => {
+                    seen.extend_from_slice(&set.sources);
+                    sets.push(Ok(set));
+                }
+                Err(failure) => {
+                    seen.extend(attestations_by_name(path));
+                    sets.push(Err(Broken { path: path.clone(), archive: Some(path.clone()), failure }));
+                }
             }
+        }
+        for path in siblings.attestations.iter().filter(|path| !seen.contains(path)) {
+            let set = Self::of_attestations(path, &siblings);
+            sets.push(set.map_err(|failure| Broken { path: path.clone(), archive: None, failure }));
         }
         Ok(sets)
     }
@@ -150,9 +165,7 @@ impl BundleSet {
             .iter()
             .filter(|candidate| facts.as_ref().is_some_and(|facts| mentions(candidate, facts)))
             .collect();
-        let by_name = path.file_name().and_then(|name| name.to_str()).map(|name| {
-            path.with_file_name(format!("{}{ATTESTATIONS}", name.strip_suffix(ARCHIVE).unwrap_or(name)))
-        });
+        let by_name = attestations_by_name(path);
         let chosen: Vec<&Path> = if by_digest.is_empty() {
             siblings
                 .attestations
@@ -257,6 +270,22 @@ impl BundleSet {
         let sources = attestations.iter().map(|(path, _)| path.clone()).collect();
         Self { archive: None, attestations, sources, manifest: Some(manifest.into()), decrypted: None }
     }
+}
+
+/// A bundle whose files could not be put together.
+pub(crate) struct Broken {
+    /// What to speak of.
+    pub(crate) path: PathBuf,
+    /// The archive, if there is one.
+    pub(crate) archive: Option<PathBuf>,
+    /// Why.
+    pub(crate) failure: Failure,
+}
+
+/// The attestations that belong to an archive by its name.
+fn attestations_by_name(archive: &Path) -> Option<PathBuf> {
+    let name = archive.file_name()?.to_str()?;
+    Some(archive.with_file_name(format!("{}{ATTESTATIONS}", name.strip_suffix(ARCHIVE).unwrap_or(name))))
 }
 
 /// What lies in a folder, by the ends of names, in order.

@@ -1,20 +1,20 @@
 //! From the files of a bundle to a verified archive: the steps that verify, sign, unpack and receive share.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use consign_bundle::{
-    Anchor, Archive, ArchiveError, ArchiveFacts, EncoderId, Expected, Scope, Sha256State, VerifiedArchive,
-    verify,
+    Anchor, Archive, ArchiveError, ArchiveFacts, EncoderId, Expected, Scope, VerifiedArchive, verify,
 };
-use consign_metadata::{BundleId, Manifest, Problem, Sha256Digest};
+use consign_metadata::{BundleId, Manifest, Problem};
 use consign_signing::{ArchiveClaim, BundleClaim, Claim, Content};
 
 use crate::bundle_set::BundleSet;
 use crate::context::{Context, unreadable};
 use crate::exit::Exit;
+use crate::hashing;
 use crate::outcome::Failure;
 
 /// What a claim lets a reader expect of an archive. A claim about a sealed directory says nothing about any
@@ -156,7 +156,7 @@ pub(crate) fn check(
 
 /// A copy of the manifest may be missing; if it is there it must be the archive's own.
 pub(crate) fn check_copy(copy: &Path, id: BundleId) -> Result<(), Failure> {
-    let found = File::open(copy).and_then(digest_of).map_err(|error| unreadable(copy, &error))?;
+    let found = hashing::digest_of_file(copy, &())?;
     if found == id.0 {
         return Ok(());
     }
@@ -167,20 +167,6 @@ pub(crate) fn check_copy(copy: &Path, id: BundleId) -> Result<(), Failure> {
             .at(copy.display().to_string())
             .hint("do not use the copy; `consign inspect` shows the archive's own manifest"),
     ))
-}
-
-/// The digest of a file, which is not held in memory.
-pub(crate) fn digest_of(mut file: File) -> io::Result<Sha256Digest> {
-    let mut state = Sha256State::initial();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok(state.finish()),
-            Ok(read) => state.update(&buffer[..read]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
 }
 
 /// What verification found, as problems.

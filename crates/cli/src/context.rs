@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use consign_metadata::Problem;
+use consign_metadata::{BundleId, Manifest, Problem};
 use consign_policy::Policy;
 use consign_signing::{Claim, StrictModesErrorKind, Timestamp, TrustPolicy, read_unwritable};
 
 use crate::act::Act;
+use crate::bundle_set::BundleSet;
 use crate::config::{CONFIG_FILE, Config};
 use crate::exit::Exit;
 use crate::ledger::LedgerArgs;
@@ -99,6 +100,22 @@ impl Context {
     /// Where events go.
     pub(crate) fn ledger(&self) -> &LedgerArgs {
         &self.ledger
+    }
+
+    /// Whether anything is to be recorded at all: events, and the manifests of bundles that are made or seen.
+    pub(crate) fn keeps_record(&self) -> bool {
+        !self.ledger.says_none()
+    }
+
+    /// Keeps the manifest of a bundle that was verified here, so that it can be found by what is in it. What cannot be
+    /// kept is a note. Of what came encrypted nothing is kept.
+    pub(crate) fn keep_manifest(&self, set: &BundleSet, manifest: &Manifest, id: BundleId) {
+        if !self.keeps_record() || set.other_stem().is_some() || self.state.knows(id) {
+            return;
+        }
+        if let Err(error) = self.state.keep_manifest(&manifest.to_bytes(), id) {
+            self.note(crate::state::not_kept("the manifest", &error));
+        }
     }
 
     /// Consign's home, where its configuration is; `None` if there is none.

@@ -5,15 +5,15 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use consign_bundle::{Progress as _, Sha256State};
-use consign_metadata::{Line, Problem, Sha256Digest, printable};
+use consign_metadata::{Line, Problem, printable};
 use consign_signing::{AttestationError, EncryptedAttestations, EncryptedClaim};
 
-use crate::bundle_set::BundleSet;
-use crate::checked::{interrupted, open_archive};
+use crate::bundle_set::{Broken, BundleSet};
+use crate::checked::open_archive;
 use crate::context::{Context, unreadable};
 use crate::encryption::IdentityArgs;
 use crate::exit::Exit;
+use crate::hashing;
 use crate::outcome::Failure;
 
 const ARCHIVE: &str = ".tar.zst.age";
@@ -78,17 +78,8 @@ impl EncryptedSet {
         // Standard input, or a mistake that is reported where it is opened.
         let Ok(metadata) = std::fs::metadata(named) else { return Ok(Vec::new()) };
         if metadata.is_dir() {
-            let (archives, mut attestations) = siblings(named)?;
-            let mut sets = Vec::new();
-            for archive in archives.iter().filter(|path| name_of(path).ends_with(ARCHIVE)) {
-                let set = Self::of_archive(archive, &attestations)?;
-                attestations.retain(|path| set.attestations.as_ref().is_none_or(|(found, _)| found != path));
-                sets.push(set);
-            }
-            for path in attestations {
-                sets.push(Self::of_attestations(&path, &[])?);
-            }
-            return Ok(sets);
+            let each = Self::each_in_folder(named)?.into_iter();
+            return each.map(|set| set.map_err(|broken| broken.failure)).collect();
         }
         let folder = consign_bundle::publish::parent(named);
         if is_about_encrypted(named) {
@@ -98,6 +89,30 @@ impl EncryptedSet {
             return Self::of_archive(named, &siblings(folder)?.1).map(|set| vec![set]);
         }
         Ok(Vec::new())
+    }
+
+    /// All encrypted bundles in a folder, where one whose statements cannot be read does not stand in the way of the
+    /// others.
+    pub(crate) fn each_in_folder(folder: &Path) -> Result<Vec<Result<Self, Broken>>, Failure> {
+        let (archives, mut attestations) = siblings(folder)?;
+        let mut sets = Vec::new();
+        for archive in archives.iter().filter(|path| name_of(path).ends_with(ARCHIVE)) {
+            let set = Self::of_archive(archive, &attestations);
+            let taken = match &set {
+                Ok(set) => set.attestations.as_ref().map(|(path, _)| path.clone()),
+                Err(_) => Some(attestations_by_name(archive)),
+            };
+            attestations.retain(|path| Some(path) != taken.as_ref());
+            sets.push(set.map_err(|failure| {
+                let path = archive.clone();
+                Broken { archive: Some(path.clone()), path, failure }
+            }));
+        }
+        for path in attestations {
+            let set = Self::of_attestations(&path, &[]);
+            sets.push(set.map_err(|failure| Broken { path, archive: None, failure }));
+        }
+        Ok(sets)
     }
 
     /// The encrypted bundle that an argument names, where there must be just one bundle; `None` if it is another.
@@ -134,9 +149,7 @@ impl EncryptedSet {
 
     fn of_archive(path: &Path, candidates: &[PathBuf]) -> Result<Self, Failure> {
         let size = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?.len();
-        let name = name_of(path);
-        let stem = name.strip_suffix(ARCHIVE).or_else(|| name.strip_suffix(".age")).unwrap_or(name);
-        let by_name = path.with_file_name(format!("{stem}{ATTESTATIONS}"));
+        let by_name = attestations_by_name(path);
         if candidates.contains(&by_name) {
             let found = read(&by_name)?;
             return Ok(Self { archive: Some(path.into()), attestations: Some((by_name, found)) });
@@ -215,10 +228,10 @@ impl EncryptedSet {
             let message = format!("the archive has {size} bytes, where {} were signed: {what}", claim.size);
             return Err(altered("archive-size", message));
         }
-        let found = digest(context, &file, size).map_err(|error| match error {
-            Stopped::Cancelled => Failure::failed(interrupted()),
-            Stopped::Io(error) => unreadable(path, &error),
-        })?;
+        // Standard input was kept in a file, which is read from its beginning.
+        io::Seek::rewind(&mut &file).map_err(|error| unreadable(path, &error))?;
+        let found = hashing::digest(&file, &context.meter("verifying", size), None);
+        let found = found.map_err(|stopped| stopped.failure(path, path))?;
         if found != claim.sha256 {
             let message = format!("the archive has SHA-256 {found}, where {} was signed", claim.sha256);
             return Err(altered("archive-digest", message));
@@ -241,6 +254,13 @@ impl EncryptedSet {
                 .hint("give the file back the name that was signed")
         })
     }
+}
+
+/// The attestations that belong to an encrypted archive by its name.
+fn attestations_by_name(archive: &Path) -> PathBuf {
+    let name = name_of(archive);
+    let stem = name.strip_suffix(ARCHIVE).or_else(|| name.strip_suffix(".age")).unwrap_or(name);
+    archive.with_file_name(format!("{stem}{ATTESTATIONS}"))
 }
 
 /// The one bundle that an argument names, opened if it is encrypted. Its encrypted file is then as it was signed.
@@ -320,31 +340,4 @@ pub(crate) fn read(path: &Path) -> Result<EncryptedAttestations, Failure> {
         };
         Failure { exit: Exit::NotIntact, problems: errors.iter().map(problem).collect() }
     })
-}
-
-enum Stopped {
-    Cancelled,
-    Io(io::Error),
-}
-
-/// The digest of a file from its beginning, with progress.
-fn digest(context: &Context, mut file: &File, size: u64) -> Result<Sha256Digest, Stopped> {
-    let meter = context.meter("verifying", size);
-    let mut state = Sha256State::initial();
-    let mut buffer = vec![0; 1 << 20];
-    io::Seek::rewind(&mut file).map_err(Stopped::Io)?;
-    loop {
-        if meter.cancelled() {
-            return Err(Stopped::Cancelled);
-        }
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok(state.finish()),
-            Ok(read) => {
-                state.update(&buffer[..read]);
-                meter.advance(read as u64);
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Stopped::Io(error)),
-        }
-    }
 }

@@ -33,6 +33,44 @@ impl PolicyArgs {
     }
 }
 
+/// Which bundles a bundle derives from, so that their classification is known.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct ParentArgs {
+    /// A bundle that this one derives from: its manifest or archive, unless it was made or verified with this home
+    #[arg(long = "parent", value_name = "FILE", help_heading = "Policy options")]
+    parents: Vec<PathBuf>,
+}
+
+impl ParentArgs {
+    /// Those that are named, and those whose manifests this machine has kept: an id is that of one manifest.
+    pub(crate) fn load(&self, context: &Context, core: &Core) -> Result<Vec<Parent>, Failure> {
+        let mut parents = Vec::new();
+        for path in &self.parents {
+            let parent = read_parent(path)?;
+            if !core.parents.contains(&parent.id) {
+                let message =
+                    format!("is the bundle {}, which the descriptor does not name in `parents`", parent.id);
+                let problem = Problem::new("not-a-parent", message).at(path.display().to_string());
+                return Err(Failure::usage(problem.hint("add the id to `parents` in the descriptor")));
+            }
+            parents.push(parent);
+        }
+        let known = context.state().known();
+        for id in &core.parents {
+            if parents.iter().any(|parent| parent.id == *id) {
+                continue;
+            }
+            let manifest = known.manifest_bytes(*id).ok().flatten();
+            let manifest = manifest.and_then(|bytes| Manifest::parse(&bytes).ok());
+            parents.extend(manifest.map(|manifest| Parent {
+                id: *id,
+                classification: Some(manifest.core().classification.clone()),
+            }));
+        }
+        Ok(parents)
+    }
+}
+
 /// On which terms a bundle is handed over.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct TermsArgs {
@@ -41,9 +79,8 @@ pub(crate) struct TermsArgs {
     /// Whom the bundle is for, by the name that they go by; may be repeated
     #[arg(long = "for", value_name = "NAME", help_heading = "Policy options")]
     addressees: Vec<Line>,
-    /// A bundle that this one derives from: its manifest or archive, so that its classification is known
-    #[arg(long = "parent", value_name = "FILE", help_heading = "Policy options")]
-    parents: Vec<PathBuf>,
+    #[command(flatten)]
+    parents: ParentArgs,
     /// Why it may be classified lower than what it derives from; it must be signed by the role that the policy names
     #[arg(long, value_name = "REASON", help_heading = "Policy options")]
     downgrade: Option<Line>,
@@ -71,7 +108,7 @@ pub(crate) struct Terms {
 impl TermsArgs {
     /// What a preflight knows of the terms.
     pub(crate) fn preflight(addressees: Vec<Line>, parents: Vec<PathBuf>) -> Self {
-        Self { addressees, parents, ..Self::default() }
+        Self { addressees, parents: ParentArgs { parents }, ..Self::default() }
     }
 
     /// Loads the policy alone, where the classification levels are needed before anything else.
@@ -80,18 +117,19 @@ impl TermsArgs {
     }
 
     /// Loads what the terms of a bundle with that core need.
-    pub(crate) fn load(&self, policy: Policy, core: &Core) -> Result<Terms, Failure> {
-        let mut parents = Vec::new();
-        for path in &self.parents {
-            let parent = read_parent(path)?;
-            if !core.parents.contains(&parent.id) {
-                let message =
-                    format!("is the bundle {}, which the descriptor does not name in `parents`", parent.id);
-                let problem = Problem::new("not-a-parent", message).at(path.display().to_string());
-                return Err(Failure::usage(problem.hint("add the id to `parents` in the descriptor")));
-            }
-            parents.push(parent);
-        }
+    pub(crate) fn load(&self, context: &Context, policy: Policy, core: &Core) -> Result<Terms, Failure> {
+        self.load_knowing(context, policy, core, Vec::new())
+    }
+
+    /// The same where some of the parents are known already.
+    pub(crate) fn load_knowing(
+        &self,
+        context: &Context,
+        policy: Policy,
+        core: &Core,
+        mut parents: Vec<Parent>,
+    ) -> Result<Terms, Failure> {
+        parents.extend(self.parents.load(context, core)?);
         let downgrades = self.downgrades(&policy, core, &parents)?;
         Ok(Terms {
             addressees: sorted(self.addressees.clone()),
@@ -266,11 +304,13 @@ pub(crate) struct Standing<'a> {
     pub(crate) encryption: Option<Encryption>,
     /// Where it is to go.
     pub(crate) target: Option<Target<'a>>,
+    /// What it derives from, as far as that is known.
+    pub(crate) parents: &'a [Parent],
 }
 
 impl<'a> Standing<'a> {
     pub(crate) fn new(claim: Option<&'a Claim>, signers: &'a [CountedSigner]) -> Self {
-        Self { claim, signers, encryption: None, target: None }
+        Self { claim, signers, encryption: None, target: None, parents: &[] }
     }
 }
 
@@ -284,6 +324,7 @@ pub(crate) fn decide_bundle(
     let content = policy.survey(manifest.files().iter().map(|file| (file.path.as_str(), file.size)));
     let mut request = Request::new(stage, manifest.core(), manifest.descriptor().details(), &content);
     request.signers = Some(standing.signers);
+    request.parents = standing.parents;
     if let Some(claim) = standing.claim {
         request.findings = claim.findings.as_ref().into();
         request.addressees = &claim.addressees;

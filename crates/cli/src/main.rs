@@ -11,22 +11,28 @@ mod encrypted_set;
 #[cfg_attr(not(feature = "encryption"), path = "no_encryption.rs")]
 mod encryption;
 mod environment;
+mod examined;
 mod exit;
 mod git;
 mod handling;
+mod hashing;
 mod key_source;
 mod keys;
 mod ledger;
 mod lineage;
 mod meter;
 mod outcome;
+mod outputs;
+mod parcel;
 mod provenance;
+mod receipts;
 mod scan_args;
 #[cfg(all(test, feature = "encryption"))]
 mod schemas;
 mod sign_statement;
 mod source_args;
 mod state;
+mod store_args;
 mod style;
 mod survey;
 mod vouching;

@@ -80,16 +80,26 @@ impl FileObserver for Observed<'_> {
 }
 
 impl ScanObserver {
+    /// What is found in a descriptor alone, where no content goes by.
+    pub(crate) fn finish_descriptor(self, description: &Description) -> Scanned {
+        self.descriptor(description);
+        self.0.finish(|_| true)
+    }
+
     /// Everything that was found, once the content has gone by: also what the descriptor says and how empty
     /// directories are called.
     pub(crate) fn finish(self, description: &Description, manifest: &Manifest) -> Scanned {
+        self.descriptor(description);
+        manifest.directories().iter().for_each(|path| self.0.directory(path));
+        self.0.finish(|path| manifest.file(path.as_str()).is_some())
+    }
+
+    fn descriptor(&self, description: &Description) {
         let mut texts = Vec::new();
         for value in [serde_json::to_value(&description.core).ok(), Some(description.descriptor.to_value())] {
             flatten(String::new(), &value.unwrap_or_default(), &mut texts);
         }
         self.0.descriptor(texts.iter().map(|(field, text)| (field.as_str(), text.as_str())));
-        manifest.directories().iter().for_each(|path| self.0.directory(path));
-        self.0.finish(|path| manifest.file(path.as_str()).is_some())
     }
 }
 

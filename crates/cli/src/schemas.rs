@@ -5,8 +5,9 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use crate::commands::{
-    decrypt, diff, encrypt, history, id, init, inspect, keygen, ledger, lineage, pack, policy, preflight,
-    quickstart, revoke, seal, sign, submit, trust, unpack, verify,
+    amend, decrypt, diff, encrypt, history, id, init, inspect, keygen, ledger, lineage, pack, policy,
+    preflight, quickstart, receipt, receive, reconstruct, revoke, seal, sign, store, submit, trust, unpack,
+    verify,
 };
 use crate::encryption::keygen::MadeIdentity;
 
@@ -39,7 +40,26 @@ fn output_schema() -> Value {
         ("decrypt", vec![subschema::<decrypt::Decrypted>(&mut generator)]),
         ("policy", vec![subschema::<policy::Shown>(&mut generator)]),
         ("preflight", vec![subschema::<preflight::Foreseen>(&mut generator)]),
+        (
+            "store",
+            vec![
+                subschema::<store::AddedToStore>(&mut generator),
+                subschema::<store::StoreListed>(&mut generator),
+                subschema::<store::StoreVerified>(&mut generator),
+                subschema::<store::StoreCollected>(&mut generator),
+            ],
+        ),
+        (
+            "reconstruct",
+            vec![
+                subschema::<reconstruct::Reconstructed>(&mut generator),
+                subschema::<reconstruct::custody::Held>(&mut generator),
+            ],
+        ),
+        ("amend", vec![subschema::<amend::Amended>(&mut generator)]),
         ("submit", vec![subschema::<submit::Submitted>(&mut generator)]),
+        ("receive", vec![subschema::<receive::Received>(&mut generator)]),
+        ("receipt", vec![subschema::<receipt::Receipts>(&mut generator)]),
         ("diff", vec![subschema::<diff::Differences>(&mut generator)]),
         ("lineage", vec![subschema::<lineage::Walked>(&mut generator)]),
         ("revoke", vec![subschema::<revoke::Revoked>(&mut generator)]),
@@ -72,6 +92,7 @@ fn output_schema() -> Value {
                 subschema::<ledger::add::Joined>(&mut generator),
                 subschema::<ledger::drop::Dropped>(&mut generator),
                 subschema::<ledger::find::Answer>(&mut generator),
+                subschema::<ledger::add_receipt::Added>(&mut generator),
             ],
         ),
         // A command line that names no command, or is wrong in itself.
@@ -113,6 +134,7 @@ fn the_schema_files_are_what_the_types_say() {
         ("statement", consign_signing::Statement::json_schema().to_value()),
         ("encrypted-statement", consign_signing::EncryptedStatement::json_schema().to_value()),
         ("policy", consign_policy::Policy::json_schema().to_value()),
+        ("receipt", consign_signing::Receipt::json_schema().to_value()),
         ("revocation", consign_signing::Revocations::json_schema().to_value()),
         ("trust", consign_signing::TrustPolicy::json_schema().to_value()),
         ("trust-statement", consign_signing::trust_statement_schema().to_value()),

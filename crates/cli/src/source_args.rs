@@ -81,7 +81,7 @@ impl SourceArgs {
         }
         let found = descriptor_file::read(scheme, &self.directory, self.descriptor.as_deref(), &edits)?;
         let descriptor = found.descriptor;
-        let exclude = self.patterns(&descriptor.exclude)?;
+        let exclude = patterns(&descriptor.exclude, &self.exclude)?;
         let follow = self.dereference || !self.dereference_into.is_empty();
         let options = SourceOptions {
             names: self.names.into(),
@@ -100,22 +100,21 @@ impl SourceArgs {
             Description { core: descriptor.core, exclude, descriptor: descriptor.details.into() };
         Ok(Described { source, description })
     }
+}
 
-    /// The descriptor's patterns and those of the command line, each once.
-    fn patterns(&self, descriptor: &[ExcludePattern]) -> Result<Vec<Line>, Failure> {
-        let mut patterns: Vec<Line> = Vec::new();
-        let texts =
-            descriptor.iter().map(ExcludePattern::as_str).chain(self.exclude.iter().map(String::as_str));
-        for text in texts {
-            let line: Line = text.parse().map_err(|error| {
-                Failure::usage(Problem::new("bad-pattern", format!("the pattern {error}")).at("--exclude"))
-            })?;
-            if !patterns.contains(&line) {
-                patterns.push(line);
-            }
+/// The descriptor's patterns and those of the command line, each once.
+pub(crate) fn patterns(descriptor: &[ExcludePattern], more: &[String]) -> Result<Vec<Line>, Failure> {
+    let mut patterns: Vec<Line> = Vec::new();
+    let texts = descriptor.iter().map(ExcludePattern::as_str).chain(more.iter().map(String::as_str));
+    for text in texts {
+        let line: Line = text.parse().map_err(|error| {
+            Failure::usage(Problem::new("bad-pattern", format!("the pattern {error}")).at("--exclude"))
+        })?;
+        if !patterns.contains(&line) {
+            patterns.push(line);
         }
-        Ok(patterns)
     }
+    Ok(patterns)
 }
 
 /// Makes sure that outputs do not fall among the inputs. `out` need not exist.

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use consign_bundle::VerifiedArchive;
-use consign_metadata::{BundleId, Classification, DigestError, Manifest, Problem, printable};
+use consign_bundle::{Scope, VerifiedArchive};
+use consign_metadata::{BundleId, Classification, DigestError, Manifest, Problem, Sha256Digest, printable};
 use consign_policy::Policy;
 use consign_signing::{
-    Claim, Content, Decision, EncryptedClaim, Moment, Obstacle, Part, PublicKey, Reason, RuleOrigin,
-    SignedRevocation, SignedStatement, Timestamp, Trust, TrustPolicy, TrustedClaim, Verdict, evaluate,
+    Claim, Content, Decision, EncryptedClaim, Moment, Obstacle, Part, PublicKey, Reason, ReceiptLevel,
+    RuleOrigin, SignedRevocation, SignedStatement, Timestamp, Trust, TrustPolicy, TrustedClaim, Verdict,
+    evaluate,
 };
 
 use crate::bundle_set::BundleSet;
@@ -30,19 +31,20 @@ pub(crate) const KEY_ENDS_DAYS: u64 = 30;
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct VouchingArgs {
     /// A public key that must have signed; given several times, all of them
-    #[arg(long = "key", value_name = "PUB", help_heading = "Trust options")]
+    #[arg(long = "key", value_name = "PUB", conflicts_with = "trust", help_heading = "Trust options")]
     keys: Vec<String>,
+    #[command(flatten)]
+    trust: TrustArgs,
+}
+
+/// The same where `--key` names a key that signs, so that only a trust policy says whose signatures count.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct TrustArgs {
     /// How many distinct keys must have signed
     #[arg(long, value_name = "N", help_heading = "Trust options")]
     threshold: Option<NonZeroU32>,
     /// The trust policy to use instead of the configured one
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "CONSIGN_TRUST",
-        conflicts_with = "keys",
-        help_heading = "Trust options"
-    )]
+    #[arg(long, value_name = "FILE", env = "CONSIGN_TRUST", help_heading = "Trust options")]
     trust: Option<PathBuf>,
     /// What was announced: NAME@VERSION or the bundle id
     #[arg(long, value_name = "NAME@VERSION|ID", help_heading = "Trust options")]
@@ -58,9 +60,16 @@ pub(crate) struct VouchingArgs {
     no_remember: bool,
 }
 
-/// What was announced.
+impl TrustArgs {
+    /// No key is named.
+    pub(crate) fn vouching(&self) -> VouchingArgs {
+        VouchingArgs { keys: Vec::new(), trust: self.clone() }
+    }
+}
+
+/// A bundle by what it is called: what was announced, what is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Expectation {
+pub(crate) enum Expectation {
     Version { name: String, version: String },
     Id(BundleId),
 }
@@ -75,6 +84,15 @@ impl std::str::FromStr for Expectation {
         let parts = text.split_once('@').filter(|(name, version)| !name.is_empty() && !version.is_empty());
         let (name, version) = parts.ok_or("it is neither NAME@VERSION nor a bundle id (`sha256:…`)")?;
         Ok(Self::Version { name: name.to_owned(), version: version.to_owned() })
+    }
+}
+
+impl std::fmt::Display for Expectation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Id(id) => write!(f, "{id}"),
+            Self::Version { name, version } => write!(f, "{}@{}", printable(name), printable(version)),
+        }
     }
 }
 
@@ -136,6 +154,14 @@ pub(crate) struct Trusted {
 }
 
 impl Trusted {
+    /// The same with one key that counts, instead of whoever counted before. What is known to be revoked does not.
+    pub(crate) fn by_key(mut self, key: PublicKey) -> Self {
+        if let Who::Policy(policy) = std::mem::replace(&mut self.who, Who::Keys(vec![key])) {
+            self.known = Some(policy);
+        }
+        self
+    }
+
     /// From which age in days on a key is warned of that signed what is so classified.
     fn key_age(&self, classification: &Classification) -> u64 {
         let known = self.key_ages.iter().find(|(level, _)| level == classification);
@@ -160,15 +186,20 @@ pub(crate) struct Vouching {
 }
 
 impl VouchingArgs {
+    /// The same without a command line's own options: keys that must have signed, and a trust policy.
+    pub(crate) fn of(keys: Vec<String>, trust: Option<PathBuf>) -> Self {
+        Self { keys, trust: TrustArgs { trust, ..TrustArgs::default() } }
+    }
+
     pub(crate) fn load(&self, context: &Context, handling: &Policy) -> Result<Trusted, Failure> {
         let now = context.now()?;
-        let moment = match self.at {
+        let moment = match self.trust.at {
             None => Moment::now(now),
             Some(at) => Moment::asserted(at, now)
                 .map_err(|error| Failure::usage(error.problem().at(format!("--at {at}"))))?,
         };
         let state = context.state().clone();
-        let policy = context.trust_policy(self.trust.as_deref())?;
+        let policy = context.trust_policy(self.trust.trust.as_deref())?;
         let policy =
             policy.map(|mut policy| state.attach_imports(&mut policy).map(|()| policy)).transpose()?;
         let (who, known) = match (self.keys.is_empty(), policy) {
@@ -181,7 +212,7 @@ impl VouchingArgs {
             state.check_clock(now)?;
         }
         let mut named = Vec::new();
-        for path in &self.revocations {
+        for path in &self.trust.revocations {
             named.append(&mut revocations::read_named(path)?);
         }
         let seen = state.revocations()?;
@@ -193,7 +224,9 @@ impl VouchingArgs {
     fn named_keys(&self) -> Result<Vec<PublicKey>, Failure> {
         let keys = self.keys.iter().map(|key| load_public(key)).collect::<Result<Vec<_>, _>>()?;
         let distinct = keys.iter().collect::<BTreeSet<_>>().len() as u64;
-        if let Some(threshold) = self.threshold.filter(|threshold| u64::from(threshold.get()) > distinct) {
+        if let Some(threshold) =
+            self.trust.threshold.filter(|threshold| u64::from(threshold.get()) > distinct)
+        {
             let keys = crate::style::count(distinct, "key", "different keys");
             let message = format!("asks for more signatures than there can be by the {keys} named");
             let problem = Problem::new("threshold", message).at(format!("--threshold {threshold}"));
@@ -205,7 +238,7 @@ impl VouchingArgs {
     }
 
     fn trust<'a>(&self, trusted: &'a Trusted) -> Trust<'a> {
-        let (threshold, known) = (self.threshold, trusted.known.as_ref());
+        let (threshold, known) = (self.trust.threshold, trusted.known.as_ref());
         match &trusted.who {
             Who::Keys(keys) => Trust::Keys { keys: keys.clone(), threshold, known },
             Who::Policy(policy) => Trust::Policy { policy, threshold },
@@ -226,7 +259,7 @@ impl VouchingArgs {
         let statements = set.attestations.as_ref().map_or(&[][..], |(_, found)| found.statements());
         let decision = evaluate(statements, claim, &self.trust(trusted), &trusted.moment, &[]);
         let mut problems = Vec::new();
-        match &self.expect {
+        match &self.trust.expect {
             Some(expectation) => problems.extend(expectation.check_encrypted(claim, shown)),
             None => problems.extend(set.misnamed(claim)),
         }
@@ -259,7 +292,7 @@ impl VouchingArgs {
         let decision = evaluate(statements, claim, &trust, &trusted.moment, &revocations);
         let mut problems = Vec::new();
         let mut notes = warnings(&decision, trusted.key_age(&claim.bundle.classification));
-        match &self.expect {
+        match &self.trust.expect {
             Some(expectation) => problems.extend(expectation.check(claim, shown)),
             // Without an announcement the file's name is what a person goes by.
             None => problems.extend(misnamed(set, claim)),
@@ -271,7 +304,7 @@ impl VouchingArgs {
             problems.extend(revoked_keys(&decision, shown));
             problems.push(untrusted(&decision, &trusted.who, shown));
         }
-        if !self.no_remember {
+        if !self.trust.no_remember {
             let counts = |signed: &&SignedRevocation| {
                 let mut verdicts = decision.revocations().iter();
                 verdicts.any(|one| one.verdict.is_ok() && one.revocation == *signed.revocation())
@@ -282,8 +315,11 @@ impl VouchingArgs {
             }
         }
         // What a signer who counts shows of their ledger binds once it was seen, whatever the archive turns out to be.
-        let signers =
-            decision.trusted().filter(|_| !self.no_remember).map(TrustedClaim::signers).unwrap_or_default();
+        let signers = decision
+            .trusted()
+            .filter(|_| !self.trust.no_remember)
+            .map(TrustedClaim::signers)
+            .unwrap_or_default();
         let counted =
             |signed: &&SignedStatement| signers.iter().any(|signer| signer.public_key == *signed.key());
         for ledger in
@@ -307,11 +343,16 @@ impl VouchingArgs {
         Ok(Vouching { decision, problems, notes })
     }
 
+    /// Whether what is verified is remembered.
+    pub(crate) fn remembers(&self) -> bool {
+        !self.trust.no_remember
+    }
+
     /// Remembers what was fully verified just now, so that another bundle of the same name and version is noticed.
     /// Nothing of it keeps a verdict from being what it is, except that somebody was faster with another bundle.
     pub(crate) fn remember(&self, trusted: &Trusted, claim: &TrustedClaim, shown: &Path) -> Remembered {
         let mut remembered = Remembered::default();
-        if self.no_remember || claim.rests_on_asserted_time() {
+        if self.trust.no_remember || claim.rests_on_asserted_time() {
             return remembered;
         }
         let now = trusted.moment.time_of_verification();
@@ -427,6 +468,10 @@ fn revoked_keys<C>(decision: &Decision<C>, shown: &Path) -> Vec<Problem> {
 pub(crate) struct Vouched {
     /// The time by which the caller asserts that the signatures were made, where it holds for no other reason.
     pub(crate) asserted: bool,
+    /// What was found: the digest of the archive, of the encrypted file, or of the manifest of a directory.
+    subject: Sha256Digest,
+    /// How much of an archive was looked at; nothing that a receipt could state otherwise.
+    level: Option<ReceiptLevel>,
 }
 
 impl Vouched {
@@ -438,18 +483,35 @@ impl Vouched {
         let same = verified.is_anchored()
             && found.as_ref() == Some(&claim.content)
             && bundle_claim(verified.manifest(), verified.id()) == claim.bundle;
-        same.then(|| Self { asserted: trusted.rests_on_asserted_time() })
+        let level = match verified.scope() {
+            Scope::Content => Some(ReceiptLevel::Content),
+            Scope::Bytes => Some(ReceiptLevel::Bytes),
+            Scope::Only(_) => None,
+        };
+        let subject = verified.facts().sha256;
+        same.then(|| Self { asserted: trusted.rests_on_asserted_time(), subject, level })
+    }
+
+    /// The digest of what was found.
+    pub(crate) fn subject(&self) -> Sha256Digest {
+        self.subject
+    }
+
+    /// How much of an archive was looked at, as receipts state it.
+    pub(crate) fn level(&self) -> Option<ReceiptLevel> {
+        self.level
     }
 
     /// The encrypted file was found to be the one that the trusted claim is about. Of what it holds nothing is known.
     pub(crate) fn ciphertext(found: &Ciphertext, trusted: &TrustedClaim<EncryptedClaim>) -> Option<Self> {
-        (found.claim() == trusted.claim()).then(|| Self { asserted: trusted.rests_on_asserted_time() })
+        let (asserted, subject) = (trusted.rests_on_asserted_time(), found.claim().sha256);
+        (found.claim() == trusted.claim()).then_some(Self { asserted, subject, level: None })
     }
 
     /// The manifest that a directory was found to hold to is the one that the trusted claim names.
     pub(crate) fn manifest(manifest: &Manifest, id: BundleId, trusted: &TrustedClaim) -> Option<Self> {
         let same = bundle_claim(manifest, id) == trusted.claim().bundle;
-        same.then(|| Self { asserted: trusted.rests_on_asserted_time() })
+        same.then(|| Self { asserted: trusted.rests_on_asserted_time(), subject: id.0, level: None })
     }
 }
 

@@ -41,6 +41,15 @@ fn shows_the_marker(path: &Path) -> bool {
     content.windows(MARKER.len()).any(|window| window == MARKER.as_bytes())
 }
 
+fn files_below(directory: &Path) -> Vec<std::path::PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
+    }
+    files
+}
+
 /// Bytes of work in progress.
 fn begun(folder: &Path) -> u64 {
     partials(folder).iter().filter_map(|path| fs::metadata(path).ok()).map(|metadata| metadata.len()).sum()
@@ -103,17 +112,25 @@ fn nothing_but_the_encrypted_file_is_written() {
     };
     let wrote = writable(&PACK);
     let expected = |line: &String| {
-        // The folder, and in it the encrypted archive and the statement about it.
-        line.contains("mkdir") || line.contains("/out/.consign-") || line.contains("\"out/.consign-")
+        // The folder, and in it the encrypted archive and the statement about it. The record in the home says what was
+        // packed, and never shows any of it.
+        line.contains("mkdir")
+            || line.contains("/out/.consign-")
+            || line.contains("\"out/.consign-")
+            || line.contains("/home/")
     };
     assert!(wrote.iter().filter(|line| expected(line)).count() >= 2, "{wrote:#?}");
     let others: Vec<_> = wrote.iter().filter(|line| !expected(line) && !line.contains("/dev/")).collect();
     assert!(others.is_empty(), "{others:#?}");
+    let kept = files_below(&desk.home());
+    assert!(!kept.is_empty() && kept.iter().all(|path| !shows_the_marker(path)), "{kept:#?}");
     // Reading it writes nothing at all.
     for arguments in [
         &["verify", "out", "--key", "key.pub", "--identity", "lab", "--no-remember"][..],
         &["inspect", "out", "--identity", "lab"],
     ] {
+        let arguments = [arguments, &["--ledger", "none"]].concat();
+        let arguments = arguments.as_slice();
         let wrote: Vec<_> = writable(arguments).into_iter().filter(|line| !line.contains("/dev/")).collect();
         assert!(wrote.is_empty(), "{wrote:#?}");
     }

@@ -144,7 +144,7 @@ fn a_release_needs_two_people_and_each_lack_is_refused() {
     assert_eq!(verdict(&desk, &["unpack", "inbox", "unpacked"]), done());
     // The same again changes nothing; something else under the name is never overwritten.
     let again = desk.json(["submit", "out", "--to", "inbox"]);
-    assert_eq!(again["result"]["status"], "unchanged");
+    assert_eq!(again["result"]["deliveries"][0]["status"], "unchanged");
     desk.write("inbox/small-1.0.0.tar.zst", "something else");
     assert_eq!(verdict(&desk, &["submit", "out", "--to", "drop"]), (1, vec!["taken".into()]));
     assert_eq!(desk.read("inbox/small-1.0.0.tar.zst"), "something else");

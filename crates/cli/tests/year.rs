@@ -45,7 +45,7 @@ impl Year {
 
     fn output(&self, home: &Path, arguments: &[&str]) -> std::process::Output {
         let mut command = self.desk.consign(arguments.iter().copied());
-        command.env_remove("CONSIGN_LEDGER").env("CONSIGN_HOME", home);
+        command.env("CONSIGN_HOME", home);
         command.env("LD_PRELOAD", faketime()).env("FAKETIME", self.clock.borrow().as_str());
         command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("TZ", "UTC").env("CONSIGN_USER", "ada");
         command.output().unwrap()
@@ -81,7 +81,7 @@ impl Year {
 
     fn begin() -> Self {
         let year = Self {
-            desk: Desk::new(),
+            desk: Desk::recording(),
             clock: "@2026-01-02 09:00:00".to_owned().into(),
             submitted: Vec::new(),
         };
@@ -123,7 +123,7 @@ impl Year {
              contact: {{name: Ada, email: ada@example.org}}\nparents: [{}]\n\
              handling: {{retention: 90 days}}\n\
              provenance:\n  sources: [{{uri: \"https://example.org/measurements\"}}]\n  \
-             pipeline: {{system: SLURM, id: fit, run: \"{run}\", commit: {run:040x}}}\n",
+             pipeline: {{system: SLURM, id: fit, run: \"{run}\", commit: \"{run:040x}\"}}\n",
             list.join(", ")
         );
         self.desk.write(&format!("{name}/consign.yaml"), descriptor);
@@ -136,7 +136,7 @@ impl Year {
 
     fn submit(&mut self, name: &'static str, version: &str, to: &'static str, day: &str) {
         let archive = format!("out/{name}-{version}.tar.zst");
-        self.run(&["sign", &archive, "--key", "bob.key", "--as", "release", "--yes"]);
+        self.run(&["sign", &archive, "--key", "bob.key", "--role", "release", "--yes"]);
         self.run(&["submit", &archive, "--to", to]);
         self.submitted.push(Submission { name, version: version.into(), to, day: day.into() });
         // The laboratory takes it in and answers.
@@ -251,11 +251,11 @@ fn questions_are_answered(year: &Year) {
     // How did it change over time?
     let history = year.run(&["history", "alloys"]);
     assert_eq!(texts(&history["versions"], "version").len(), 12);
-    assert!(history["versions"][1]["changes"].as_str().unwrap().contains('2'), "{}", history["versions"][1]);
-    let actions: Vec<_> = history["versions"][0]["entries"].as_array().unwrap().iter();
-    let actions: Vec<_> =
-        actions.into_iter().map(|entry| entry["event"]["action"].as_str().unwrap()).collect();
-    assert_eq!(actions, ["packed", "signed", "submitted", "receipt_added"]);
+    let changes = history["versions"][1]["changes"].as_str().unwrap();
+    assert!(changes.contains("changed `measurements.csv`, `notes.md`"), "{changes}");
+    let entries = history["versions"][0]["entries"].as_array().unwrap().iter();
+    let actions: Vec<_> = entries.map(|entry| entry["event"]["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["packed", "stored", "signed", "submitted", "receipt_added", "reconstructed"]);
     // From which data and which training run?
     let lineage = serde_json::to_string(&year.run(&["lineage", "strength@1.4.0"])).unwrap();
     assert!(lineage.contains("alloys") && lineage.contains("4711"), "{lineage}");

@@ -37,6 +37,9 @@ pub enum CheckpointError {
     /// Not a checkpoint.
     #[error("the checkpoint is malformed: {0}")]
     Malformed(String),
+    /// Not there, though other files of the ledger are.
+    #[error("the checkpoint is missing, though other files are there")]
+    Missing,
     /// Of another ledger.
     #[error("the checkpoint is of the ledger `{found}`, not of `{expected}`")]
     Foreign {
@@ -55,6 +58,10 @@ impl CheckpointError {
     pub fn problem(&self) -> Problem {
         let (code, hint) = match self {
             Self::Malformed(_) => ("ledger-checkpoint-malformed", None),
+            Self::Missing => (
+                "ledger-checkpoint-missing",
+                Some("bring it back from a copy of the ledger; without it nothing can be told of the rest"),
+            ),
             Self::Foreign { .. } => {
                 ("ledger-foreign-checkpoint", Some("give the public key of the ledger that it is of"))
             }

@@ -171,3 +171,110 @@ pub(crate) fn verify_consistency(
     }
     last == 0 && old_hash == *old_root && new_hash == *new_root
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use consign_metadata::Sha256Digest;
+    use ct_merkle::mem_backed_tree::MemoryBackedTree;
+    use proptest::prelude::*;
+    use sha2::Sha256;
+
+    use super::*;
+
+    type Oracle = MemoryBackedTree<Sha256, [u8; 32]>;
+
+    struct Leaves(Vec<TreeHash>);
+
+    impl HashReader for Leaves {
+        type Error = Infallible;
+
+        fn subtree(&mut self, height: u32, index: u64) -> Result<TreeHash, Infallible> {
+            let start = usize::try_from(index << height).unwrap();
+            Ok(TreeHash::complete(&self.0[start..start + (1 << height)]))
+        }
+    }
+
+    fn trees(size: u64) -> (Leaves, Oracle) {
+        let mut oracle = Oracle::new();
+        let mut leaves = Leaves(Vec::new());
+        for number in 0..size {
+            let digest = Sha256Digest::of(&number.to_be_bytes());
+            oracle.push(*digest.as_bytes());
+            leaves.0.push(TreeHash::leaf(&digest));
+        }
+        (leaves, oracle)
+    }
+
+    fn bytes(hashes: &[TreeHash]) -> Vec<u8> {
+        hashes.iter().flat_map(TreeHash::as_bytes).copied().collect()
+    }
+
+    fn altered(hashes: &[TreeHash], at: usize) -> Vec<TreeHash> {
+        let mut hashes = hashes.to_vec();
+        let mut bytes = *hashes[at].as_bytes();
+        bytes[7] ^= 1;
+        hashes[at] = TreeHash::from_bytes(bytes);
+        hashes
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        /// Roots and proofs are those of an independent implementation, and only they are accepted.
+        #[test]
+        fn another_implementation_agrees(size in 1..1200_u64, at in any::<prop::sample::Index>(), old in any::<prop::sample::Index>()) {
+            let (mut leaves, oracle) = trees(size);
+            let Ok(new_root) = root(&mut leaves, size);
+            prop_assert!(oracle.root().as_bytes().as_slice() == new_root.as_bytes());
+
+            let index = at.index(usize::try_from(size).unwrap());
+            let Ok(path) = inclusion(&mut leaves, index as u64, size);
+            let expected = oracle.prove_inclusion(index);
+            prop_assert_eq!(expected.as_bytes(), bytes(&path));
+            let leaf = leaves.0[index];
+            let holds = |leaf: &TreeHash, index, size, path: &[TreeHash]| verify_inclusion(leaf, index, size, path, &new_root);
+            prop_assert!(holds(&leaf, index as u64, size, &path));
+            // F10: another leaf, another index, other hashes.
+            prop_assert!(!holds(&TreeHash::empty(), index as u64, size, &path));
+            prop_assert!(!holds(&leaf, (index as u64 + 1) % size, size, &path) || size == 1);
+            prop_assert!(!holds(&leaf, size, size, &path));
+            prop_assert!(!holds(&leaf, index as u64, size, &[&path[..], &[leaf]].concat()));
+            for at in 0..path.len() {
+                prop_assert!(!holds(&leaf, index as u64, size, &altered(&path, at)));
+                prop_assert!(!holds(&leaf, index as u64, size, &path[..at]));
+            }
+
+            let old = old.index(usize::try_from(size).unwrap()) as u64 + 1;
+            let Ok(old_root) = root(&mut leaves, old);
+            let Ok(path) = consistency(&mut leaves, old, size);
+            if old < size {
+                let expected = oracle.prove_consistency(usize::try_from(size - old).unwrap());
+                prop_assert_eq!(expected.as_bytes(), bytes(&path));
+            }
+            prop_assert!(verify_consistency((old, &old_root), (size, &new_root), &path));
+            prop_assert!(!verify_consistency((old, &leaf), (size, &new_root), &path) || leaf == old_root);
+            prop_assert!(!verify_consistency((old, &old_root), (size, &TreeHash::empty()), &path));
+            prop_assert!(!verify_consistency((old + 1, &old_root), (size, &new_root), &path));
+            prop_assert!(!verify_consistency((old, &old_root), (size, &new_root), &[&path[..], &[leaf]].concat()));
+            for at in 0..path.len() {
+                prop_assert!(!verify_consistency((old, &old_root), (size, &new_root), &altered(&path, at)));
+                prop_assert!(!verify_consistency((old, &old_root), (size, &new_root), &path[..at]));
+            }
+        }
+    }
+
+    #[test]
+    fn a_tree_without_leaves_proves_nothing() {
+        let hash = TreeHash::leaf(&Sha256Digest::of(b""));
+        assert!(!verify_inclusion(&hash, 0, 0, &[], &hash));
+        assert!(!verify_inclusion(&TreeHash::empty(), 0, 0, &[], &TreeHash::empty()));
+        assert!(verify_consistency((0, &TreeHash::empty()), (7, &hash), &[]));
+        assert!(!verify_consistency((0, &hash), (7, &hash), &[]));
+        assert!(!verify_consistency((7, &hash), (0, &TreeHash::empty()), &[]));
+        // The largest numbers do not overflow.
+        assert!(!verify_inclusion(&hash, u64::MAX - 1, u64::MAX, &[hash; 64], &hash));
+        assert!(!verify_consistency((u64::MAX - 1, &hash), (u64::MAX, &hash), &[hash; 65]));
+    }
+}

@@ -331,6 +331,43 @@ impl FindingsBuilder {
 }
 
 impl Findings {
+    /// The same content with another descriptor: what was found in the old one is left out, and what `descriptor`,
+    /// a scan of the new one alone, found in it is put in. Places of content that had given way to those of the
+    /// descriptor are not known any more; they are counted.
+    #[must_use]
+    pub fn with_descriptor(&self, descriptor: &Self) -> Self {
+        let in_descriptor = |place: &&FindingPlace| place.path.is_none();
+        let mut builder = FindingsBuilder::default();
+        for Found { rule, count, examples } in &self.found {
+            // They stand before all places in files, so that none is missing from the list unless it is full of them.
+            let left_out = examples.iter().filter(in_descriptor).count() as u64;
+            let listed = examples.len() as u64;
+            for place in examples.iter().filter(|place| place.path.is_some()) {
+                builder.add(Finding { rule: rule.clone(), place: place.clone() });
+            }
+            let unplaced = count.saturating_sub(listed);
+            if unplaced > 0 || left_out < listed {
+                builder.add_unplaced(rule.clone(), unplaced);
+            }
+        }
+        for Found { rule, examples, .. } in &descriptor.found {
+            for place in examples.iter().filter(in_descriptor) {
+                builder.add(Finding { rule: rule.clone(), place: place.clone() });
+            }
+        }
+        let put_together = builder.finish(self.scanner.clone());
+        let mut allowed = self.allowed.clone();
+        let new = descriptor.allowed.iter().filter(|new| {
+            !self
+                .allowed
+                .iter()
+                .any(|old| (&old.rule, &old.path, &old.reason) == (&new.rule, &new.path, &new.reason))
+        });
+        allowed.extend(new.cloned());
+        allowed.sort();
+        Self { found: put_together.found, allowed, ..self.clone() }
+    }
+
     /// How often a rule of this kind was found and not allowed.
     pub fn count_of_kind(&self, kind: &str) -> u64 {
         self.found.iter().filter(|found| found.rule.kind() == kind).map(|found| found.count).sum()
@@ -344,6 +381,38 @@ mod tests {
     fn finding(rule: &str, path: &str, line: u64) -> Finding {
         let place = FindingPlace { path: path.parse().ok(), member: None, line: Some(line), excerpt: None };
         Finding { rule: rule.parse().unwrap(), place }
+    }
+
+    #[test]
+    fn a_new_descriptor_takes_the_findings_of_the_old_with_it() {
+        let scanner: Line = "consign-scan 1".parse().unwrap();
+        let in_descriptor = |rule: &str, field: &str| Finding {
+            rule: rule.parse().unwrap(),
+            place: FindingPlace { path: None, member: field.parse().ok(), line: None, excerpt: None },
+        };
+        let content = || {
+            let mut builder = FindingsBuilder::default();
+            (0..30).for_each(|line| builder.add(finding("secret/token", "a.txt", line)));
+            builder.add(finding("secret/key", "b.txt", 1));
+            builder
+        };
+        let mut old = content();
+        old.add(in_descriptor("secret/token", "description"));
+        old.add(in_descriptor("secret/password", "contact.name"));
+        let mut scan = FindingsBuilder::default();
+        scan.add(in_descriptor("secret/key", "license"));
+        // Found in an empty directory's name, which stands in the old findings already.
+        scan.add(finding("secret/key", "empty", 1));
+        let found = old.finish(scanner.clone()).with_descriptor(&scan.finish(scanner.clone()));
+        let mut expected = content();
+        expected.add(in_descriptor("secret/key", "license"));
+        let expected = expected.finish(scanner);
+        let counts = |findings: &Findings| -> Vec<_> {
+            findings.found.iter().map(|found| (found.rule.clone(), found.count)).collect()
+        };
+        assert_eq!(counts(&found), counts(&expected));
+        assert_eq!(found.found[0], expected.found[0]);
+        assert!(found.found[1].examples.iter().all(|place| place.path.is_some()));
     }
 
     #[test]

@@ -274,6 +274,21 @@ text_type! {
     }
 }
 
+impl BundleVersion {
+    /// Which version is the later, by Semantic Versioning (section 11); of two that rank the same, the later text.
+    ///
+    /// ```
+    /// use consign_metadata::BundleVersion;
+    /// let version = |text: &str| text.parse::<BundleVersion>().unwrap();
+    /// assert!(version("1.10.0").rank(&version("1.9.0")).is_gt());
+    /// assert!(version("1.0.0-rc.1").rank(&version("1.0.0")).is_lt());
+    /// ```
+    pub fn rank(&self, other: &Self) -> std::cmp::Ordering {
+        let parsed = |version: &Self| semver::Version::parse(version.as_str()).ok();
+        parsed(self).cmp(&parsed(other)).then_with(|| self.cmp(other))
+    }
+}
+
 text_type! {
     /// The level of a classification scheme, by its name. Which names exist and how they are ordered is the
     /// scheme's business ([`Scheme`](crate::Scheme)), not this type's.

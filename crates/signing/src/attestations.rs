@@ -78,6 +78,9 @@ pub enum AttestationErrorKind {
     /// More lines than [`ATTESTATIONS_MAX`].
     #[error("there are more than {ATTESTATIONS_MAX} lines")]
     TooManyLines,
+    /// There is a second line where there may be only one.
+    #[error("there is more than one line")]
+    MoreThanOne,
     /// The same line stands in the file already.
     #[error("the line is the same as line {0}")]
     Repeated(usize),
@@ -95,6 +98,7 @@ impl AttestationError {
             AttestationErrorKind::EmptyLine => "attestations-empty-line",
             AttestationErrorKind::NoLineFeed => "attestations-cut",
             AttestationErrorKind::TooManyLines => "attestations-too-many",
+            AttestationErrorKind::MoreThanOne => "attestations-several",
             AttestationErrorKind::Repeated(_) => "attestations-repeated",
         };
         Problem::new(code, self.kind.to_string()).line(self.line)

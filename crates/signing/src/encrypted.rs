@@ -15,12 +15,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::attestations::{ATTESTATIONS_MAX, AttestationError, TooManyAttestations, read_lines, to_file};
 use crate::envelope::{EnvelopeError, Opened, SignError, SignedStatement, enclose};
+use crate::in_toto::{ALGORITHM, Exactly, STATEMENT_TYPE, check_algorithm, check_type};
 use crate::public_key::PublicKey;
 use crate::signer::Signer;
-use crate::statement::{
-    ALGORITHM, Basis, Claim, Content, DigestSet, Exactly, STATEMENT_TYPE, SignerClaim, SignerDocument,
-    StatementError, Subject, check_algorithm, check_type,
-};
+use crate::statement::{Basis, Claim, Content, SignerClaim, SignerDocument, StatementError};
 use crate::wire;
 
 /// `predicateType` of a statement about an encrypted bundle.
@@ -148,8 +146,7 @@ impl EncryptedStatement {
         let Predicate { signer, size, public, sealed } = predicate;
         check_algorithm(&signer.algorithm)?;
         let malformed = |text: String| StatementError::Malformed(text);
-        let sha256 =
-            Sha256Digest::from_hex(&subject.digest.sha256).map_err(|error| malformed(error.to_string()))?;
+        let sha256 = subject.digest.read()?;
         let sealed = wire::from_base64(&sealed)
             .filter(|sealed| sealed.len() <= SEALED_BYTES_MAX)
             .ok_or_else(|| malformed("`sealed` is not canonical base64, or too long".into()))?;
@@ -181,10 +178,7 @@ impl EncryptedStatement {
         let Self { claim, signer, sealed } = self;
         wire::write(&Document {
             kind: STATEMENT_TYPE.to_owned(),
-            subject: Exactly([Subject {
-                name: claim.subject_name(),
-                digest: DigestSet { sha256: claim.sha256.hex() },
-            }]),
+            subject: Exactly::one(claim.subject_name(), &claim.sha256),
             predicate_type: ENCRYPTED_PREDICATE_TYPE.to_owned(),
             predicate: Predicate {
                 signer: SignerDocument {

@@ -200,6 +200,23 @@ impl SignedStatement {
     }
 }
 
+/// Which of these keys signed an envelope, whatever it holds, and the payload as received: for statements of types
+/// that are carried along without being understood. The envelope has the one spelling of all others.
+///
+/// # Errors
+/// It is no such envelope of at most `longest` bytes, or none of the keys signed it.
+pub fn signed_payload(
+    line: &[u8],
+    longest: usize,
+    keys: &[PublicKey],
+) -> Result<(PublicKey, Vec<u8>), EnvelopeError> {
+    let opened = Opened::read(line, longest)?;
+    let key = keys.iter().find(|key| key.keyid() == opened.keyid);
+    let key = key.ok_or_else(|| EnvelopeError::KeyId(printable(&opened.keyid)))?;
+    opened.check(key)?;
+    Ok((*key, opened.payload))
+}
+
 impl fmt::Debug for SignedStatement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SignedStatement").field("statement", &self.statement).finish_non_exhaustive()

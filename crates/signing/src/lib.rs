@@ -8,6 +8,8 @@
 //! | [`SignedStatement`] | the holder of the key it names signed exactly this | [`SignedStatement::verify`], [`SignedStatement::sign`] |
 //! | [`TrustedClaim`] | enough keys that *you* listed signed exactly this | [`evaluate`] |
 //!
+//! A recipient's [`Receipt`] goes the same way: [`SignedReceipt`], then [`TrustedReceipt`] by [`evaluate_receipt`].
+//!
 //! Whatever acts on a bundle asks for the last.
 //!
 //! ```
@@ -46,6 +48,7 @@ mod envelope;
 #[cfg(unix)]
 mod external_signer;
 mod fingerprint;
+mod in_toto;
 mod key_file;
 mod key_kind;
 mod key_origin;
@@ -59,6 +62,7 @@ mod pkcs11_uri;
 mod private_key;
 mod provenance;
 mod public_key;
+mod receipt;
 mod revocation;
 mod signer;
 #[cfg(unix)]
@@ -87,12 +91,15 @@ pub use encrypted::{
     EncryptedStatement, PublicClaim, PublicFacts, PublicName, SEALED_BYTES_MAX, SEALED_RECIPIENTS_MAX,
     SealError, Sealed, SignedEncrypted, UnsealError,
 };
-pub use envelope::{ENVELOPE_BYTES_MAX, EnvelopeError, PAYLOAD_TYPE, SignError, SignedStatement};
+pub use envelope::{
+    ENVELOPE_BYTES_MAX, EnvelopeError, PAYLOAD_TYPE, SignError, SignedStatement, signed_payload,
+};
 #[cfg(unix)]
 pub use external_signer::{
     EXTERNAL_SIGNER_PATH, ExternalSigner, ExternalSignerError, SignerName, SignerNameError,
 };
 pub use fingerprint::{Fingerprint, FingerprintError};
+pub use in_toto::STATEMENT_TYPE;
 pub use key_file::{
     KeyFileError, KeyFileErrorKind, read_private_key_file, write_private_key_file, write_public_key_file,
 };
@@ -116,6 +123,11 @@ pub use provenance::{
     ProvenanceStatement, ResourceDescriptor, RunDetails, SignedProvenance,
 };
 pub use public_key::{BadSignature, PublicKey, PublicKeyError, Signature};
+pub use receipt::{
+    About, RECEIPT_BYTES_MAX, RECEIPT_EXTENSION, RECEIPT_PREDICATE_TYPE, RECEIPT_REASONS_MAX, RECIPIENT,
+    Receipt, ReceiptLevel, ReceiptReason, ReceiptSigner, ReceiptVerdict, SignedReceipt, TrustedReceipt,
+    evaluate_receipt,
+};
 pub use revocation::{
     Authority, NotEntitled, REVOCATION_PREDICATE_TYPE, Revocation, RevocationVerdict, Revocations,
     SignedRevocation,
@@ -125,7 +137,7 @@ pub use signer::{Signer, SignerError};
 pub use ssh_agent::{AGENT_KEYS_MAX, AGENT_MESSAGE_MAX, AgentKey, SshAgent, SshAgentError, SshAgentSigner};
 pub use statement::{
     ArchiveClaim, Basis, BundleClaim, Ci, Claim, Content, Environment, ExcludedCount, PREDICATE_TYPE,
-    STATEMENT_TYPE, SignerClaim, Statement, StatementError, Tail,
+    SignerClaim, Statement, StatementError, Tail,
 };
 pub use strict_modes::{StrictModesError, StrictModesErrorKind, check_strict_modes, read_unwritable};
 pub use terms::{Downgrade, Override};

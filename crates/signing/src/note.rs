@@ -452,3 +452,142 @@ impl FromStr for NoteVerifier {
         Ok(verifier)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::key;
+
+    /// The examples of the specifications signed-note and tlog-checkpoint. Of most of them the key is not told.
+    const VERIFIER: &str = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";
+    const EXAMPLE: &str = "This is an example message.\n\n\
+        \u{2014} example.com/foo Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppzi2ONncAlTgK7Ztg1ERYNZXsYjOBH3mFXmRKuwHjG1Yu72IneyaQM=\n";
+    const POEM: &str = "Ognuno sta solo sul cuor della terra\ntrafitto da un raggio di sole:\n\ned \u{e8} subito sera.\n\n\
+        \u{2014} quasimodo.example/salvatore NnugSzTjtVAewIS+Z/iJhUPeFDkO/5QQ2i5ddnGITLlC+EhfLW9oJKONrMouFSQU0xMcXxj99ihAQwaqP3ZekRwNtIc=\n";
+
+    const WITNESS: &str = "\u{2014} witness.example/w1 AQIDBAUGBwg=\n";
+
+    #[test]
+    fn the_examples_of_the_specification_are_read() {
+        let verifier: NoteVerifier = VERIFIER.parse().unwrap();
+        assert_eq!(verifier.to_string(), VERIFIER);
+        let note: Note = EXAMPLE.parse().unwrap();
+        assert_eq!(note.verify(&verifier).unwrap().text().as_str(), "This is an example message.\n");
+        assert_eq!(note.to_bytes(), EXAMPLE.as_bytes());
+        // Its text has an empty line: the last one ends it.
+        let poem: Note = POEM.parse().unwrap();
+        assert!(poem.unverified_text().ends_with("\n\ned \u{e8} subito sera.\n"));
+        assert!(matches!(poem.verify(&verifier), Err(NoteError::Unsigned { .. })));
+    }
+
+    #[test]
+    fn signatures_of_others_are_passed_over_and_a_bad_one_is_not() {
+        let verifier: NoteVerifier = VERIFIER.parse().unwrap();
+        let bad = EXAMPLE.replace("IneyaQM=", "IneyaQI=");
+        for good in [format!("{EXAMPLE}{WITNESS}"), EXAMPLE.replace("\n\n", &format!("\n\n{WITNESS}"))] {
+            good.parse::<Note>().unwrap().verify(&verifier).unwrap();
+        }
+        // One that does not fit is not made good by one that does.
+        let line = EXAMPLE.split_once("\n\n").unwrap().1;
+        for spoiled in [bad.clone(), format!("{bad}{line}"), EXAMPLE.replace("example m", "Example m")] {
+            let error = spoiled.parse::<Note>().unwrap().verify(&verifier).unwrap_err();
+            assert_eq!(error, NoteError::BadSignature("example.com/foo".into()));
+        }
+        // Too short for Ed25519, under the id of the key.
+        let short =
+            "This is an example message.\n\n\u{2014} example.com/foo Uw2QOkn8\n".parse::<Note>().unwrap();
+        assert_eq!(short.verify(&verifier), Err(NoteError::BadSignature("example.com/foo".into())));
+        // The same name with another key is another signer.
+        let other = NoteVerifier::new("example.com/foo", *key().public_key()).unwrap();
+        let error = EXAMPLE.parse::<Note>().unwrap().verify(&other).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the note is not signed by `example.com/foo`, but by another key of the name `example.com/foo`"
+        );
+        assert_eq!(error.problem().code, "note-not-signed");
+    }
+
+    #[test]
+    fn what_is_no_note_is_refused() {
+        for bad in [
+            "",
+            "\n",
+            "text\n",
+            "text\n\n",
+            "text\n\nno signature\n",
+            &EXAMPLE[..EXAMPLE.len() - 1],
+            &EXAMPLE.replace(".\n\n", ".\n"),
+            &EXAMPLE.replace("\n\n", "\r\n\r\n"),
+            &EXAMPLE.replace("message", "mess\tage"),
+            &EXAMPLE.replace('\u{2014}', "-"),
+            &EXAMPLE.replace("example.com/foo", "example.com/f o"),
+            &EXAMPLE.replace("example.com/foo", "example.com/f+o"),
+            &EXAMPLE.replace("example.com/foo", ""),
+            &EXAMPLE.replace("aQM=\n", "aQM\n"),
+            &EXAMPLE.replace("aQM=\n", "aQN=\n"),
+            &EXAMPLE.replace("aQM=\n", "aQM= \n"),
+            &format!("{EXAMPLE}\n"),
+            &format!("{EXAMPLE}{}", WITNESS.repeat(16)),
+            &format!("{}{EXAMPLE}", "x".repeat(NOTE_BYTES_MAX)),
+            "text\n\n\u{2014} name AQID\n",
+            "text\n\n\u{2014} name AQIDBA==\n",
+        ] {
+            assert!(bad.parse::<Note>().is_err(), "{bad:?}");
+        }
+        assert!(Note::parse(b"\xff\n\n").is_err());
+        format!("{EXAMPLE}{}", WITNESS.repeat(15)).parse::<Note>().unwrap();
+    }
+
+    #[test]
+    fn keys_of_signers_have_one_spelling() {
+        for bad in [
+            "",
+            "example.com/foo",
+            "example.com/foo+530d903a",
+            "example.com/foo+530d903b+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+            "example.com/foo+530D903A+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+            "example.com/bar+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+            "example.com/foo+530d903a+AukyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+            "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3Q==",
+            "+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+            "example.com/foo+530d903a+",
+        ] {
+            assert!(bad.parse::<NoteVerifier>().is_err(), "{bad}");
+        }
+        let key = key();
+        let verifier = NoteVerifier::of_ledger(key.public_key());
+        assert_eq!(verifier.to_string().parse(), Ok(verifier));
+    }
+
+    #[test]
+    fn what_is_signed_is_verified_and_travels_as_a_string() {
+        let key = key();
+        let text: NoteText = "a\n\nb\n".parse().unwrap();
+        let note = Note::sign(&key, "log.example", &text).unwrap();
+        let verifier = NoteVerifier::new("log.example", *key.public_key()).unwrap();
+        assert_eq!(note.verify(&verifier).unwrap().text(), &text);
+        let json = serde_json::to_string(&note).unwrap();
+        assert_eq!(serde_json::from_str::<Note>(&json).unwrap(), note);
+        assert!(serde_json::from_str::<Note>("\"text\"").is_err());
+        assert!(matches!(Note::sign(&key, "two words", &text), Err(NoteSignError::Note(NoteError::Name(_)))));
+        for bad in ["", "no line feed", "a\tb\n"] {
+            assert!(bad.parse::<NoteText>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_signer_that_signs_something_else_is_found_out() {
+        struct Liar(crate::PrivateKey, crate::PrivateKey);
+        impl Signer for Liar {
+            fn public_key(&self) -> &PublicKey {
+                self.0.public_key()
+            }
+            fn sign(&self, message: &[u8]) -> Result<Signature, SignerError> {
+                self.1.sign(message)
+            }
+        }
+        let text: NoteText = "a\n".parse().unwrap();
+        let signed = Note::sign(&Liar(key(), key()), "log.example", &text);
+        assert!(matches!(signed, Err(NoteSignError::Note(NoteError::BadSignature(_)))));
+    }
+}

@@ -16,9 +16,10 @@ use serde_json::{Map, Value};
 
 use crate::attestations::{AttestationError, read_lines, to_file};
 use crate::envelope::{EnvelopeError, Opened, SignError, enclose};
+use crate::in_toto::{Exactly, STATEMENT_TYPE, check_type};
 use crate::public_key::PublicKey;
 use crate::signer::Signer;
-use crate::statement::{Claim, DigestSet, Exactly, STATEMENT_TYPE, StatementError, Subject, check_type};
+use crate::statement::{Claim, StatementError};
 use crate::wire;
 
 /// `predicateType` of SLSA provenance v1.
@@ -453,10 +454,7 @@ impl ProvenanceStatement {
         let Ok(predicate) = RawValue::from_string(self.predicate.text.to_string()) else { return Vec::new() };
         wire::write(&Document {
             kind: STATEMENT_TYPE.to_owned(),
-            subject: Exactly([Subject {
-                name: self.name.clone(),
-                digest: DigestSet { sha256: self.digest.hex() },
-            }]),
+            subject: Exactly::one(self.name.clone(), &self.digest),
             predicate_type: PROVENANCE_PREDICATE_TYPE.to_owned(),
             predicate,
         })
@@ -573,7 +571,7 @@ pub struct ProvenanceFile {
 
 /// A line of the file: signed by one of the keys, or by somebody else.
 enum Line {
-    Signed(SignedProvenance),
+    Signed(Box<SignedProvenance>),
     Other { keyid: String, line: Box<[u8]> },
 }
 
@@ -599,14 +597,14 @@ impl ProvenanceFile {
     /// All that is wrong, at most one error a line; one bad line makes the whole file bad.
     pub fn parse(bytes: &[u8], keys: &[PublicKey]) -> Result<Self, Vec<AttestationError>> {
         let verify = |line: &[u8]| match SignedProvenance::verify(line, keys) {
-            Ok(signed) => Ok(Line::Signed(signed)),
+            Ok(signed) => Ok(Line::Signed(Box::new(signed))),
             Err(EnvelopeError::NoSuchKey(keyid)) => Ok(Line::Other { keyid, line: line.into() }),
             Err(error) => Err(error),
         };
         let mut file = Self { signed: Vec::new(), others: Vec::new() };
         for line in read_lines(bytes, verify, Line::bytes)? {
             match line {
-                Line::Signed(signed) => file.signed.push(signed),
+                Line::Signed(signed) => file.signed.push(*signed),
                 Line::Other { keyid, .. } => file.others.push(keyid),
             }
         }

@@ -185,8 +185,13 @@ impl PublicKey {
     /// SPKI in PEM, with the final line feed, as OpenSSL reads and writes it (RFC 8410).
     pub fn to_spki_pem(&self) -> String {
         // 44 bytes are 60 characters of base64, so the body is one line.
-        let body = STANDARD.encode([&SPKI_PREFIX[..], self.as_bytes()].concat());
+        let body = STANDARD.encode(self.spki_der());
         format!("-----BEGIN PUBLIC KEY-----\n{body}\n-----END PUBLIC KEY-----\n")
+    }
+
+    /// SPKI in DER (RFC 8410).
+    pub(crate) fn spki_der(&self) -> Vec<u8> {
+        [&SPKI_PREFIX[..], self.as_bytes()].concat()
     }
 
     /// A line for OpenSSH's files, with the final line feed.

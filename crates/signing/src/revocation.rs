@@ -6,12 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::attestations::{AttestationError, TooManyAttestations, read_lines, to_file};
 use crate::envelope::{ENVELOPE_BYTES_MAX, EnvelopeError, Opened, SignError, enclose};
+use crate::in_toto::{ALGORITHM, Exactly, STATEMENT_TYPE, check_algorithm, check_type};
 use crate::public_key::PublicKey;
 use crate::signer::Signer;
-use crate::statement::{
-    ALGORITHM, BundleClaim, Claim, DigestSet, Exactly, STATEMENT_TYPE, StatementError, Subject,
-    check_algorithm, check_type,
-};
+use crate::statement::{BundleClaim, Claim, StatementError};
 use crate::time::Timestamp;
 use crate::wire;
 
@@ -65,10 +63,7 @@ impl Revocation {
     fn to_payload(&self) -> Vec<u8> {
         wire::write(&Document {
             kind: STATEMENT_TYPE.to_owned(),
-            subject: Exactly([Subject {
-                name: self.subject_name(),
-                digest: DigestSet { sha256: self.subject.hex() },
-            }]),
+            subject: Exactly::one(self.subject_name(), &self.subject),
             predicate_type: REVOCATION_PREDICATE_TYPE.to_owned(),
             predicate: Predicate {
                 signer: SignerDocument {
@@ -88,8 +83,7 @@ impl Revocation {
         let Document { subject: Exactly([subject]), predicate, .. } = wire::read(payload)?;
         let Predicate { signer, bundle, reason } = predicate;
         check_algorithm(&signer.algorithm)?;
-        let digest = Sha256Digest::from_hex(&subject.digest.sha256)
-            .map_err(|error| StatementError::Malformed(error.to_string()))?;
+        let digest = subject.digest.read()?;
         let sealed = subject.name.ends_with(".manifest.json");
         let SignerDocument { public_key, role, time, .. } = signer;
         let revocation = Self { bundle, subject: digest, sealed, reason, public_key, role, time };

@@ -16,18 +16,15 @@ use consign_metadata::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::in_toto::{ALGORITHM, Exactly, STATEMENT_TYPE, check_algorithm, check_type};
 use crate::ledger_state::LedgerState;
 use crate::public_key::PublicKey;
 use crate::terms::{Downgrade, Override};
 use crate::time::Timestamp;
 use crate::wire::{self, WireError};
 
-/// `_type` of every statement (in-toto Attestation Framework, Statement v1).
-pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
 /// `predicateType` of a statement about a bundle.
 pub const PREDICATE_TYPE: &str = "https://consign.dev/attestations/bundle/v1";
-/// The only algorithm of this predicate type; another one is another type, so there is nothing to negotiate.
-pub(crate) const ALGORITHM: &str = "ed25519";
 
 /// A statement about a bundle, as its signer makes it.
 ///
@@ -353,8 +350,7 @@ impl Statement {
             ledger,
         } = predicate;
         check_algorithm(&signer.algorithm)?;
-        let digest = Sha256Digest::from_hex(&subject.digest.sha256)
-            .map_err(|e| StatementError::Malformed(e.to_string()))?;
+        let digest = subject.digest.read()?;
         let content = match archive {
             None => Content::Sealed,
             Some(ArchiveDocument { size, tail, encoder }) => {
@@ -417,10 +413,7 @@ impl Statement {
         };
         Document {
             kind: STATEMENT_TYPE.to_owned(),
-            subject: Exactly([Subject {
-                name: self.claim.subject_name(),
-                digest: DigestSet { sha256: self.claim.subject_digest().hex() },
-            }]),
+            subject: Exactly::one(self.claim.subject_name(), &self.claim.subject_digest()),
             predicate_type: PREDICATE_TYPE.to_owned(),
             predicate: Predicate {
                 signer: SignerDocument {
@@ -453,36 +446,6 @@ impl From<WireError> for StatementError {
     }
 }
 
-/// Type before shape: a statement of another type deserves to be called that, not "unknown field".
-pub(crate) fn check_type(payload: &[u8], predicate_type: &str) -> Result<(), StatementError> {
-    let head: Head = serde_json::from_slice(payload).map_err(|e| wire::malformed(&e))?;
-    if head.kind != STATEMENT_TYPE {
-        return Err(StatementError::UnknownType(printable(&head.kind)));
-    }
-    if head.predicate_type != predicate_type {
-        return Err(StatementError::UnknownPredicateType(printable(&head.predicate_type)));
-    }
-    Ok(())
-}
-
-/// The one algorithm.
-pub(crate) fn check_algorithm(algorithm: &str) -> Result<(), StatementError> {
-    if algorithm == ALGORITHM {
-        return Ok(());
-    }
-    let found = printable(algorithm);
-    Err(StatementError::Malformed(format!("the signer's algorithm is `{found}`, not `{ALGORITHM}`")))
-}
-
-/// As much of a statement as tells what type it is.
-#[derive(Deserialize)]
-struct Head {
-    #[serde(rename = "_type")]
-    kind: String,
-    #[serde(rename = "predicateType")]
-    predicate_type: String,
-}
-
 /// The document, member for member in the order of its one spelling.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -500,28 +463,6 @@ struct Document {
     predicate_type: String,
     /// What is said about it.
     predicate: Predicate,
-}
-
-/// A list of exactly one subject.
-#[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub(crate) struct Exactly(pub(crate) [Subject; 1]);
-
-#[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Subject {
-    /// `NAME-VERSION.tar.zst` or `NAME-VERSION.manifest.json`.
-    pub(crate) name: String,
-    /// Its digest.
-    pub(crate) digest: DigestSet,
-}
-
-#[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct DigestSet {
-    /// 64 lower-case hexadecimal digits.
-    #[schemars(regex(pattern = "^[0-9a-f]{64}$"))]
-    pub(crate) sha256: String,
 }
 
 #[derive(Serialize, Deserialize, JsonSchema)]

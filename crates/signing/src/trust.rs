@@ -122,6 +122,13 @@ pub enum Reason {
         /// The roles that the key has.
         held: Vec<Role>,
     },
+    /// It states another role than the one in which it would count.
+    OtherRole {
+        /// The role that it states.
+        stated: Role,
+        /// The role in which it would count.
+        needed: Role,
+    },
     /// Its key has been counted already.
     KeyCountedAlready,
     /// The time of its key has not come.
@@ -157,6 +164,7 @@ impl Reason {
             Self::OtherClaim => "other-claim",
             Self::UnknownKey => "unknown-key",
             Self::RoleNotHeld { .. } => "role-not-held",
+            Self::OtherRole { .. } => "other-role",
             Self::KeyCountedAlready => "key-counted-already",
             Self::NotYetValid { .. } => "key-not-yet-valid",
             Self::Expired { .. } => "key-expired",
@@ -176,6 +184,7 @@ impl fmt::Display for Reason {
                 let held: Vec<&str> = held.iter().map(Role::as_str).collect();
                 write!(f, "the key does not have the stated role (it has: {})", held.join(", "))
             }
+            Self::OtherRole { stated, needed } => write!(f, "it is signed as {stated}, not as {needed}"),
             Self::KeyCountedAlready => f.write_str("the same key has been counted already"),
             Self::NotYetValid { not_before } => write!(f, "the key is not valid before {not_before}"),
             Self::Expired { not_after } => write!(f, "the key expired at {not_after}"),
@@ -643,7 +652,18 @@ fn judge<S: Attested>(signed: &S, claim: &S::Claim, trust: &Trust<'_>, at: Times
     if signed.claim() != claim {
         return Err(Reason::OtherClaim);
     }
-    let (key, name) = (&signed.signer().public_key, S::bundle_name(claim));
+    let SignerClaim { public_key, role, .. } = signed.signer();
+    judge_key(public_key, role, S::bundle_name(claim), trust, at)
+}
+
+/// Whether a key counts in a role, for a bundle of that name.
+pub(crate) fn judge_key(
+    key: &PublicKey,
+    role: &Role,
+    name: Option<&BundleName>,
+    trust: &Trust<'_>,
+    at: Timestamp,
+) -> Result<(), Reason> {
     let policy = match trust {
         Trust::Keys { known, .. } => *known,
         Trust::Policy { policy, .. } => Some(*policy),
@@ -678,7 +698,7 @@ fn judge<S: Attested>(signed: &S, claim: &S::Claim, trust: &Trust<'_>, at: Times
         return Err(Reason::TrustExpired { expires });
     }
     let held = listed.roles();
-    if held.contains(&signed.signer().role) { Ok(()) } else { Err(Reason::RoleNotHeld { held }) }
+    if held.contains(role) { Ok(()) } else { Err(Reason::RoleNotHeld { held }) }
 }
 
 /// Whether whoever revoked the bundle is entitled to: a trusted key that signed it, a revoker, a root key. Dates
@@ -728,19 +748,27 @@ fn entitle<S: Attested>(
     }
 }
 
-fn describe(signer: &SignerClaim, trust: &Trust<'_>, name: Option<&BundleName>, at: Timestamp) -> SignerInfo {
-    // What is only looked up for revocations gives nobody a name.
-    let listed = match trust {
+/// What the policy says of a key that it lists. What is only looked up for revocations gives nobody a name.
+pub(crate) fn entry<'a>(
+    key: &PublicKey,
+    trust: &'a Trust<'a>,
+    name: Option<&BundleName>,
+) -> Option<(&'a TrustedKey, Option<&'a TrustImport>)> {
+    match trust {
         Trust::Keys { .. } => None,
-        Trust::Policy { .. } => listing(trust, &signer.public_key, name).ok(),
-    };
-    let key = listed.as_ref().map(|listed| listed.key);
+        Trust::Policy { .. } => listing(trust, key, name).ok().map(|listed| (listed.key, listed.import)),
+    }
+}
+
+fn describe(signer: &SignerClaim, trust: &Trust<'_>, name: Option<&BundleName>, at: Timestamp) -> SignerInfo {
+    let listed = entry(&signer.public_key, trust, name);
+    let key = listed.map(|(key, _)| key);
     SignerInfo {
         public_key: signer.public_key,
         name: key.map(|key| key.name.clone()),
         owner: key.and_then(|key| key.owner.clone()),
         organization: key.and_then(|key| key.organization.clone()),
-        import: listed.as_ref().and_then(|listed| listed.import).map(|import| import.name.clone()),
+        import: listed.and_then(|(_, import)| import).map(|import| import.name.clone()),
         role: signer.role.clone(),
         basis: signer.basis,
         time: signer.time,

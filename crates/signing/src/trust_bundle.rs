@@ -14,11 +14,10 @@ use serde::{Deserialize, Serialize};
 use crate::attestations::{read_lines, to_file};
 use crate::envelope::{EnvelopeError, Opened, SignError, enclose};
 use crate::fingerprint::Fingerprint;
+use crate::in_toto::{ALGORITHM, Exactly, STATEMENT_TYPE, check_algorithm, check_type};
 use crate::public_key::PublicKey;
 use crate::signer::Signer;
-use crate::statement::{
-    ALGORITHM, DigestSet, Exactly, STATEMENT_TYPE, StatementError, Subject, check_algorithm, check_type,
-};
+use crate::statement::StatementError;
 use crate::time::Timestamp;
 use crate::trust_policy::{TrustImport, TrustPolicy};
 use crate::validity::Validity;
@@ -60,10 +59,7 @@ impl SignedTrust {
     fn sign(signer: &dyn Signer, text: &str, time: Timestamp) -> Result<Self, SignError> {
         let document = Document {
             kind: STATEMENT_TYPE.to_owned(),
-            subject: Exactly([Subject {
-                name: SUBJECT.to_owned(),
-                digest: DigestSet { sha256: Sha256Digest::of(text.as_bytes()).hex() },
-            }]),
+            subject: Exactly::one(SUBJECT.to_owned(), &Sha256Digest::of(text.as_bytes())),
             predicate_type: TRUST_PREDICATE_TYPE.to_owned(),
             predicate: Predicate {
                 signer: SignerDocument {

@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 
 use common::sign;
 use consign_signing::{
-    Attestations, Fingerprint, Passphrase, PrivateKey, PublicKey, Revocation, Revocations, SignedRevocation,
+    About, Attestations, Fingerprint, Passphrase, PrivateKey, PublicKey, Receipt, ReceiptLevel,
+    ReceiptReason, ReceiptSigner, ReceiptVerdict, Revocation, Revocations, SignedReceipt, SignedRevocation,
     SignedStatement, Signer as _, Statement, Timestamp, TrustBundle, TrustPolicy, TrustedKey,
 };
 use proptest::prelude::*;
@@ -37,6 +38,24 @@ static TEXTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let (reason, role) = ("wrong".parse().expect(VALID), "owner".parse().expect(VALID));
     let revocation = Revocation::of(&claim, reason, *KEY.public_key(), role, time);
     let revocation = SignedRevocation::sign(&*KEY, &revocation).expect(VALID);
+    let reason = ReceiptReason { code: "frame-altered".parse().expect(VALID), message: "wrong".parse().ok() };
+    let receipt = Receipt {
+        sha256: claim.subject_digest(),
+        size: 7,
+        about: About::Bundle(claim.bundle),
+        verdict: ReceiptVerdict::Refused { level: Some(ReceiptLevel::Content), reasons: vec![reason] },
+        attestations: vec![consign_metadata::Sha256Digest::of(b"x")],
+        signers: vec![ReceiptSigner {
+            fingerprint: KEY.public_key().fingerprint(),
+            role: "owner".parse().expect(VALID),
+        }],
+        policy: consign_metadata::Sha256Digest::of(b"y"),
+        checkpoint: "a\nb\n".parse().ok(),
+        version: "0.1.0".parse().expect(VALID),
+        public_key: *KEY.public_key(),
+        role: "recipient".parse().expect(VALID),
+        time,
+    };
     vec![
         LINE.clone(),
         [&LINE[..], b"\n"].concat(),
@@ -49,6 +68,8 @@ static TEXTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         published.into_bytes(),
         bundle.to_bytes(),
         Revocations::new(revocation).to_bytes(),
+        receipt.to_payload(),
+        SignedReceipt::sign(&*KEY, &receipt).expect(VALID).to_bytes(),
         KEY.public_key().fingerprint().to_string().into_bytes(),
         KEY.public_key().fingerprint().groups().into_bytes(),
     ]
@@ -69,6 +90,12 @@ fn feed(bytes: &[u8]) {
     }
     if let Ok(revocations) = Revocations::parse(bytes) {
         assert_eq!(revocations.to_bytes(), bytes);
+    }
+    if let Ok(receipt) = Receipt::parse(bytes) {
+        assert_eq!(receipt.to_payload(), bytes);
+    }
+    if let Ok(receipt) = SignedReceipt::read(bytes) {
+        assert_eq!(receipt.to_bytes(), bytes);
     }
     if let Ok(key) = PublicKey::parse(bytes) {
         assert_eq!(PublicKey::from_bytes(key.as_bytes()), Ok(key));

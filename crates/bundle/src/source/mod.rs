@@ -4,6 +4,7 @@
 
 mod exclude;
 mod fault;
+mod found;
 mod walk;
 
 use std::ffi::OsStr;
@@ -19,6 +20,7 @@ use cap_std::fs::{Dir, Metadata, OpenOptions};
 use consign_metadata::{EntryPath, FileMode, Line, NameProfile, NameSet};
 
 pub use self::fault::{LinkTarget, ReadError, SourceError, SourceFault, count_by_rule};
+pub use self::found::{FindError, Finder};
 
 use self::exclude::Pattern;
 use self::walk::Walk;
@@ -104,8 +106,19 @@ pub(crate) struct SourceEntry {
     pub(crate) path: EntryPath,
     pub(crate) kind: HeaderKind,
     identity: Identity,
-    /// Where it is read from, if not at its own path below the source: index of the root, path below it.
-    place: Option<Box<(usize, PathBuf)>>,
+    /// Where it is read from, if not at its own path below the source.
+    place: Option<Box<Place>>,
+}
+
+/// A place to read a file from.
+#[derive(Clone, Debug)]
+struct Place {
+    /// Index of the root.
+    root: usize,
+    /// Path below it.
+    path: PathBuf,
+    /// Whether the mode is not taken from there.
+    other_mode: bool,
 }
 
 impl SourceEntry {
@@ -322,7 +335,7 @@ impl Source {
     pub(crate) fn open_entry(&self, entry: &SourceEntry) -> Result<File, ReadError> {
         let place = Path::new(entry.path.as_str());
         let (root, place) =
-            entry.place.as_deref().map_or((0, place), |(root, place)| (*root, place.as_path()));
+            entry.place.as_deref().map_or((0, place), |place| (place.root, place.path.as_path()));
         // Not following the last link and not blocking on a pipe that took the file's place meanwhile.
         let mut options = OpenOptions::new();
         options.read(true).follow(FollowSymlinks::No).nonblock(true);
@@ -337,7 +350,12 @@ impl Source {
     pub(crate) fn check_unchanged(&self, entry: &SourceEntry, file: &File) -> Result<(), ReadError> {
         let metadata = Metadata::from_file(file);
         let metadata = metadata.map_err(|error| ReadError::Io { path: entry.path.clone(), error })?;
-        let same = || kind_of(&metadata) == entry.kind && Identity::of(&metadata) == entry.identity;
+        let other_mode = entry.place.as_ref().is_some_and(|place| place.other_mode);
+        let same_kind = match other_mode {
+            true => metadata.len() == entry.shape().size(),
+            false => kind_of(&metadata) == entry.kind,
+        };
+        let same = || same_kind && Identity::of(&metadata) == entry.identity;
         if metadata.is_file() && same() { Ok(()) } else { Err(ReadError::Changed(entry.path.clone())) }
     }
 }

@@ -13,7 +13,7 @@ use consign_metadata::{EntryPath, NameFault, NameProfile};
 use super::exclude::Pattern;
 use super::fault::{LinkTarget, SourceFault};
 use super::{
-    Excluded, Identity, LinkPolicy, Root, SourceEntry, SourceOptions, SourceSummary, allocated,
+    Excluded, Identity, LinkPolicy, Place, Root, SourceEntry, SourceOptions, SourceSummary, allocated,
     check_readable, kind_of,
 };
 use crate::header::HeaderKind;
@@ -228,7 +228,8 @@ impl Walk<'_> {
         }
         let identity = metadata.map_or_else(Identity::default, Identity::of);
         // Nearly every entry is read where it stands; only others keep their place.
-        let place = place.filter(|(root, place)| *root != 0 || place != path).map(Box::new);
+        let place = place.filter(|(root, place)| *root != 0 || place != path);
+        let place = place.map(|(root, path)| Box::new(Place { root, path, other_mode: false }));
         self.entries.push(SourceEntry { path: entry_path, kind, identity, place });
     }
 }

@@ -19,7 +19,7 @@ use crate::commands::pack::taken;
 use crate::context::{Context, threads, unreadable, unwritable};
 use crate::encrypted_set::EncryptedNames;
 use crate::encryption::{EncryptedOut, load_with_policy};
-use crate::handling::{Handling, PolicyArgs, Standing, decide_bundle, forecast, permit};
+use crate::handling::{Handling, ParentArgs, PolicyArgs, Standing, decide_bundle, forecast, permit};
 use crate::key_source::KeySource;
 use crate::keys::PassphraseArgs;
 use crate::outcome::{Failure, Outcome, Report};
@@ -58,6 +58,8 @@ pub(crate) struct Encrypt {
     passphrase: PassphraseArgs,
     #[command(flatten)]
     policy: PolicyArgs,
+    #[command(flatten)]
+    parents: ParentArgs,
     /// How many threads verify [default: as many as there are processors]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -122,8 +124,9 @@ impl Encrypt {
         };
         let of_claim = statements.iter().filter(|signed| signed.statement().claim == statement.claim);
         let signers = forecast(context, of_claim.map(|s| (*s.key(), &s.statement().signer.role)))?;
-        let standing =
-            Standing { encryption: Some(sealing.encryption()), ..Standing::new(Some(&claim), &signers) };
+        let parents = self.parents.load(context, verified.manifest().core())?;
+        let encryption = Some(sealing.encryption());
+        let standing = Standing { encryption, parents: &parents, ..Standing::new(Some(&claim), &signers) };
         let decision = decide_bundle(&policy, Stage::Encrypt, verified.manifest(), standing);
         let handling = Handling::of(&policy, Stage::Encrypt, &decision);
         let permit = permit(&decision, &policy, path)?;

@@ -66,13 +66,12 @@ impl Lineage {
         for path in &self.with {
             view.add(path)?;
         }
-        let path = Path::new(&self.which);
-        let is_path =
-            !self.which.starts_with("sha256:") && (path.exists() || self.which.contains(['/', '\\']));
-        let named = if is_path { Some(view.add(path)?) } else { None };
+        let named = self.named(&mut view)?;
         let graph = Graph::of(&mut view);
         let roots = match named {
-            Some(ids) => ids,
+            Some(Ok(ids)) => ids,
+            // A folder that merely goes by the name of a bundle is not in its way.
+            Some(Err(failure)) => self.roots(&graph).map_err(|_| failure)?,
             None => self.roots(&graph)?,
         };
         let family = graph.family(&roots);
@@ -85,6 +84,20 @@ impl Lineage {
         written.map_err(|error| Failure::failed(Problem::new("unwritable", error.to_string())))?;
         let bundles = family.bundles().cloned().collect();
         Ok(Outcome::done(Walked { roots, bundles, notes: view.take_notes(), text }))
+    }
+
+    /// The bundles that a path stands for, which come into view; `None` if it is no path. What fails may still be a
+    /// name, if it is a folder's and a plain word.
+    fn named(&self, view: &mut View) -> Result<Option<Result<Vec<BundleId>, Failure>>, Failure> {
+        let path = Path::new(&self.which);
+        let is_word = !self.which.contains(['/', '\\']);
+        if self.which.starts_with("sha256:") || (is_word && !path.exists()) {
+            return Ok(None);
+        }
+        match view.add(path) {
+            Err(failure) if is_word && path.is_dir() => Ok(Some(Err(failure))),
+            result => result.map(|ids| Some(Ok(ids))),
+        }
     }
 
     /// The bundles that an id or a name stands for.

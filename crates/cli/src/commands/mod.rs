@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+pub(crate) mod amend;
 #[cfg(feature = "encryption")]
 pub(crate) mod decrypt;
 pub(crate) mod diff;
@@ -16,9 +17,13 @@ pub(crate) mod pack;
 pub(crate) mod policy;
 pub(crate) mod preflight;
 pub(crate) mod quickstart;
+pub(crate) mod receipt;
+pub(crate) mod receive;
+pub(crate) mod reconstruct;
 pub(crate) mod revoke;
 pub(crate) mod seal;
 pub(crate) mod sign;
+pub(crate) mod store;
 pub(crate) mod submit;
 pub(crate) mod trust;
 pub(crate) mod unpack;
@@ -65,6 +70,7 @@ pub(crate) enum Command {
     Id(id::Id),
     Pack(pack::Pack),
     Seal(seal::Seal),
+    Amend(amend::Amend),
     Sign(sign::Sign),
     Verify(verify::Verify),
     Inspect(inspect::Inspect),
@@ -76,6 +82,10 @@ pub(crate) enum Command {
     Diff(diff::Diff),
     Lineage(lineage::Lineage),
     Submit(submit::Submit),
+    Store(store::Store),
+    Reconstruct(reconstruct::Reconstruct),
+    Receive(receive::Receive),
+    Receipt(receipt::Receipt),
     Revoke(revoke::Revoke),
     Trust(trust::Trust),
     Policy(policy::Policy),
@@ -93,6 +103,7 @@ impl Command {
             Self::Id(command) => ("id", command.run(context)),
             Self::Pack(command) => ("pack", command.run(context)),
             Self::Seal(command) => ("seal", command.run(context)),
+            Self::Amend(command) => ("amend", command.run(context)),
             Self::Sign(command) => ("sign", command.run(context)),
             Self::Verify(command) => ("verify", command.run(context)),
             Self::Inspect(command) => ("inspect", command.run(context)),
@@ -110,6 +121,10 @@ impl Command {
             Self::Submit(command) => ("submit", command.run(context)),
             Self::Ledger(command) => ("ledger", command.run(context)),
             Self::History(command) => ("history", command.run(context)),
+            Self::Store(command) => ("store", command.run(context)),
+            Self::Reconstruct(command) => ("reconstruct", command.run(context)),
+            Self::Receive(command) => ("receive", command.run(context)),
+            Self::Receipt(command) => ("receipt", command.run(context)),
         };
         (name, result.unwrap_or_else(Outcome::from))
     }

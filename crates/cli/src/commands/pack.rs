@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use consign_bundle::publish::{prepare, publish};
 use consign_bundle::{
     ArchiveFacts, Base, Compression, EncoderId, PackError, PackOptions, PackedArchive, Partial, Place, Scope,
-    SourceSummary, VerifiedArchive, hash_source, pack,
+    SourceSummary, Store, VerifiedArchive, hash_source, pack,
 };
 use consign_metadata::{BundleId, Classification, Findings, Manifest, Problem, Role};
 use consign_policy::{Decision, Encryption, Permit, Scan, Stage};
@@ -33,6 +33,7 @@ use crate::provenance::facts::ProvenanceOut;
 use crate::scan_args::{self, ScanArgs, ScanObserver};
 use crate::sign_statement::sign_statement;
 use crate::source_args::{Described, OutputFolder, SourceArgs, check_output, pack_failure};
+use crate::store_args::{self, KeepArgs, KeptOut};
 use crate::style::{self, count, shell_word, size};
 
 /// Pack a directory into a signed bundle
@@ -76,6 +77,8 @@ pub(crate) struct Pack {
     encrypt: EncryptArgs,
     #[command(flatten)]
     provenance: ProvenanceArgs,
+    #[command(flatten)]
+    keep: KeepArgs,
     /// Check everything that can be checked before reading content, and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -135,6 +138,9 @@ pub(crate) struct Packed {
     bundle_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     archive: Option<ArchiveOut>,
+    /// Where it was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stored: Option<KeptOut>,
     /// The encrypted archive, which takes the place of `archive` and `manifest`.
     #[cfg(feature = "encryption")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -267,6 +273,9 @@ impl Report for Packed {
         if let Some(findings) = &self.findings {
             scan_args::in_words(findings, out)?;
         }
+        if let Some(stored) = &self.stored {
+            stored.human(out)?;
+        }
         for note in &self.notes {
             writeln!(out, "  note          {note}")?;
         }
@@ -305,7 +314,7 @@ impl Pack {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         let policy = self.terms.policy(context)?;
         let described = self.source.load(context, policy.scheme(), false)?;
-        let mut terms = self.terms.load(policy, &described.description.core)?;
+        let mut terms = self.terms.load(context, policy, &described.description.core)?;
         let key = self.key.load(context)?;
         let sealing = self.encrypt.load(&terms.policy, &described.description.core)?;
         terms.encryption = sealing.as_ref().map_or(Encryption::Plain, Sealing::encryption);
@@ -323,6 +332,7 @@ impl Pack {
         }
         let captured =
             self.provenance.load(context, &self.source.directory, key.is_some(), sealing.is_some())?;
+        let store = self.keep.store(context, key.is_none(), sealing.is_some())?;
         let scan = self.scan.begin([&terms.policy])?;
         let _folder = OutputFolder::open(&self.output)?;
         check_space(summary, &self.output)?;
@@ -336,7 +346,8 @@ impl Pack {
             provenance: captured.as_ref(),
         };
         if sealing.is_none() && self.output.join(&names.archive).exists() {
-            return self.unchanged(context, &order, scan, report);
+            let report = self.unchanged(context, &order, scan, report)?;
+            return Ok(self.kept(context, store.as_ref(), report));
         }
 
         let compression = match self.level {
@@ -363,9 +374,24 @@ impl Pack {
         if let (Some(sealing), Some(key)) = (&sealing, &key) {
             return self.publish_encrypted(context, &order, (sealing, key), packed, findings, report);
         }
-        let outcome = self.publish(context, &order, packed, findings, report)?;
+        let report = self.publish(context, &order, packed, findings, report)?;
         self.tidy(&names)?;
-        Ok(outcome)
+        Ok(self.kept(context, store.as_ref(), report))
+    }
+
+    /// Keeps what was made in the store, if there is one. That it could not be kept does not undo it.
+    fn kept(&self, context: &Context, store: Option<&Store>, mut report: Packed) -> Outcome {
+        let kept = match (store, &report.archive) {
+            (Some(store), Some(archive)) => Some(store_args::keep(context, store, &archive.path)),
+            _ => None,
+        };
+        match kept.transpose() {
+            Ok(kept) => {
+                report.stored = kept;
+                Outcome::done(report)
+            }
+            Err(Failure { exit, problems }) => Outcome { exit, problems, report: Some(Box::new(report)) },
+        }
     }
 
     fn bases(&self, compression: Compression, report: &mut Packed) -> Result<Vec<Base>, Failure> {
@@ -459,7 +485,7 @@ impl Pack {
         packed: PackedArchive,
         findings: Findings,
         mut report: Packed,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<Packed, Failure> {
         let Order { described, terms, names, key, provenance } = *order;
         let out = &self.output;
         let failed = |error: io::Error| unwritable(out, &error);
@@ -512,7 +538,7 @@ impl Pack {
         })?;
         acts.into_iter().for_each(|act| context.record(act));
         report.notes.extend(keep(context, &packed.manifest_bytes, packed.id, placed.as_ref()));
-        Ok(Outcome::done(report))
+        Ok(report)
     }
 
     /// Signs and seals what was packed, and gives the encrypted archive and its statement their names. Of the
@@ -561,7 +587,7 @@ impl Pack {
         order: &Order<'_>,
         scan: ScanObserver,
         mut report: Packed,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<Packed, Failure> {
         let Order { described, terms, names, key, provenance } = *order;
         let out = &self.output;
         let archive = out.join(&names.archive);
@@ -621,26 +647,39 @@ impl Pack {
             }
             (None, _) => {}
         }
-        // What nobody says of a bundle that the key has not signed counts for nobody.
-        let signed = BundleSet::find_one(&archive)?;
-        let mut placed = None;
-        if let (Some(key), Some(captured), Some(claim)) = (key, provenance, sole_claim(&signed)?)
-            && signed
-                .attestations
-                .iter()
-                .flat_map(|(_, all)| all.statements())
-                .any(|s| s.key() == key.public_key())
-        {
-            let there = (claim, there.manifest());
-            let mut one = captured.place(context, key, there, out, names)?;
-            if let Some(file) = report.comes_from(&mut one) {
-                publish(out, vec![file]).map_err(|(path, error)| unwritable(&path, &error))?;
-                report.notes.push("where it comes from was not signed before; it is now".into());
+        let placed = match (key, provenance) {
+            (Some(key), Some(captured)) => {
+                self.place_beside(context, (key, captured), &there, names, &mut report)?
             }
-            placed = Some(one);
-        }
+            _ => None,
+        };
         report.notes.extend(keep(context, &manifest_bytes, id, placed.as_ref()));
-        Ok(Outcome::done(report))
+        Ok(report)
+    }
+
+    /// Signs where an archive comes from that is there already. What a key says of a bundle that it has not signed counts
+    /// for nobody.
+    fn place_beside(
+        &self,
+        context: &Context,
+        (key, captured): (&OpenKey, &Captured),
+        there: &VerifiedArchive,
+        names: &Names,
+        report: &mut Packed,
+    ) -> Result<Option<Placed>, Failure> {
+        let out = &self.output;
+        let set = BundleSet::find_one(&out.join(&names.archive))?;
+        let mut statements = set.attestations.iter().flat_map(|(_, all)| all.statements());
+        let Some(claim) = sole_claim(&set)?.filter(|_| statements.any(|s| s.key() == key.public_key()))
+        else {
+            return Ok(None);
+        };
+        let mut placed = captured.place(context, key, (claim, there.manifest()), out, names)?;
+        if let Some(file) = report.comes_from(&mut placed) {
+            publish(out, vec![file]).map_err(|(path, error)| unwritable(&path, &error))?;
+            report.notes.push("where it comes from was not signed before; it is now".into());
+        }
+        Ok(Some(placed))
     }
 }
 
@@ -676,7 +715,7 @@ pub(crate) fn excluded(described: &Described) -> Vec<ExcludedCount> {
 }
 
 /// The content of a file that may be there.
-fn existing(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+pub(crate) fn existing(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -759,6 +798,7 @@ impl Packed {
             kept: None,
             bundle_id: None,
             archive: None,
+            stored: None,
             #[cfg(feature = "encryption")]
             encrypted: None,
             manifest: None,

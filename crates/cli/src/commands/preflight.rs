@@ -98,7 +98,8 @@ impl Preflight {
             self.laboratories.iter().map(|path| context.policy(Some(path))).collect::<Result<Vec<_>, _>>()?;
         let described = self.source.load(context, own.scheme(), false)?;
         let core = &described.description.core;
-        let terms = TermsArgs::preflight(self.addressees.clone(), self.parents.clone()).load(own, core)?;
+        let terms =
+            TermsArgs::preflight(self.addressees.clone(), self.parents.clone()).load(context, own, core)?;
         let encryption = self.encryption(&terms.policy);
         let found = if self.no_scan {
             None

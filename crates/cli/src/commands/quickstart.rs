@@ -80,6 +80,7 @@ impl Quickstart {
 
         let mut pack =
             vec!["pack".into(), directory.clone(), "-o".into(), at("bundle"), "--key".into(), at("key")];
+        pack.extend(["--provenance".into(), "auto".into()]);
         session.run(&["keygen".into(), "--no-passphrase".into(), "-o".into(), at("key")])?;
         if !has_descriptor(&self.directory) {
             let (name, email) = who();

@@ -115,7 +115,7 @@ impl Seal {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         let policy = self.terms.policy(context)?;
         let described = self.source.load(context, policy.scheme(), true)?;
-        let mut terms = self.terms.load(policy, &described.description.core)?;
+        let mut terms = self.terms.load(context, policy, &described.description.core)?;
         let source = &described.source;
         let left_out: Vec<_> = excluded(&described).into_iter().filter(|count| count.count > 0).collect();
         if !left_out.is_empty() {

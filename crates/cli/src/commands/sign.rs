@@ -21,7 +21,7 @@ use crate::context::{Context, threads, unwritable};
 use crate::encrypted_set::{EncryptedSet, sealed};
 use crate::encryption::IdentityArgs;
 use crate::exit::Exit;
-use crate::handling::{Handling, PolicyArgs, Standing, decide_bundle, forecast, permit};
+use crate::handling::{Handling, ParentArgs, PolicyArgs, Standing, decide_bundle, forecast, permit};
 use crate::key_source::{KeySource, OpenKey};
 use crate::keys::PassphraseArgs;
 use crate::outcome::{Failure, Outcome, Report};
@@ -53,6 +53,8 @@ pub(crate) struct Sign {
     passphrase: PassphraseArgs,
     #[command(flatten)]
     policy: PolicyArgs,
+    #[command(flatten)]
+    parents: ParentArgs,
     #[command(flatten)]
     identity: IdentityArgs,
     /// Do not ask
@@ -169,7 +171,8 @@ impl Sign {
         let same = signed.filter(|s| s.statement().claim == checked.claim);
         let before = same.map(|s| (*s.key(), &s.statement().signer.role));
         let signers = forecast(context, before.chain([(*key.public_key(), &self.role)]))?;
-        let standing = Standing::new(Some(&checked.claim), &signers);
+        let parents = self.parents.load(context, checked.manifest.core())?;
+        let standing = Standing { parents: &parents, ..Standing::new(Some(&checked.claim), &signers) };
         let decision = decide_bundle(&policy, Stage::Sign, &checked.manifest, standing);
         let handling = Handling::of(&policy, Stage::Sign, &decision);
         let permit = permit(&decision, &policy, &self.bundle)?;

@@ -1,30 +1,31 @@
 //! `consign submit`: hand a bundle over.
 
-use std::fs::File;
-use std::io::{self, Read as _, Write};
+use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use consign_bundle::publish::{prepare, publish, temporary};
-use consign_bundle::{Scope, Sha256State};
-use consign_metadata::{BundleId, Problem, Sha256Digest};
-use consign_policy::{Encryption, Permit, Policy, Stage, Target};
+use consign_bundle::Scope;
+use consign_metadata::{Problem, printable};
+use consign_policy::{Destination, Encryption, Permit, Policy, Stage, Target};
 use consign_signing::{Claim, Content};
 use serde::Serialize;
-use tempfile::NamedTempFile;
 
-use crate::bundle_set::{BundleSet, Names};
-use crate::checked::{archive_path, check, sole_claim};
-use crate::context::{Context, threads, unreadable, unwritable};
-use crate::encrypted_set::{EncryptedFiles, EncryptedNames, opened_with_its_files, sealed};
+use crate::act::{Act, Action};
+use crate::bundle_set::BundleSet;
+use crate::checked::{archive_path, sole_claim};
+use crate::context::{Context, threads};
+use crate::encrypted_set::{EncryptedFiles, opened_with_its_files};
 use crate::encryption::IdentityArgs;
+use crate::examined::{Asked, Examined};
 use crate::exit::Exit;
-use crate::handling::{Handling, PolicyArgs, Standing, counted, decide_bundle, permit};
+use crate::handling::{Handling, ParentArgs, PolicyArgs, Standing, counted, decide_bundle, refusals};
+use crate::ledger;
 use crate::outcome::{Failure, Outcome, Report};
+use crate::parcel::{Parcel, PieceName};
 use crate::style::{self, size};
-use crate::vouching::{Vouched, Vouching, VouchingArgs};
+use crate::vouching::VouchingArgs;
 
-/// Hand a bundle over: check it, ask the policy, and copy it to where the recipient looks
+/// Hand a bundle over: check it, ask the policy, and copy it to where the recipients look
 ///
 /// The bundle is verified fully first, and the signatures that its classification demands must be there. What is
 /// copied is what was verified; it appears under its names once all of it has arrived.
@@ -33,13 +34,15 @@ pub(crate) struct Submit {
     /// Archive, attestations, or folder with one bundle
     #[arg(value_name = "BUNDLE")]
     bundle: PathBuf,
-    /// A destination of the policy by name, or a folder
-    #[arg(long, value_name = "NAME|DIR")]
-    to: String,
+    /// A destination of the policy by name, or a folder; may be repeated
+    #[arg(long, value_name = "NAME|DIR", required = true)]
+    to: Vec<String>,
     #[command(flatten)]
     vouching: VouchingArgs,
     #[command(flatten)]
     policy: PolicyArgs,
+    #[command(flatten)]
+    parents: ParentArgs,
     #[command(flatten)]
     identity: IdentityArgs,
     /// Say what would be refused, and copy nothing
@@ -54,247 +57,259 @@ pub(crate) struct Submit {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Submitted {
-    /// `submitted`, `unchanged` or `dry-run`.
-    status: &'static str,
     name: String,
     version: String,
     classification: String,
     bundle_id: String,
+    /// SHA-256 of the archive, or of the encrypted file.
     archive_sha256: String,
     bytes: u64,
+    /// The files that belong together.
+    files: Vec<PieceName>,
+    /// What became of it, for each `--to`.
+    deliveries: Vec<Delivery>,
+    /// What is worth knowing, and changes nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<Problem>,
+}
+
+/// What became of it at one destination.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Delivery {
+    /// `submitted`; `completed`, if a part of it was there; `unchanged`, if all of it was; `dry-run`; or `failed`.
+    status: &'static str,
+    /// What `--to` named.
+    to: String,
     /// The folder.
     destination: PathBuf,
-    /// The files that were copied.
-    files: Vec<String>,
     handling: Handling,
 }
 
 impl Report for Submitted {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
-        let good = style::GOOD;
-        let what = if self.status == "dry-run" { "would submit" } else { self.status };
+        let (good, error, warn) = (style::GOOD, style::ERROR, style::WARN);
         let class = self.classification.to_uppercase();
-        writeln!(out, "{good}{what}{good:#} {} {}  [{class}]", self.name, self.version)?;
-        writeln!(out, "  to            {}", self.destination.display())?;
-        writeln!(out, "  bundle id     {}", self.bundle_id)?;
-        writeln!(out, "  archive       {}, {}", size(self.bytes), self.archive_sha256)?;
-        for file in &self.files {
-            writeln!(out, "  file          {file}")?;
+        for (n, delivery) in self.deliveries.iter().enumerate() {
+            if n > 0 {
+                writeln!(out)?;
+            }
+            let (style, what) = match delivery.status {
+                "dry-run" => (good, "would submit"),
+                "failed" => (error, "not submitted"),
+                status => (good, status),
+            };
+            writeln!(out, "{style}{what}{style:#} {} {}  [{class}]", self.name, self.version)?;
+            writeln!(out, "  to            {}", printable(&delivery.destination.display().to_string()))?;
+            writeln!(out, "  bundle id     {}", self.bundle_id)?;
+            writeln!(out, "  archive       {}, {}", size(self.bytes), self.archive_sha256)?;
+            for file in &self.files {
+                writeln!(out, "  file          {}", file.name)?;
+            }
+            delivery.handling.human(out, 13)?;
         }
-        self.handling.human(out, 13)
+        for note in &self.notes {
+            writeln!(out, "  {warn}note{warn:#}          {}", printable(&note.message))?;
+        }
+        Ok(())
+    }
+}
+
+/// Where a bundle is to go.
+struct Goal<'a> {
+    /// What `--to` named.
+    to: &'a str,
+    listed: Option<&'a Destination>,
+    folder: PathBuf,
+}
+
+impl<'a> Goal<'a> {
+    /// A destination of the policy first, else a folder.
+    fn find(policy: &'a Policy, to: &'a str) -> Self {
+        if let Some(listed) = policy.destination(to) {
+            return Self { to, listed: Some(listed), folder: PathBuf::from(listed.path.as_str()) };
+        }
+        let folder = PathBuf::from(to);
+        let real = folder.canonicalize().ok();
+        let same = |listed: &&Destination| {
+            real.is_some() && Path::new(listed.path.as_str()).canonicalize().ok() == real
+        };
+        Self { to, listed: policy.destinations().iter().find(same), folder }
+    }
+
+    fn target(&self) -> Target<'a> {
+        self.listed.map_or(Target::Unlisted(self.to), Target::Listed)
+    }
+
+    /// By which name the ledger knows it.
+    fn name(&self) -> &str {
+        self.listed.map_or(self.to, |listed| listed.name.as_str())
     }
 }
 
 impl Submit {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         let policy = self.policy.load(context)?;
-        let trusted = self.vouching.load(context, &policy)?;
-        let (target, folder) = self.target(&policy);
+        let goals: Vec<_> = self.to.iter().map(|to| Goal::find(&policy, to)).collect();
+        let mut claimed = None;
+        let result = self.submit(context, &policy, &goals, &mut claimed);
+        if let Err(failure) = &result
+            && matches!(failure.exit, Exit::NotIntact | Exit::NotTrusted | Exit::Refused)
+            && !self.dry_run
+        {
+            for goal in &goals {
+                context.record(refused(claimed.as_ref(), goal, failure));
+            }
+        }
+        result
+    }
+
+    fn submit(
+        &self,
+        context: &Context,
+        policy: &Policy,
+        goals: &[Goal<'_>],
+        claimed: &mut Option<Claim>,
+    ) -> Result<Outcome, Failure> {
+        let trusted = self.vouching.load(context, policy)?;
         let (set, encrypted) = opened_with_its_files(context, &self.bundle, &self.identity)?;
-        let path = archive_path(&set)?;
-        let Some(claim) = sole_claim(&set)? else {
-            let problem = Problem::new("unsigned", "there is no signature").at(path.display().to_string());
-            let hint = "sign it first: consign sign BUNDLE --key FILE";
-            return Err(Failure::new(Exit::NotTrusted, problem.hint(hint)));
+        let path = self.archive(&set)?;
+        let asked = Asked {
+            context,
+            vouching: &self.vouching,
+            trusted: &trusted,
+            policy,
+            stage: Stage::Submit,
+            on_a_word: false,
+            threads: threads(self.threads),
         };
-        let Vouching { decision, problems, .. } = self.vouching.judge(&trusted, &set, claim, path)?;
-        if !problems.is_empty() {
-            return Err(Failure { exit: Exit::NotTrusted, problems });
-        }
-        let verified = check(context, &set, Scope::Content, threads(self.threads))?;
-        let Some(trusted) = decision.trusted() else {
-            let problem = Problem::new("not-trusted", "nobody trusted vouches for it");
-            return Err(Failure::new(Exit::NotTrusted, problem.at(path.display().to_string())));
+        let mut examined = asked.look(&set, path, Scope::Content);
+        *claimed = examined.claim.take();
+        let (Exit::Done, Some(verified), Some(trusted), Some(_)) =
+            (examined.exit, &examined.verified, examined.trusted(), &examined.vouched)
+        else {
+            return Err(examined.into_failure());
         };
-        match Vouched::archive(&verified, trusted) {
-            // What holds only on somebody's word about the time is not handed over.
-            Some(vouched) if vouched.asserted => {
-                let message = "would be handed over on nothing but a word about the time";
-                let problem = Problem::new("asserted-time", message).at(path.display().to_string());
-                return Err(Failure::new(Exit::NotTrusted, problem.hint("leave `--at` out")));
-            }
-            Some(_) => {}
-            None => {
-                let problem = Problem::new("statement-disagrees", "what was signed is not what was found");
-                return Err(Failure::new(Exit::NotIntact, problem.at(path.display().to_string())));
-            }
-        }
+        // Every destination is asked about before anything is copied to any.
         let signers = counted(trusted.signers());
         let encryption = match &encrypted {
             Some(files) => Encryption::To(files.recipients.iter().map(ToString::to_string).collect()),
             None => Encryption::Plain,
         };
-        let standing = Standing {
-            claim: Some(trusted.claim()),
-            signers: &signers,
-            encryption: Some(encryption),
-            target: Some(target),
-        };
-        let decision = decide_bundle(&policy, Stage::Submit, verified.manifest(), standing);
-        let handling = Handling::of(&policy, Stage::Submit, &decision);
-        let permit = permit(&decision, &policy, path)?;
-        let parcel = match &encrypted {
-            Some(files) => Parcel::encrypted(files)?,
-            None => Parcel::plain(&set, trusted.claim(), verified.id())?,
-        };
-        let mut report = Submitted {
-            status: "dry-run",
-            name: trusted.claim().bundle.name.to_string(),
-            version: trusted.claim().bundle.version.to_string(),
-            classification: trusted.claim().bundle.classification.to_string(),
-            bundle_id: verified.id().to_string(),
-            archive_sha256: parcel.archive.digest.to_string(),
-            bytes: parcel.size,
-            destination: folder.clone(),
-            files: parcel.names().map(str::to_owned).collect(),
-            handling,
-        };
-        if !self.dry_run {
-            report.status = hand_over(context, &parcel, &permit, &folder)?;
-        }
-        Ok(Outcome::done(report))
-    }
-
-    /// What `--to` names: a destination of the policy first, else a folder.
-    fn target<'a>(&'a self, policy: &'a Policy) -> (Target<'a>, PathBuf) {
-        match policy.destination(&self.to) {
-            Some(listed) => (Target::Listed(listed), PathBuf::from(listed.path.as_str())),
-            None => {
-                let same = |listed: &&consign_policy::Destination| {
-                    Path::new(listed.path.as_str()).canonicalize().ok()
-                        == Path::new(&self.to).canonicalize().ok()
-                        && Path::new(&self.to).exists()
-                };
-                let target = policy.destinations().iter().find(same);
-                (target.map_or(Target::Unlisted(&self.to), Target::Listed), PathBuf::from(&self.to))
+        let parents = self.parents.load(context, verified.manifest().core())?;
+        let (mut permits, mut deliveries, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+        for goal in goals {
+            let standing = Standing {
+                claim: Some(trusted.claim()),
+                signers: &signers,
+                encryption: Some(encryption.clone()),
+                target: Some(goal.target()),
+                parents: &parents,
+            };
+            let decision = decide_bundle(policy, Stage::Submit, verified.manifest(), standing);
+            deliveries.push(Delivery {
+                status: "dry-run",
+                to: goal.to.to_owned(),
+                destination: goal.folder.clone(),
+                handling: Handling::of(policy, Stage::Submit, &decision),
+            });
+            match decision.permit() {
+                Ok(permit) => permits.push(permit),
+                Err(_) => {
+                    let more = refusals(&decision, policy, path);
+                    refused.extend(more.into_iter().filter(|one| !refused.contains(one)).collect::<Vec<_>>());
+                }
             }
         }
-    }
-}
-
-/// A file that is handed over, with the digest that was verified.
-struct Piece {
-    name: String,
-    path: PathBuf,
-    digest: Sha256Digest,
-}
-
-/// The files that are handed over together.
-struct Parcel {
-    /// The copy of the manifest, where there is one and it may be seen.
-    manifest: Option<Piece>,
-    /// The attestations, by name and as they were read.
-    attestations: (String, Vec<u8>),
-    archive: Piece,
-    /// Length of the archive in bytes.
-    size: u64,
-}
-
-impl Parcel {
-    /// A plain bundle.
-    fn plain(set: &BundleSet, claim: &Claim, id: BundleId) -> Result<Self, Failure> {
-        let names = Names::of(&claim.bundle.name, &claim.bundle.version);
-        let piece = |name: &str, path: &Path, digest| Piece { name: name.into(), path: path.into(), digest };
-        let archive = piece(&names.archive, archive_path(set)?, claim.subject_digest());
-        let attestations = set.attestations.as_ref().map(|(_, found)| found.to_bytes()).unwrap_or_default();
-        let size = match &claim.content {
-            Content::Archive(archive) => archive.size,
-            Content::Sealed => 0,
-        };
-        Ok(Self {
-            manifest: set.manifest.as_deref().map(|path| piece(&names.manifest, path, id.0)),
-            attestations: (names.attestations, attestations),
-            archive,
-            size,
-        })
-    }
-
-    /// An encrypted bundle: nothing of what is inside goes with it in the clear.
-    fn encrypted(files: &EncryptedFiles) -> Result<Self, Failure> {
-        let names = EncryptedNames::of(&files.claim);
-        let (Some(path), Some((_, attestations))) = (&files.set.archive, &files.set.attestations) else {
-            return Err(sealed(files.set.shown()));
-        };
-        let archive = Piece { name: names.archive, path: path.clone(), digest: files.claim.sha256 };
-        let attestations = (names.attestations, attestations.to_bytes());
-        Ok(Self { manifest: None, attestations, archive, size: files.claim.size })
-    }
-
-    /// The names, in the order in which they appear: the archive last.
-    fn names(&self) -> impl Iterator<Item = &str> {
-        let first = self.manifest.iter().map(|piece| piece.name.as_str());
-        first.chain([self.attestations.0.as_str(), self.archive.name.as_str()])
-    }
-}
-
-/// Copies what was verified, which the policy permits to be handed over.
-fn hand_over(context: &Context, parcel: &Parcel, _: &Permit, folder: &Path) -> Result<&'static str, Failure> {
-    if !folder.is_dir() {
-        let problem = Problem::new("no-directory", "is not a directory that can be submitted to");
-        return Err(Failure::failed(problem.at(folder.display().to_string())));
-    }
-    let (name, attestations) = &parcel.attestations;
-    if there_already(&folder.join(&parcel.archive.name), parcel.archive.digest)?
-        && std::fs::read(folder.join(name)).is_ok_and(|there| there == *attestations)
-    {
-        return Ok("unchanged");
-    }
-    let mut files = Vec::new();
-    if let Some(piece) = &parcel.manifest {
-        files.push((piece.name.clone(), copy(context, &piece.path, piece.digest, folder)?));
-    }
-    let prepared = prepare(folder, attestations).map_err(|error| unwritable(folder, &error))?;
-    files.push((name.clone(), prepared));
-    let archive = &parcel.archive;
-    files.push((archive.name.clone(), copy(context, &archive.path, archive.digest, folder)?));
-    publish(folder, files).map_err(|(path, error)| match error.kind() {
-        io::ErrorKind::AlreadyExists => {
-            let message = "is there already, and is not what would be submitted; nothing is overwritten";
-            let problem = Problem::new("taken", message).at(path.display().to_string());
-            Failure::failed(problem.hint("what was handed over stays as it is; submit a new version"))
+        if !refused.is_empty() {
+            return Err(Failure { exit: Exit::Refused, problems: refused });
         }
-        _ => unwritable(&path, &error),
-    })?;
-    Ok("submitted")
-}
-
-/// Whether a file of that digest is there.
-fn there_already(path: &Path, digest: Sha256Digest) -> Result<bool, Failure> {
-    match File::open(path) {
-        Ok(file) => Ok(crate::checked::digest_of(file).map_err(|error| unreadable(path, &error))? == digest),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(unreadable(path, &error)),
-    }
-}
-
-/// Copies a file, and makes sure that what arrived has the digest that was verified.
-fn copy(
-    context: &Context,
-    from: &Path,
-    digest: Sha256Digest,
-    folder: &Path,
-) -> Result<NamedTempFile, Failure> {
-    let mut source = File::open(from).map_err(|error| unreadable(from, &error))?;
-    let mut target = temporary(folder).map_err(|error| unwritable(folder, &error))?;
-    let mut state = Sha256State::initial();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        if context.cancel.load(std::sync::atomic::Ordering::Relaxed) {
-            return Err(Failure::failed(crate::checked::interrupted()));
-        }
-        let read = match source.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(unreadable(from, &error)),
+        let parcel = match &encrypted {
+            Some(files) => Parcel::encrypted(files)?,
+            None => Parcel::plain(&set, trusted, verified.id())?,
         };
-        state.update(&buffer[..read]);
-        target.write_all(&buffer[..read]).map_err(|error| unwritable(folder, &error))?;
+        let mut outcome = Outcome { exit: Exit::Done, problems: Vec::new(), report: None };
+        if !self.dry_run {
+            for ((goal, permit), delivery) in goals.iter().zip(&permits).zip(&mut deliveries) {
+                match parcel.hand_over(context, permit, &goal.folder) {
+                    Ok(status) => {
+                        delivery.status = status;
+                        context.keep_manifest(&set, verified.manifest(), verified.id());
+                        // What was there may have been put there by a run that was killed before it could say so.
+                        let bundle = &trusted.claim().bundle;
+                        if status != "unchanged" || !ledger::tells_of_submission(context, bundle, goal.name())
+                        {
+                            context.record(submitted(&examined, encrypted.as_ref(), &parcel, goal, permit));
+                        }
+                    }
+                    // What arrived elsewhere stays there, and is told.
+                    Err(failure) => {
+                        delivery.status = "failed";
+                        outcome.exit = outcome.exit.and(failure.exit);
+                        outcome.problems.extend(failure.problems);
+                    }
+                }
+            }
+        }
+        let bundle = &trusted.claim().bundle;
+        outcome.report = Some(Box::new(Submitted {
+            name: bundle.name.to_string(),
+            version: bundle.version.to_string(),
+            classification: bundle.classification.to_string(),
+            bundle_id: verified.id().to_string(),
+            archive_sha256: parcel.sha256.to_string(),
+            bytes: parcel.size,
+            files: parcel.names(),
+            deliveries,
+            notes: parcel.notes.clone(),
+        }));
+        Ok(outcome)
     }
-    if state.finish() != digest {
-        let problem = Problem::new("changed", "was changed while it was being submitted");
-        return Err(Failure::new(Exit::NotIntact, problem.at(from.display().to_string())));
+
+    /// The archive's path; a directory that was sealed where it lies has none.
+    fn archive<'s>(&self, set: &'s BundleSet) -> Result<&'s PathBuf, Failure> {
+        if let (None, Some(claim)) = (&set.archive, sole_claim(set)?)
+            && claim.content == Content::Sealed
+        {
+            let message =
+                "is about a directory that was sealed where it lies; there is no archive to hand over";
+            let problem = Problem::new("sealed-directory", message).at(self.bundle.display().to_string());
+            return Err(Failure::failed(problem.hint(
+                "make a bundle of it: consign pack DIR -o OUT, or send the directory by other means",
+            )));
+        }
+        archive_path(set)
     }
-    target.as_file().sync_all().map_err(|error| unwritable(folder, &error))?;
-    Ok(target)
+}
+
+/// A hand-over, for the ledger.
+fn submitted(
+    examined: &Examined,
+    encrypted: Option<&EncryptedFiles>,
+    parcel: &Parcel,
+    goal: &Goal<'_>,
+    permit: &Permit,
+) -> Act {
+    let act = match examined.trusted() {
+        Some(trusted) => {
+            let print = |signer: &consign_signing::SignerInfo| signer.fingerprint().to_string();
+            let signers: Vec<_> = trusted.signers().iter().map(print).collect();
+            Act::of(Action::Submitted, trusted.claim()).with("signers", signers)
+        }
+        None => Act::new(Action::Submitted),
+    };
+    act.with("to", goal.name())
+        .with("path", goal.folder.display().to_string())
+        .with("files", parcel.names())
+        .with("policy", permit.policy().to_string())
+        .with("encrypted_sha256", encrypted.map(|files| files.claim.sha256.to_string()))
+}
+
+/// A refusal, for the ledger.
+fn refused(claim: Option<&Claim>, goal: &Goal<'_>, failure: &Failure) -> Act {
+    let act = match claim {
+        Some(claim) => Act::of(Action::Refused, claim),
+        None => Act::new(Action::Refused),
+    };
+    act.with("step", "submit").with("to", goal.name()).problems(&failure.problems)
 }

@@ -4,23 +4,23 @@ use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use consign_bundle::{Anchor, Archive, Selection, UnpackError, unpack};
+use consign_bundle::Selection;
 use consign_metadata::{EntryPath, Problem};
 use consign_policy::Stage;
-use consign_signing::TrustedClaim;
 use serde::Serialize;
 
 use super::verify::AsOf;
 use crate::act::{Act, Action};
-use crate::checked::{archive_failure, archive_path, check_copy, expected, sole_claim};
-use crate::context::{Context, threads, unwritable};
+use crate::checked::archive_path;
+use crate::context::{Context, threads};
 use crate::encrypted_set::opened_or_plain;
 use crate::encryption::IdentityArgs;
+use crate::examined::{Asked, Extraction};
 use crate::exit::Exit;
-use crate::handling::{Handling, PolicyArgs, Standing, counted, decide_bundle, permit};
+use crate::handling::{Handling, PolicyArgs};
 use crate::outcome::{Failure, Outcome, Report};
 use crate::style::{self, count, size};
-use crate::vouching::{Vouched, VouchingArgs};
+use crate::vouching::VouchingArgs;
 
 /// Verify a bundle and extract it into a new directory
 ///
@@ -113,57 +113,32 @@ impl Unpack {
         let trusted = self.vouching.load(context, &policy)?;
         let set = opened_or_plain(context, &self.bundle, &self.identity)?;
         let path = archive_path(&set)?;
-        let claim = sole_claim(&set)?;
-        claim.into_iter().for_each(|claim| context.about(claim));
-        // Trust is asked before anything is written.
-        let vouching = claim.map(|claim| self.vouching.judge(&trusted, &set, claim, path)).transpose()?;
-        let problems = match &vouching {
-            Some(vouching) => vouching.problems.clone(),
-            None => vec![
-                Problem::new("unsigned", "there is no signature")
-                    .at(path.display().to_string())
-                    .hint("ask the sender for the `.intoto.jsonl` file that belongs to it"),
-            ],
+        let asked = Asked {
+            context,
+            vouching: &self.vouching,
+            trusted: &trusted,
+            policy: &policy,
+            stage: Stage::Unpack,
+            on_a_word: true,
+            threads: threads(self.threads),
         };
-        let only_trust = problems.iter().all(|problem| {
-            matches!(problem.code, "not-trusted" | "unsigned" | "trust-expired" | "trust-import-missing")
-        });
-        let admitted = self.allow_untrusted && only_trust;
-        if !problems.is_empty() && !admitted {
-            return Err(Failure { exit: Exit::NotTrusted, problems });
-        }
-        let expected = claim.map(expected).transpose()?;
-        let anchor = expected.as_ref().map_or(Anchor::Unsigned, Anchor::Signed);
-        let archive =
-            Archive::open(set.open_archive(path)?, anchor).map_err(|error| archive_failure(error, path))?;
-        if let Some(copy) = &set.manifest {
-            let id = match &expected {
-                Some(expected) => expected.id,
-                None => archive.manifest_id().map_err(|error| archive_failure(error, path))?,
-            };
-            check_copy(copy, id)?;
-        }
-        let (manifest, _) = archive.manifest().map_err(|error| archive_failure(error, path))?;
-        let trusted_claim = vouching.as_ref().and_then(|vouching| vouching.decision.trusted());
-        let signers = trusted_claim.map(|trusted| counted(trusted.signers())).unwrap_or_default();
-        let claim = trusted_claim.map(TrustedClaim::claim);
-        let decision = decide_bundle(&policy, Stage::Unpack, &manifest, Standing::new(claim, &signers));
-        permit(&decision, &policy, path)?;
-        drop(manifest);
         let selection = match (self.bag, self.only.is_empty()) {
             (true, _) => Selection::Bag,
             (false, true) => Selection::Payload,
             (false, false) => Selection::Only(self.only.clone()),
         };
-        let total = archive.work(&consign_bundle::Scope::Content).unwrap_or_default();
-        let meter = context.meter("unpacking", total);
-        let verified = unpack(&archive, &self.destination, selection, threads(self.threads), &meter);
-        drop(meter);
-        let verified = verified.map_err(|error| self.failure(error, path))?;
-        let vouched = trusted_claim.and_then(|trusted| Vouched::archive(&verified, trusted));
+        let extraction =
+            Extraction { destination: &self.destination, selection, allow_untrusted: self.allow_untrusted };
+        let mut examined = asked.unpack(&set, path, None, &extraction);
+        let (Some(verified), Some(decision)) = (&examined.verified, &examined.handled) else {
+            return Err(examined.into_failure());
+        };
+        let mut notes = std::mem::take(&mut examined.notes);
+        let trusted_claim = examined.decision.as_ref().and_then(consign_signing::Decision::trusted);
+        let vouched = examined.vouched.as_ref();
         let (manifest, core) = (verified.manifest(), verified.manifest().core());
-        let mut notes = vouching.as_ref().map(|vouching| vouching.notes.clone()).unwrap_or_default();
-        let asserted = vouched.as_ref().is_some_and(|vouched| vouched.asserted);
+        let problems = &examined.problems;
+        let asserted = vouched.is_some_and(|vouched| vouched.asserted);
         // What was extracted is what was signed; but another one was verified under the name meanwhile.
         let mut conflict = None;
         if let Some(claim) = trusted_claim.filter(|_| problems.is_empty() && vouched.is_some()) {
@@ -188,10 +163,10 @@ impl Unpack {
             bundle_id: verified.id().to_string(),
             files: chosen.len() as u64,
             bytes: chosen.iter().sum(),
-            handling: Handling::of(&policy, Stage::Unpack, &decision),
+            handling: Handling::of(&policy, Stage::Unpack, decision),
             trusted: problems.is_empty() && vouched.is_some() && !asserted && conflict.is_none(),
-            as_of: vouching.as_ref().filter(|_| asserted).map(|vouching| {
-                let moment = vouching.decision.moment();
+            as_of: examined.decision.as_ref().filter(|_| asserted).map(|decision| {
+                let moment = decision.moment();
                 AsOf { time: moment.at().to_string(), evidence: moment.evidence() }
             }),
             notes,
@@ -203,18 +178,5 @@ impl Unpack {
         context.record(act.with("into", self.destination.display().to_string()).with("files", chosen.len()));
         let exit = if conflict.is_some() { Exit::NotTrusted } else { Exit::Done };
         Ok(Outcome { exit, problems: conflict.into_iter().collect(), report: Some(Box::new(report)) })
-    }
-
-    fn failure(&self, error: UnpackError, path: &std::path::Path) -> Failure {
-        match error {
-            UnpackError::Archive(error) => archive_failure(error, path),
-            UnpackError::Exists(at) => Failure::failed(
-                Problem::new("destination-exists", "already exists; unpack makes a new directory")
-                    .at(at.display().to_string())
-                    .hint("name a directory that is not there yet"),
-            ),
-            UnpackError::Name(fault) => Failure::failed(Problem::new(fault.rule.code(), fault.to_string())),
-            UnpackError::Write { path, error } => unwritable(&path, &error),
-        }
     }
 }

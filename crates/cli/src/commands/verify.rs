@@ -13,10 +13,11 @@ use serde_json::json;
 
 use crate::act::{Act, Action};
 use crate::bundle_set::{BundleSet, read_attestations, read_manifest};
-use crate::checked::{check, interrupted, sole_claim};
+use crate::checked::{interrupted, sole_claim};
 use crate::context::{Context, threads};
 use crate::encrypted_set::EncryptedSet;
 use crate::encryption::IdentityArgs;
+use crate::examined::{Asked, Examined};
 use crate::exit::Exit;
 use crate::handling::{Handling, PolicyArgs, Standing, counted, decide_bundle, refusals};
 use crate::outcome::{Failure, Outcome, Report};
@@ -397,31 +398,42 @@ impl Verify {
         (trusted, policy): (&Trusted, &Policy),
     ) -> Checked {
         let shown = set.archive.as_deref().unwrap_or(named);
-        let claim = match sole_claim(set) {
-            Ok(claim) => claim,
-            Err(failure) => return Checked::failed(shown, None, failure),
+        let asked = Asked {
+            context,
+            vouching: &self.vouching,
+            trusted,
+            policy,
+            stage: Stage::Verify,
+            on_a_word: true,
+            threads: threads(self.threads),
         };
-        let verified = match check(context, set, self.scope(), threads(self.threads)) {
-            Ok(verified) => verified,
-            Err(failure) => return Checked::failed(shown, claim, failure),
+        let mut examined = asked.look(set, shown, self.scope());
+        asked.decide(&mut examined, shown, None);
+        let Examined { claim, verified, decision, vouched, handled, exit, problems, notes } = examined;
+        let (Some(verified), Some(decision)) = (&verified, &decision) else {
+            return match (verified, claim) {
+                (Some(verified), None) => Checked::unsigned(shown, &verified),
+                (_, claim) => Checked::failed(shown, claim.as_ref(), Failure { exit, problems }),
+            };
         };
-        let Some(claim) = claim else { return Checked::unsigned(shown, &verified) };
-        let (mut checked, decision) = match self.judge(shown, set, claim, trusted) {
-            Ok(judged) => judged,
-            Err(failure) => return Checked::failed(shown, Some(claim), failure),
-        };
-        let vouched = decision.trusted().and_then(|trusted| Vouched::archive(&verified, trusted));
-        checked.report.archive =
+        let mut report = report(shown, claim.as_ref(), Some(decision));
+        report.notes = notes;
+        report.archive =
             Some(ArchiveReport { size: verified.facts().size, sha256: verified.facts().sha256.to_string() });
+        report.handling = handled.map(|handled| Handling::of(policy, Stage::Verify, &handled));
+        let mut checked = Checked { exit, problems, report };
         checked.count(verified.manifest());
         let level = match verified.scope() {
             Scope::Content => "content",
             Scope::Bytes => "bytes",
             Scope::Only(_) => "files",
         };
-        checked.handle(policy, verified.manifest(), &decision, vouched.as_ref());
         let checked = checked.finish(level, self.only.len(), vouched.as_ref());
-        self.remember(checked, shown, trusted, decision.trusted())
+        let checked = self.remember(checked, shown, trusted, decision.trusted());
+        if checked.report.verified && self.vouching.remembers() {
+            context.keep_manifest(set, verified.manifest(), verified.id());
+        }
+        checked
     }
 
     /// What held in full is remembered.

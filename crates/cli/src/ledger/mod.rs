@@ -9,5 +9,9 @@ mod who;
 
 pub(crate) use event_file::read_events;
 pub(crate) use place::{LedgerArgs, OpenLedger, not_in_order, open, read_checkpoint, read_small, state};
-pub(crate) use query::{EventName, Filter, LoggedEvent, detail, select};
-pub(crate) use record::{Joining, Recorded, RecordedEvent, forget, join, record};
+pub(crate) use query::{
+    EndOf, EventName, Filter, LoggedEvent, detail, is_about, select, submission_of, tells_of_submission,
+};
+#[cfg(test)]
+pub(crate) use record::RecordedEvent;
+pub(crate) use record::{Joining, Recorded, forget, join, record};

@@ -57,8 +57,8 @@ pub(super) enum Place<'a> {
     None,
     /// Into files, to be joined later.
     Events(&'a Path),
-    /// Into a ledger.
-    Ledger(PathBuf),
+    /// Into the ledger.
+    Ledger,
 }
 
 impl LedgerArgs {
@@ -67,21 +67,19 @@ impl LedgerArgs {
         self.ledger_key.as_ref()
     }
 
-    fn says_none(&self) -> bool {
+    /// Whether nothing is to be recorded.
+    pub(crate) fn says_none(&self) -> bool {
         self.ledger.as_deref() == Some(Path::new("none"))
     }
 }
 
 /// Where events go.
-///
-/// # Errors
-/// There is no home, and nothing else was said.
-pub(super) fn place(context: &Context) -> Result<Place<'_>, Failure> {
+pub(super) fn place(context: &Context) -> Place<'_> {
     let args = context.ledger();
     match (&args.event_out, args.says_none()) {
-        (Some(path), _) => Ok(Place::Events(path)),
-        (None, true) => Ok(Place::None),
-        (None, false) => directory(context).map(Place::Ledger),
+        (Some(path), _) => Place::Events(path),
+        (None, true) => Place::None,
+        (None, false) => Place::Ledger,
     }
 }
 

@@ -5,13 +5,17 @@ use std::str::FromStr;
 
 use consign_ledger::{Entry, Event, Ledger, Level};
 use consign_metadata::{Date, Problem, printable};
-use consign_signing::Timestamp;
+use consign_signing::{About, BundleClaim, Receipt, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::place::not_in_order;
+use super::place::{OpenLedger, not_in_order};
+use crate::context::Context;
 use crate::outcome::Failure;
 use crate::style;
+
+/// The event of a hand-over.
+const SUBMITTED: &str = "submitted";
 
 /// An event with its place in the ledger.
 #[derive(Clone, Serialize)]
@@ -29,6 +33,37 @@ pub(crate) struct LoggedEvent {
 /// A point in time as people write it: a time, or a day, which begins at midnight UTC.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PointInTime(pub(crate) Timestamp);
+
+/// The end of a second or of a day: what happened in it counts as before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EndOf {
+    /// The second or day as it was written.
+    pub(crate) shown: Timestamp,
+    /// The first second after it.
+    pub(crate) end: PointInTime,
+}
+
+impl EndOf {
+    /// The end of a second.
+    pub(crate) fn second(time: Timestamp) -> Self {
+        Self::lasting(time, 1)
+    }
+
+    fn lasting(shown: Timestamp, seconds: u64) -> Self {
+        let end = Timestamp::from_unix_seconds(shown.unix_seconds().saturating_add(seconds));
+        Self { shown, end: PointInTime(end.unwrap_or(shown)) }
+    }
+}
+
+impl FromStr for EndOf {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const DAY: u64 = 24 * 60 * 60;
+        let PointInTime(begin) = text.parse()?;
+        Ok(Self::lasting(begin, if text.parse::<Date>().is_ok() { DAY } else { 1 }))
+    }
+}
 
 impl FromStr for PointInTime {
     type Err = String;
@@ -202,6 +237,42 @@ pub(crate) fn detail(event: &Event) -> Option<String> {
         }
     }
     None
+}
+
+/// Whether the ledger tells of the hand-over of a bundle to a recipient. Where it cannot be read, it does not.
+pub(crate) fn tells_of_submission(context: &Context, bundle: &BundleClaim, to: &str) -> bool {
+    let filter = Filter { to: Some(to.to_owned()), ..Filter::of_event(SUBMITTED) };
+    let Ok(OpenLedger { ledger, .. }) = super::open(context, None) else { return false };
+    let about =
+        |entry: &LoggedEvent| entry.event.as_ref().and_then(|event| event.bundle.as_ref()) == Some(bundle);
+    select(&ledger, &filter).any(|entry| entry.is_ok_and(|entry| about(&entry)))
+}
+
+/// The hand-over that a receipt answers: of these bytes, or, if the recipient could not tell what had come, of what it
+/// claimed to be.
+pub(crate) fn submission_of(ledger: &Ledger, receipt: &Receipt) -> Result<Option<LoggedEvent>, Failure> {
+    let filter = Filter::of_event(SUBMITTED);
+    let mut claimed = None;
+    for entry in select(ledger, &filter) {
+        let entry = entry?;
+        let Some(event) = &entry.event else { continue };
+        let encrypted = event.metadata.get("encrypted_sha256").and_then(Value::as_str);
+        let sent = match encrypted {
+            Some(encrypted) => encrypted == receipt.sha256.to_string(),
+            None => event.archive_sha256 == Some(receipt.sha256),
+        };
+        if sent {
+            return Ok(Some(entry));
+        }
+        let is_claimed = match &receipt.about {
+            About::Bundle(bundle) => event.bundle.as_ref() == Some(bundle) && receipt.is_claimed_only(),
+            _ => false,
+        };
+        if is_claimed {
+            claimed = Some(entry);
+        }
+    }
+    Ok(claimed)
 }
 
 /// A number or a digest that names one event.

@@ -63,7 +63,8 @@ const REFUSABLE: [&str; 11] = [
 /// Writes what the command did, durably, before its result is reported.
 pub(crate) fn record(context: &Context, command: &str, outcome: &Outcome) -> Recorded {
     let mut acts = context.take_acts();
-    if REFUSABLE.contains(&command) && !acts.iter().any(|act| act.action == Action::Refused) {
+    let said = |act: &Act| matches!(act.action, Action::Refused | Action::Received);
+    if REFUSABLE.contains(&command) && !acts.iter().any(said) {
         acts.extend(refusal(context, command, outcome));
     }
     let events = match acts.is_empty() {
@@ -91,7 +92,7 @@ fn refusal(context: &Context, command: &str, outcome: &Outcome) -> Option<Act> {
 }
 
 fn write(context: &Context, mut acts: Vec<Act>) -> Result<Vec<RecordedEvent>, Failure> {
-    let place = place(context)?;
+    let place = place(context);
     if let Place::None = place {
         return Ok(Vec::new());
     }
@@ -104,7 +105,7 @@ fn write(context: &Context, mut acts: Vec<Act>) -> Result<Vec<RecordedEvent>, Fa
             write_events(path, &events)?;
             None
         }
-        _ => Some(append_all(context, &who, &events)?),
+        Place::Ledger | Place::None => Some(append_all(context, &who, &events)?),
     };
     context.state().configuration_recorded(&in_force);
     let recorded = acts.iter().zip(&events).zip(0..).map(|((act, event), number)| {
@@ -142,22 +143,8 @@ fn repaired(
 }
 
 fn repair_in_words(repair: &Repair) -> Problem {
-    match repair {
-        Repair::Completed { first, size } => Problem::new(
-            "ledger-repaired",
-            format!("an append to the ledger was cut short after it was signed; events {first} to {} were brought to their end", size.saturating_sub(1)),
-        ),
-        Repair::CutBack { size, aside, files } => Problem::new(
-            "ledger-repaired",
-            format!(
-                "an append to the ledger was cut short before it was signed; the ledger stands at its {size} events, and {} that lay beyond was set aside",
-                crate::style::count(files.len() as u64, "file", "files")
-            ),
-        )
-        .at(aside.display().to_string())
-        .hint("look whether the command that was cut short did its work, and run it again if not"),
-        _ => Problem::new("ledger-repaired", "the ledger was put in order after an append that was cut short"),
-    }
+    Problem::new("ledger-repaired", repair.to_string())
+        .hint("look whether the command that was cut short did its work, and run it again if not")
 }
 
 /// Remembers how far the ledger has come, outside of it. If that fails, an older copy could be put in its place

@@ -6,7 +6,7 @@ use consign_metadata::{BundleId, BundleName, BundleVersion, Classification, Deta
 use serde::Serialize;
 
 use super::view::{Origin, Record, View};
-use crate::provenance::facts::{Facts, short};
+use crate::provenance::facts::{Facts, RunFact, short};
 
 /// What lineage shows of a bundle.
 #[derive(Clone, Debug, Serialize)]
@@ -55,7 +55,7 @@ impl Bundle {
         for statement in &record.provenance {
             let facts = Facts::of(statement.said());
             bundle.commits.extend(facts.code.into_iter().map(|code| code.commit));
-            bundle.runs.extend(facts.run.as_ref().and_then(|run| run.in_words()));
+            bundle.runs.extend(facts.run.as_ref().and_then(RunFact::in_words));
             bundle.sources.extend(facts.sources);
         }
         for list in [&mut bundle.commits, &mut bundle.runs, &mut bundle.sources] {

@@ -124,7 +124,7 @@ mod tests {
         let graph = graph(bundles);
         let mut out = Vec::new();
         write(&graph.family(&[id(root)]), &mut out).unwrap();
-        anstream::adapter::strip_bytes(&out).to_string().lines().map(|line| format!("{line}\n")).collect()
+        anstream::adapter::strip_str(&String::from_utf8(out).unwrap()).to_string()
     }
 
     #[test]

@@ -111,11 +111,6 @@ impl View {
         Ok(id)
     }
 
-    /// The ids of all of them, in order.
-    pub(crate) fn ids(&self) -> Vec<BundleId> {
-        self.bundles.keys().copied().collect()
-    }
-
     /// What could not be looked at so far.
     pub(crate) fn take_notes(&mut self) -> Vec<Problem> {
         std::mem::take(&mut self.notes)
@@ -130,7 +125,7 @@ impl View {
             if entry.known {
                 match self.known.provenance(*id) {
                     Ok(kept) => {
-                        provenance.extend(kept.into_iter().filter(|one| !entry.provenance.contains(one)))
+                        provenance.extend(kept.into_iter().filter(|one| !entry.provenance.contains(one)));
                     }
                     Err(problem) => notes.push(problem),
                 }

@@ -79,7 +79,7 @@ impl ProvenanceArgs {
         encrypted: bool,
     ) -> Result<Option<Captured>, Failure> {
         let auto = self.provenance == Path::new("auto");
-        if !auto && !(self.configs.is_empty() && self.code.is_none()) {
+        if !(auto || self.configs.is_empty() && self.code.is_none()) {
             let option = if self.configs.is_empty() { "--code" } else { "--config" };
             let problem = Problem::new(
                 "provenance-not-asked-for",
@@ -229,6 +229,9 @@ pub(crate) fn keep(
     id: BundleId,
     placed: Option<&Placed>,
 ) -> Option<String> {
+    if !context.keeps_record() {
+        return None;
+    }
     let state = context.state();
     let kept = state
         .keep_manifest(manifest, id)

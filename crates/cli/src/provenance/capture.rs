@@ -1,6 +1,5 @@
 //! What is known here and now of where a bundle comes from: code, run, configuration.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use consign_metadata::{EntryPath, Manifest, NameProfile, Problem, Sha256Digest};
@@ -11,10 +10,9 @@ use consign_signing::{
 use serde_json::{Map, json};
 
 use super::{BUILD_TYPE, BUILDERS, BUNDLE};
-use crate::checked::digest_of;
-use crate::context::unreadable;
 use crate::environment::{Run, variables};
 use crate::git::WorkTree;
+use crate::hashing::digest_of_file;
 use crate::outcome::Failure;
 use crate::state::known::Known;
 
@@ -41,7 +39,7 @@ impl Capture {
         let top = tree.as_ref().and_then(|tree| tree.top.clone());
         let mut configuration = Vec::new();
         for path in configs {
-            let digest = File::open(path).and_then(digest_of).map_err(|error| unreadable(path, &error))?;
+            let digest = digest_of_file(path, &())?;
             add(&mut configuration, Configuration { name: name_of(path, top.as_deref()), digest })?;
         }
         Ok(Self { tree, run: Run::detect(&variables), configuration })
@@ -231,7 +229,7 @@ impl Capture {
         let inside = top.join(path.as_str()).canonicalize().ok()?;
         let inside = inside.starts_with(top.canonicalize().ok()?).then_some(inside)?;
         inside.is_file().then_some(())?;
-        File::open(inside).and_then(digest_of).ok()
+        digest_of_file(&inside, &()).ok()
     }
 }
 

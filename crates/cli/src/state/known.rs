@@ -8,13 +8,17 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use consign_metadata::{BundleId, Manifest, Problem, Sha256Digest};
-use consign_signing::{PROVENANCE_BYTES_MAX, ProvenanceFile, ProvenanceStatement, SignedProvenance};
+use consign_signing::{
+    PROVENANCE_BYTES_MAX, ProvenanceFile, ProvenanceStatement, SignedProvenance, SignedReceipt,
+};
 
 use super::{State, lock};
 use crate::bundle_set::{MANIFEST, PROVENANCE};
 use crate::context::is_absent;
 
 const FOLDER: &str = "known";
+/// Receipts that were put into the ledger, by their digest.
+const RECEIPTS: &str = "receipts";
 
 impl State {
     /// Keeps the manifest of a bundle that was made or verified here, for its owner's eyes alone.
@@ -39,6 +43,11 @@ impl State {
             return Ok(());
         }
         write(&folder, &path, manifest)
+    }
+
+    /// Whether its manifest was kept.
+    pub(crate) fn knows(&self, id: BundleId) -> bool {
+        self.path(&format!("{FOLDER}/{}{MANIFEST}", id.0.hex())).is_some_and(|path| path.is_file())
     }
 
     /// Keeps what was signed about where a bundle comes from.
@@ -66,6 +75,16 @@ impl State {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("{} is full", path.display())));
         }
         write(&folder, &path, &lines)
+    }
+
+    /// Keeps a receipt that was put into the ledger.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn keep_receipt(&self, signed: &SignedReceipt) -> io::Result<()> {
+        let folder = self.make(RECEIPTS)?;
+        let name = format!("{}.receipt.intoto.jsonl", Sha256Digest::of(signed.line()).hex());
+        write(&folder, &folder.join(name), &signed.to_bytes())
     }
 
     /// The bundles that are known.

@@ -21,6 +21,7 @@ use crate::outcome::Failure;
 /// How far a clock may go back without a word: time servers correct by seconds, not by hours.
 const CLOCK_TOLERANCE: u64 = 10 * 60;
 const CLOCK: &str = "last-seen";
+const STORE: &str = "store";
 
 /// The directory of the state, which may not exist yet; `None` if there is no home.
 #[derive(Clone, Debug)]
@@ -48,6 +49,16 @@ impl State {
 
     fn path(&self, name: &str) -> Option<PathBuf> {
         self.directory.as_ref().map(|directory| directory.join(name))
+    }
+
+    /// Where archives are kept unless somebody says otherwise.
+    pub(crate) fn store(&self) -> Option<PathBuf> {
+        self.path(STORE)
+    }
+
+    /// The same, with the directories above it made.
+    pub(crate) fn make_store(&self) -> io::Result<PathBuf> {
+        self.make(STORE)
     }
 
     /// The directory below the state of that name, made if it is not there. The empty name is the state itself.

@@ -12,6 +12,8 @@ use insta::internals::SettingsBindDropGuard;
 /// changes from run to run.
 pub struct Desk {
     dir: tempfile::TempDir,
+    /// Whether commands keep a record.
+    records: bool,
     /// Puts words for what differs from run to run into every snapshot taken while the desk stands.
     _filters: SettingsBindDropGuard,
 }
@@ -35,7 +37,12 @@ impl Desk {
         ] {
             settings.add_filter(pattern, word);
         }
-        Self { dir, _filters: settings.bind_to_scope() }
+        Self { dir, records: false, _filters: settings.bind_to_scope() }
+    }
+
+    /// One whose commands keep a record, as they do unless they are told not to.
+    pub fn recording() -> Self {
+        Self { records: true, ..Self::new() }
     }
 
     /// Where commands run.
@@ -90,8 +97,9 @@ impl Desk {
             }
         }
         command.env("CONSIGN_HOME", self.home()).env("HOME", self.dir.path());
-        // Tests of the ledger take it away again.
-        command.env("CONSIGN_LEDGER", "none");
+        if !self.records {
+            command.env("CONSIGN_LEDGER", "none");
+        }
         command.env("GIT_CONFIG_NOSYSTEM", "1").env("LC_ALL", "C");
     }
 

@@ -1,12 +1,15 @@
 //! Adding events.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use consign_metadata::Sha256Digest;
 use consign_signing::Signer;
 
 use crate::checkpoint::SignedCheckpoint;
-use crate::error::{AppendError, LedgerError};
-use crate::event::Event;
+use crate::error::AppendError;
+use crate::event::{EVENTS_DROPPED, Event};
+use crate::log::recover::Repair;
+use crate::log::writer::{Line, Writer};
 
 /// Events that are recorded, durably.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,28 +22,6 @@ pub struct Appended {
     pub repaired: Option<Repair>,
 }
 
-/// What an append that was cut short had left behind. Nothing that had been acknowledged is ever part of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Repair {
-    /// Its checkpoint was signed and all its data is there: it was brought to its end.
-    Completed {
-        /// Place of its first event.
-        first: u64,
-        /// How many events the ledger has with it.
-        size: u64,
-    },
-    /// It had not come that far: what lay beyond the checkpoint was set aside.
-    CutBack {
-        /// How many events the ledger has: as many as before that append.
-        size: u64,
-        /// The directory that holds what was cut off.
-        aside: PathBuf,
-        /// What was cut off, relative to the ledger's directory.
-        files: Vec<String>,
-    },
-}
-
 /// Appends events to the ledger of the signer's key, all or none, and makes them durable before it returns.
 ///
 /// A directory that is absent (its parent must exist) or empty becomes a new ledger. Without events, nothing is
@@ -50,13 +31,32 @@ pub enum Repair {
 /// out of it.
 ///
 /// # Errors
-/// [`AppendError`]; the ledger then stands as before.
+/// [`AppendError`]; the ledger then stands as before. Where the very last step fails, after the new checkpoint was
+/// signed, the events may become part of it after all: the next append says so ([`Repair::completed`]).
 pub fn append(
     directory: &Path,
     signer: &dyn Signer,
     witness: Option<&SignedCheckpoint>,
     events: &[Event],
 ) -> Result<Appended, AppendError> {
-    let _ = (signer, witness, events);
-    Err(LedgerError::Absent(directory.to_owned()).into())
+    let mut lines = Vec::with_capacity(events.len());
+    for (at, event) in events.iter().enumerate() {
+        if event.action.as_str() == EVENTS_DROPPED {
+            return Err(AppendError::Drop(
+                "such an event is recorded by dropping them, not by itself".into(),
+            ));
+        }
+        lines.push(line(event).map_err(|error| AppendError::Event { at, error })?);
+    }
+    let mut writer = Writer::open(directory, signer, witness)?;
+    let first = writer.size();
+    writer.commit(&lines)?;
+    let checkpoint = writer.checkpoint().clone();
+    Ok(Appended { first, checkpoint, repaired: writer.into_repaired() })
+}
+
+/// The line of an event.
+pub(crate) fn line(event: &Event) -> Result<Line, crate::EventError> {
+    let text = event.to_line()?;
+    Ok(Line { digest: Sha256Digest::of(text.as_bytes()), text })
 }

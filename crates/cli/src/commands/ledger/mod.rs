@@ -1,6 +1,7 @@
 //! `consign ledger`: what was done, in order, so that nobody can change it afterwards unseen.
 
 pub(crate) mod add;
+pub(crate) mod add_receipt;
 pub(crate) mod alerts;
 pub(crate) mod check_consistency;
 pub(crate) mod check_proof;
@@ -37,6 +38,7 @@ enum Action {
     Export(export::Export),
     Alerts(alerts::Alerts),
     Add(add::Add),
+    AddReceipt(add_receipt::AddReceipt),
     Drop(drop::Drop),
 }
 
@@ -53,6 +55,7 @@ impl Ledger {
             Action::Export(command) => command.run(context),
             Action::Alerts(command) => command.run(context),
             Action::Add(command) => command.run(context),
+            Action::AddReceipt(command) => command.run(context),
             Action::Drop(command) => command.run(context),
         }
     }

@@ -101,6 +101,7 @@ impl<'a> TrustFile<'a> {
         };
         let (added, removed) = (missing(old, new), missing(new, old));
         let file = self.path.display().to_string();
+        let mut revocations = 0;
         for entry in new.keys() {
             let before = old.find(&entry.public_key).and_then(|entry| entry.revoked.as_ref());
             if let Some(revoked) = entry.revoked.as_ref().filter(|now| Some(*now) != before) {
@@ -108,7 +109,11 @@ impl<'a> TrustFile<'a> {
                 let act = act.with("fingerprint", entry.public_key.fingerprint().to_string());
                 let act = act.with("reason", revoked.reason.to_string()).with("from", revoked.at);
                 self.context.record(act.with("file", &file));
+                revocations += 1;
             }
+        }
+        if revocations > 0 && added.is_empty() && removed.is_empty() {
+            return;
         }
         let listed = |list: Vec<Value>| (!list.is_empty()).then_some(list);
         let act = Act::new(Action::TrustChanged).with("file", file);

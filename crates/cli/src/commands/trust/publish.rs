@@ -170,6 +170,8 @@ impl Export {
             let prepared = prepare(folder, &bytes).map_err(|error| unwritable(&self.output, &error))?;
             publish(folder, vec![(name, prepared)]).map_err(|(at, error)| unwritable(&at, &error))?;
         }
+        let act = Act::new(Action::TrustPublished).with("version", all.version());
+        file.context().record(act.with("file", self.output.display().to_string()));
         let root = all.root();
         let signers = all.signers();
         Ok(Outcome::done(Exported {

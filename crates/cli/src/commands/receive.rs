@@ -1,0 +1,530 @@
+//! `consign receive`: take bundles in, and sign what became of each.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use consign_bundle::{Scope, Selection, TreeLayout, compare_directory};
+use consign_metadata::{Manifest, Problem, Role, printable};
+use consign_policy::{Encryption, Policy, Stage};
+use consign_signing::{About, BundleClaim, Receipt, ReceiptLevel};
+use serde::Serialize;
+
+use crate::act::{Act, Action};
+use crate::bundle_set::{Broken, BundleSet};
+use crate::checked::sole_claim;
+use crate::context::{Context, threads};
+use crate::encrypted_set::EncryptedSet;
+use crate::encryption::IdentityArgs;
+use crate::examined::{Asked, Examined, Extraction, destination_exists};
+use crate::exit::Exit;
+use crate::handling::{Handling, PolicyArgs};
+use crate::key_source::{KeySource, OpenKey};
+use crate::keys::PassphraseArgs;
+use crate::outcome::{Failure, Outcome, Report};
+use crate::receipts::{Arrival, Issuer, Written};
+use crate::style::{self, size};
+use crate::vouching::{TrustArgs, Trusted, VouchingArgs};
+
+/// Take bundles in: check each, ask the policy, unpack it where told, and sign a receipt
+///
+/// Every bundle of a folder is handled, whatever becomes of the others. A receipt is signed for a refusal too, with its
+/// reasons; for what could not be looked at there is none.
+#[derive(clap::Args)]
+pub(crate) struct Receive {
+    /// Archive, attestations, or folder with any number of bundles
+    #[arg(value_name = "BUNDLE|INBOX", required = true)]
+    bundles: Vec<PathBuf>,
+    /// The key to sign receipts with: a private key in a file, `ssh-agent:FINGERPRINT`, a `pkcs11:` URI, or `exec:NAME`
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "CONSIGN_KEY",
+        hide_env_values = true,
+        help_heading = "Key options"
+    )]
+    key: OsString,
+    /// What to sign as
+    #[arg(
+        long = "as",
+        value_name = "ROLE",
+        default_value = consign_signing::RECIPIENT,
+        help_heading = "Key options"
+    )]
+    role: Role,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+    #[command(flatten)]
+    trust: TrustArgs,
+    #[command(flatten)]
+    policy: PolicyArgs,
+    #[command(flatten)]
+    identity: IdentityArgs,
+    /// Unpack what is accepted into DIR/NAME-VERSION
+    #[arg(long, value_name = "DIR")]
+    unpack_to: Option<PathBuf>,
+    /// Put receipts into this folder [default: beside each bundle]
+    #[arg(long, value_name = "DIR")]
+    receipts: Option<PathBuf>,
+    /// How many threads to use [default: as many as there are processors]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+}
+
+/// What became of the bundles.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Received {
+    bundles: Vec<ReceivedBundle>,
+}
+
+/// What became of one bundle.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct ReceivedBundle {
+    /// The file.
+    path: String,
+    /// `accepted` or `refused`; absent if it could not be looked at, or not be unpacked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<&'static str>,
+    /// What its exit code would be.
+    exit: u8,
+    /// How much was found to be as its statement says; absent if it was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    level: Option<ReceiptLevel>,
+    /// Name, version, classification and id: claims, unless it was accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bundle: Option<BundleClaim>,
+    /// The file that arrived: the archive, or the encrypted file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<Arrived>,
+    /// Whose signatures counted.
+    signers: Vec<Signer>,
+    /// What the handling policy says; absent if it was not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handling: Option<Handling>,
+    /// Why it was not accepted.
+    problems: Vec<Problem>,
+    /// What is worth knowing, and changes nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<Problem>,
+    /// The directory that holds its content.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unpacked: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<Written>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Arrived {
+    size: u64,
+    sha256: String,
+    encrypted: bool,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Signer {
+    fingerprint: String,
+    role: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+}
+
+impl Report for Received {
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        for (n, bundle) in self.bundles.iter().enumerate() {
+            if n > 0 {
+                writeln!(out)?;
+            }
+            bundle.human(out)?;
+        }
+        Ok(())
+    }
+}
+
+impl ReceivedBundle {
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let (good, error) = (style::GOOD, style::ERROR);
+        let path = printable(&self.path);
+        match (self.verdict, &self.bundle) {
+            (Some("accepted"), Some(BundleClaim { name, version, classification, .. })) => {
+                let class = classification.as_str().to_uppercase();
+                writeln!(out, "{good}accepted{good:#} {name} {version}  [{class}]")?;
+            }
+            (Some(verdict), _) => writeln!(out, "{error}{verdict}{error:#} {path}")?,
+            (None, _) => writeln!(out, "{error}not handled{error:#} {path}")?,
+        }
+        match &self.bundle {
+            Some(bundle) if self.verdict == Some("accepted") => {
+                writeln!(out, "  bundle id     {}", bundle.id)?;
+            }
+            Some(BundleClaim { name, version, .. }) => {
+                writeln!(out, "  claims to be  {name} {version}")?;
+            }
+            None => {}
+        }
+        if let Some(Arrived { size: bytes, sha256, encrypted }) = &self.file {
+            let what = if *encrypted { "encrypted" } else { "archive" };
+            writeln!(out, "  {what:<13} {}, {sha256}", size(*bytes))?;
+        }
+        for signer in &self.signers {
+            let who = signer.name.as_ref().unwrap_or(&signer.fingerprint);
+            writeln!(out, "  signed by     {who} as {}", signer.role)?;
+        }
+        if let Some(directory) = &self.unpacked {
+            writeln!(out, "  unpacked      {}", printable(&directory.display().to_string()))?;
+        }
+        if let Some(Written { path, status, .. }) = &self.receipt {
+            let same = if *status == "unchanged" { " (unchanged)" } else { "" };
+            writeln!(out, "  receipt       {}{same}", printable(&path.display().to_string()))?;
+        }
+        let warn = style::WARN;
+        for note in &self.notes {
+            writeln!(out, "  {warn}note{warn:#}          {}", printable(&note.message))?;
+        }
+        self.handling.iter().try_for_each(|handling| handling.human(out, 13))
+    }
+}
+
+/// What an argument names.
+enum Found {
+    Plain(BundleSet),
+    Encrypted(EncryptedSet),
+    Broken(Broken),
+}
+
+impl Found {
+    /// Every bundle of a folder, or the one that a file belongs to.
+    fn all(named: &Path) -> Result<Vec<Self>, Failure> {
+        if !named.is_dir() {
+            return Self::one(named).map(|one| vec![one]);
+        }
+        let encrypted = EncryptedSet::each_in_folder(named)?.into_iter().map(|set| set.map(Self::Encrypted));
+        let plain = BundleSet::each_in_folder(named)?.into_iter().map(|set| set.map(Self::Plain));
+        let all: Vec<_> = plain.chain(encrypted).map(|set| set.unwrap_or_else(Self::Broken)).collect();
+        if all.is_empty() {
+            let problem = Problem::new("no-bundle", "holds no bundle: no `.tar.zst` and no `.intoto.jsonl`");
+            return Err(Failure::failed(problem.at(named.display().to_string())));
+        }
+        Ok(all)
+    }
+
+    fn one(named: &Path) -> Result<Self, Failure> {
+        let found = match EncryptedSet::find_one(named) {
+            Ok(Some(set)) => Ok(Self::Encrypted(set)),
+            Ok(None) => BundleSet::find_one(named).map(Self::Plain),
+            Err(failure) => Err(failure),
+        };
+        // Bytes whose statements cannot be read arrived all the same.
+        let is_archive = !named.to_string_lossy().ends_with(".jsonl");
+        found.or_else(|failure| match failure.exit {
+            Exit::NotIntact if is_archive => {
+                Ok(Self::Broken(Broken { path: named.into(), archive: Some(named.into()), failure }))
+            }
+            _ => Err(failure),
+        })
+    }
+}
+
+/// What all bundles are held against.
+struct Desk<'a> {
+    context: &'a Context,
+    vouching: &'a VouchingArgs,
+    policy: &'a Policy,
+    trusted: &'a Trusted,
+    issuer: Issuer<'a>,
+}
+
+/// A bundle that was looked at, and where it was unpacked to.
+struct Looked {
+    examined: Examined,
+    unpacked: Option<PathBuf>,
+}
+
+impl Looked {
+    fn failed(failure: Failure) -> Self {
+        Self { examined: Examined::failed(failure), unpacked: None }
+    }
+}
+
+impl Receive {
+    pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
+        for folder in [&self.unpack_to, &self.receipts].into_iter().flatten() {
+            if !folder.is_dir() {
+                let problem = Problem::new("no-directory", "is not a directory that can be written to");
+                let hint =
+                    format!("make it first: mkdir -p {}", style::shell_word(&folder.display().to_string()));
+                return Err(Failure::failed(problem.at(folder.display().to_string()).hint(hint)));
+            }
+        }
+        let policy = self.policy.load(context)?;
+        let vouching = self.trust.vouching();
+        let trusted = vouching.load(context, &policy)?;
+        let key: OpenKey = KeySource::parse(&self.key)?.open(context, &self.passphrase)?;
+        let issuer = Issuer { key: &key, role: &self.role, policy: policy.digest(), time: context.now()? };
+        let desk = Desk { context, vouching: &vouching, policy: &policy, trusted: &trusted, issuer };
+        let mut outcome = Outcome { exit: Exit::Done, problems: Vec::new(), report: None };
+        let mut bundles = Vec::new();
+        for named in &self.bundles {
+            let found = match Found::all(named) {
+                Ok(found) => found,
+                Err(failure) => {
+                    outcome.exit = outcome.exit.and(failure.exit);
+                    outcome.problems.extend(failure.problems);
+                    continue;
+                }
+            };
+            for one in &found {
+                let (exit, received) = self.take_in(&desk, one);
+                outcome.exit = outcome.exit.and(exit);
+                outcome.problems.extend_from_slice(&received.problems);
+                bundles.push(received);
+                if context.cancel.load(std::sync::atomic::Ordering::Relaxed) {
+                    break;
+                }
+            }
+        }
+        outcome.report = Some(Box::new(Received { bundles }));
+        Ok(outcome)
+    }
+
+    /// One bundle: looked at, and its receipt.
+    fn take_in(&self, desk: &Desk<'_>, found: &Found) -> (Exit, ReceivedBundle) {
+        let (path, looked, arrival) = match found {
+            Found::Plain(set) => {
+                let path = set.archive.as_deref().or(set.folder()).unwrap_or(Path::new("-"));
+                let looked = self.examine(desk, set, path, None);
+                let claim = sole_claim(set).ok().flatten();
+                let verified = looked.examined.verified.as_ref();
+                let arrival = set
+                    .archive
+                    .as_deref()
+                    .map(|archive| Arrival::plain(desk.context, set, archive, claim, verified));
+                (path, looked, arrival)
+            }
+            Found::Encrypted(set) => {
+                let path = set.shown();
+                let ciphertext = set.check(desk.context);
+                let arrival = set
+                    .archive
+                    .as_deref()
+                    .map(|archive| Arrival::encrypted(desk.context, set, archive, ciphertext.as_ref().ok()));
+                let looked = match ciphertext.and_then(|ciphertext| self.identity.open(set, &ciphertext)) {
+                    Ok(opened) => {
+                        let recipients = opened.recipients.iter().map(ToString::to_string).collect();
+                        self.examine(desk, &opened.set, path, Some(Encryption::To(recipients)))
+                    }
+                    Err(failure) => Looked::failed(failure),
+                };
+                (path, looked, arrival)
+            }
+            Found::Broken(broken) => {
+                let Broken { path, archive, failure } = broken;
+                let failure = Failure { exit: failure.exit, problems: failure.problems.clone() };
+                let arrival = archive.as_deref().map(|archive| Arrival::unknown(desk.context, archive));
+                (path.as_path(), Looked::failed(failure), arrival)
+            }
+        };
+        self.finish(desk, path, looked, arrival)
+    }
+
+    /// Reads it all, asks trust and policy, and unpacks it if told.
+    fn examine(
+        &self,
+        desk: &Desk<'_>,
+        set: &BundleSet,
+        shown: &Path,
+        encryption: Option<Encryption>,
+    ) -> Looked {
+        let asked = Asked {
+            context: desk.context,
+            vouching: desk.vouching,
+            trusted: desk.trusted,
+            policy: desk.policy,
+            stage: Stage::Receive,
+            on_a_word: false,
+            threads: threads(self.threads),
+        };
+        let claim = sole_claim(set).ok().flatten();
+        let directory =
+            self.unpack_to.as_ref().zip(claim).map(|(folder, claim)| {
+                folder.join(format!("{}-{}", claim.bundle.name, claim.bundle.version))
+            });
+        let fresh = directory.as_deref().filter(|directory| directory.symlink_metadata().is_err());
+        let mut looked = None;
+        if let Some(destination) = fresh {
+            let extraction =
+                Extraction { destination, selection: Selection::Payload, allow_untrusted: false };
+            let examined = asked.unpack(set, shown, encryption.clone(), &extraction);
+            // Of what was not admitted it is still to be told whether it is intact.
+            let told = examined.verified.is_some() || matches!(examined.exit, Exit::NotIntact | Exit::Failed);
+            looked = told.then_some(examined);
+        }
+        let extracted = looked.is_some();
+        let mut examined = looked.unwrap_or_else(|| {
+            let mut examined = asked.look(set, shown, Scope::Content);
+            asked.decide(&mut examined, shown, encryption);
+            examined
+        });
+        if examined.exit == Exit::Done
+            && let Some(trusted) = examined.decision.as_ref().and_then(consign_signing::Decision::trusted)
+        {
+            let remembered = desk.vouching.remember(desk.trusted, trusted, shown);
+            examined.notes.extend(remembered.notes);
+            if let Some(problem) = remembered.problem {
+                examined.problems.push(problem);
+                examined.exit = Exit::NotTrusted;
+            }
+        }
+        if let (Exit::Done, Some(verified)) = (examined.exit, &examined.verified) {
+            desk.context.keep_manifest(set, verified.manifest(), verified.id());
+        }
+        let mut unpacked = None;
+        if let (Exit::Done, Some(directory), Some(verified)) = (examined.exit, &directory, &examined.verified)
+        {
+            let held = if extracted { Ok(()) } else { self.holds(desk, directory, verified.manifest()) };
+            match held {
+                Ok(()) => unpacked = Some(directory.clone()),
+                Err(failure) => {
+                    examined.exit = failure.exit;
+                    examined.problems.extend(failure.problems);
+                }
+            }
+        }
+        Looked { examined, unpacked }
+    }
+
+    /// A directory that was there before must hold just what would have been unpacked.
+    fn holds(&self, desk: &Desk<'_>, directory: &Path, manifest: &Manifest) -> Result<(), Failure> {
+        let meter = desk.context.meter("comparing", manifest.payload_bytes());
+        let same = compare_directory(directory, manifest, TreeLayout::Payload, threads(self.threads), &meter)
+            .is_ok_and(|faults| faults.is_empty());
+        if same { Ok(()) } else { Err(destination_exists(directory)) }
+    }
+
+    /// The receipt, the report, and what the ledger is to remember.
+    fn finish(
+        &self,
+        desk: &Desk<'_>,
+        path: &Path,
+        Looked { mut examined, mut unpacked }: Looked,
+        arrival: Option<Result<Arrival, Failure>>,
+    ) -> (Exit, ReceivedBundle) {
+        let receipt = self.receipt(desk, path, &examined, arrival);
+        let (arrival, receipt) = match receipt {
+            Ok(Some((arrival, receipt, written))) => (Some(arrival), Some((receipt, written))),
+            Ok(None) => (None, None),
+            Err(failure) => {
+                // Without a receipt nothing was received.
+                examined.exit = examined.exit.and(failure.exit);
+                examined.problems.extend(failure.problems);
+                unpacked = None;
+                (None, None)
+            }
+        };
+        let verdict = receipt.as_ref().map(|(receipt, _)| verdict(receipt));
+        let trusted = examined.trusted();
+        let signers = trusted.iter().flat_map(|trusted| trusted.signers()).map(|signer| Signer {
+            fingerprint: signer.fingerprint().to_string(),
+            role: signer.role.to_string(),
+            name: signer.name.as_ref().map(ToString::to_string),
+        });
+        let bundle = examined.claim.as_ref().map(|claim| claim.bundle.clone());
+        let report = ReceivedBundle {
+            path: path.display().to_string(),
+            verdict,
+            exit: examined.exit.code(),
+            level: receipt.as_ref().and_then(|(receipt, _)| receipt.verdict.level()),
+            signers: signers.collect(),
+            file: arrival.as_ref().map(|arrival| Arrived {
+                size: arrival.size,
+                sha256: arrival.sha256.to_string(),
+                encrypted: matches!(arrival.about, About::Encrypted(_)),
+            }),
+            handling: examined
+                .handled
+                .as_ref()
+                .map(|handled| Handling::of(desk.policy, Stage::Receive, handled)),
+            bundle,
+            notes: std::mem::take(&mut examined.notes),
+            unpacked,
+            receipt: receipt.as_ref().map(|(_, written)| written.clone()),
+            problems: std::mem::take(&mut examined.problems),
+        };
+        if let Some((receipt, written)) = &receipt
+            && written.status == "written"
+        {
+            record(desk.context, &examined, receipt, &report);
+        }
+        (examined.exit, report)
+    }
+
+    /// A receipt, for a verdict: what could not be looked at has none.
+    fn receipt(
+        &self,
+        desk: &Desk<'_>,
+        path: &Path,
+        examined: &Examined,
+        arrival: Option<Result<Arrival, Failure>>,
+    ) -> Result<Option<(Arrival, Receipt, Written)>, Failure> {
+        let Some(arrival) = arrival else { return Ok(None) };
+        let receipt = |arrival: &Arrival| match examined.exit {
+            Exit::Done => {
+                let proofs = examined.vouched.as_ref().zip(examined.trusted()).zip(examined.permit());
+                let accepted = proofs.and_then(|((vouched, trusted), permit)| {
+                    desk.issuer.accepted(arrival, vouched, trusted, &permit)
+                });
+                accepted.map(Some).ok_or_else(|| {
+                    let problem = Problem::new("statement-disagrees", "what was signed is not what arrived");
+                    Failure::new(Exit::NotIntact, problem.at(path.display().to_string()))
+                })
+            }
+            Exit::NotIntact | Exit::NotTrusted | Exit::Refused => {
+                Ok(Some(desk.issuer.refused(arrival, examined)))
+            }
+            Exit::Failed | Exit::Usage => Ok(None),
+        };
+        let arrival = match (arrival, examined.exit) {
+            (Ok(arrival), _) => arrival,
+            // It could not be looked at, and that has been said.
+            (Err(_), Exit::Failed | Exit::Usage) => return Ok(None),
+            (Err(failure), _) => return Err(failure),
+        };
+        let Some(receipt) = receipt(&arrival)? else { return Ok(None) };
+        let beside = consign_bundle::publish::parent(path);
+        let written = desk.issuer.write(self.receipts.as_deref().unwrap_or(beside), &receipt)?;
+        Ok(Some((arrival, receipt, written)))
+    }
+}
+
+fn verdict(receipt: &Receipt) -> &'static str {
+    if receipt.verdict.is_accepted() { "accepted" } else { "refused" }
+}
+
+fn record(context: &Context, examined: &Examined, receipt: &Receipt, report: &ReceivedBundle) {
+    let act = |action| {
+        let act = Act::new(action).archive(receipt.sha256);
+        match &report.bundle {
+            Some(bundle) => act.bundle(bundle),
+            None => act,
+        }
+    };
+    let received = act(Action::Received)
+        .with("verdict", verdict(receipt))
+        .with("level", receipt.verdict.level())
+        .with("policy", receipt.policy.to_string())
+        .with("receipt_sha256", report.receipt.as_ref().map(|written| written.sha256.as_str()));
+    let received = match report.problems.as_slice() {
+        [] => received,
+        problems => received.problems(problems),
+    };
+    context.record(received);
+    if let (Some(directory), Some(verified)) = (&report.unpacked, &examined.verified) {
+        let files = verified.manifest().files().len();
+        let destination = directory.display().to_string();
+        context.record(act(Action::Unpacked).with("destination", destination).with("files", files));
+    }
+}

@@ -1,0 +1,284 @@
+//! One bundle, looked at: what it claims to be, whether it is intact, who vouches for it, what the policy says. This
+//! is the road that verify, unpack, submit and receive go.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use consign_bundle::{Anchor, Archive, Scope, Selection, UnpackError, VerifiedArchive, unpack_if};
+use consign_metadata::{Manifest, Problem};
+use consign_policy::{Encryption, Permit, Policy, Stage};
+use consign_signing::{Claim, Decision, TrustedClaim};
+
+use crate::bundle_set::BundleSet;
+use crate::checked::{archive_failure, archive_path, check, check_copy, expected, sole_claim};
+use crate::context::{Context, unwritable};
+use crate::exit::Exit;
+use crate::handling::{Standing, counted, decide_bundle, refusals};
+use crate::outcome::Failure;
+use crate::vouching::{Trusted, Vouched, Vouching, VouchingArgs};
+
+/// What every bundle is asked.
+pub(crate) struct Asked<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) vouching: &'a VouchingArgs,
+    pub(crate) trusted: &'a Trusted,
+    pub(crate) policy: &'a Policy,
+    /// The step that the policy is asked about.
+    pub(crate) stage: Stage,
+    /// Whether what holds only on somebody's word about the time will do: for looking, not for acting upon.
+    pub(crate) on_a_word: bool,
+    pub(crate) threads: NonZeroUsize,
+}
+
+/// What came of looking at one bundle.
+pub(crate) struct Examined {
+    /// The one claim of its statements; `None` if there are none.
+    pub(crate) claim: Option<Claim>,
+    /// The archive, if it is intact.
+    pub(crate) verified: Option<VerifiedArchive>,
+    /// What trust says, if it was asked.
+    pub(crate) decision: Option<Decision>,
+    /// Proof that somebody trusted vouches for what was found.
+    pub(crate) vouched: Option<Vouched>,
+    /// What the policy says. It is asked only about what is intact, vouched for and expected; of any other bundle
+    /// nothing is believed.
+    pub(crate) handled: Option<consign_policy::Decision>,
+    pub(crate) exit: Exit,
+    /// Why it is not all that was asked; none if it is.
+    pub(crate) problems: Vec<Problem>,
+    /// What is worth knowing, and changes nothing.
+    pub(crate) notes: Vec<Problem>,
+}
+
+impl Examined {
+    fn new(claim: Option<&Claim>) -> Self {
+        Self {
+            claim: claim.cloned(),
+            verified: None,
+            decision: None,
+            vouched: None,
+            handled: None,
+            exit: Exit::Done,
+            problems: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// One that could not be looked at any further.
+    pub(crate) fn failed(failure: Failure) -> Self {
+        Self::new(None).fail(failure)
+    }
+
+    fn fail(mut self, failure: Failure) -> Self {
+        self.exit = failure.exit;
+        self.problems = failure.problems;
+        self
+    }
+
+    /// What was found wrong, as a failure.
+    pub(crate) fn into_failure(self) -> Failure {
+        Failure { exit: self.exit, problems: self.problems }
+    }
+
+    /// Takes in what trust says.
+    fn judged(&mut self, vouching: Vouching, on_a_word: bool, shown: &Path) {
+        self.problems.extend(vouching.problems);
+        self.notes.extend(vouching.notes);
+        self.decision = Some(vouching.decision);
+        if !on_a_word && self.trusted().is_some_and(TrustedClaim::rests_on_asserted_time) {
+            let message = "holds on nothing but a word about the time";
+            let problem = Problem::new("asserted-time", message).at(shown.display().to_string());
+            self.problems.push(problem.hint("leave `--at` out"));
+        }
+        if !self.problems.is_empty() {
+            self.exit = Exit::NotTrusted;
+        }
+    }
+
+    /// Nobody signed it.
+    fn unsigned(&mut self, shown: &Path) {
+        self.exit = Exit::NotTrusted;
+        let problem = Problem::new("unsigned", "there is no signature").at(shown.display().to_string());
+        self.problems.push(problem.hint("ask the sender for the `.intoto.jsonl` file that belongs to it"));
+    }
+
+    /// The trusted claim, if there is one.
+    pub(crate) fn trusted(&self) -> Option<&TrustedClaim> {
+        self.decision.as_ref().and_then(Decision::trusted)
+    }
+
+    /// Holds what was found against the trusted claim.
+    fn vouch(&mut self, shown: &Path) {
+        if let (Some(verified), Some(trusted)) = (&self.verified, self.trusted()) {
+            self.vouched = Vouched::archive(verified, trusted);
+        }
+        if self.exit == Exit::Done && self.vouched.is_none() {
+            let problem = Problem::new("statement-disagrees", "what was signed is not what was found");
+            self.problems.push(problem.at(shown.display().to_string()));
+            self.exit = Exit::NotIntact;
+        }
+    }
+
+    /// The permit, if the policy gave one.
+    pub(crate) fn permit(&self) -> Option<Permit> {
+        self.handled.as_ref().and_then(|decision| decision.permit().ok())
+    }
+}
+
+/// Where and what to unpack.
+pub(crate) struct Extraction<'a> {
+    pub(crate) destination: &'a Path,
+    pub(crate) selection: Selection,
+    /// Whether it is unpacked even if nobody vouches for it.
+    pub(crate) allow_untrusted: bool,
+}
+
+impl Asked<'_> {
+    /// Reads the archive as far as `scope` goes, and asks who vouches for it, whatever comes of the first.
+    pub(crate) fn look(&self, set: &BundleSet, shown: &Path, scope: Scope) -> Examined {
+        let claim = match sole_claim(set) {
+            Ok(claim) => claim,
+            Err(failure) => return Examined::failed(failure),
+        };
+        let mut examined = Examined::new(claim);
+        match check(self.context, set, scope, self.threads) {
+            Ok(verified) => examined.verified = Some(verified),
+            Err(failure) => return examined.fail(failure),
+        }
+        let Some(claim) = claim else {
+            examined.unsigned(shown);
+            return examined;
+        };
+        match self.vouching.judge(self.trusted, set, claim, shown) {
+            Ok(vouching) => examined.judged(vouching, self.on_a_word, shown),
+            Err(failure) => return examined.fail(failure),
+        }
+        examined.vouch(shown);
+        examined
+    }
+
+    /// Asks the policy about a bundle that is all that was asked so far.
+    pub(crate) fn decide(&self, examined: &mut Examined, shown: &Path, encryption: Option<Encryption>) {
+        let (Exit::Done, Some(verified), Some(_)) = (examined.exit, &examined.verified, &examined.vouched)
+        else {
+            return;
+        };
+        let decision = self.ask(verified.manifest(), examined.trusted(), encryption);
+        examined.take(decision, self.policy, shown);
+    }
+
+    fn ask(
+        &self,
+        manifest: &Manifest,
+        trusted: Option<&TrustedClaim>,
+        encryption: Option<Encryption>,
+    ) -> consign_policy::Decision {
+        let signers = trusted.map(|trusted| counted(trusted.signers())).unwrap_or_default();
+        let standing = Standing { encryption, ..Standing::new(trusted.map(TrustedClaim::claim), &signers) };
+        decide_bundle(self.policy, self.stage, manifest, standing)
+    }
+
+    /// Asks who vouches for it, then the policy, and unpacks it if both admit it; every byte is checked on the way. The
+    /// archive was looked at only if it was admitted.
+    pub(crate) fn unpack(
+        &self,
+        set: &BundleSet,
+        shown: &Path,
+        encryption: Option<Encryption>,
+        extraction: &Extraction<'_>,
+    ) -> Examined {
+        let claim = match sole_claim(set) {
+            Ok(claim) => claim,
+            Err(failure) => return Examined::failed(failure),
+        };
+        claim.into_iter().for_each(|claim| self.context.about(claim));
+        let mut examined = Examined::new(claim);
+        match claim.map(|claim| self.vouching.judge(self.trusted, set, claim, shown)) {
+            Some(Ok(vouching)) => examined.judged(vouching, self.on_a_word, shown),
+            Some(Err(failure)) => return examined.fail(failure),
+            None => examined.unsigned(shown),
+        }
+        let only_trust = examined.problems.iter().all(|problem| {
+            matches!(problem.code, "not-trusted" | "unsigned" | "trust-expired" | "trust-import-missing")
+        });
+        let admitted = extraction.allow_untrusted && only_trust;
+        if examined.exit != Exit::Done && !admitted {
+            return examined;
+        }
+        match self.extract(set, claim, &mut examined, encryption, extraction) {
+            Ok(Some(verified)) => examined.verified = Some(verified),
+            Ok(None) => return examined,
+            Err(failure) => return examined.fail(failure),
+        }
+        examined.vouch(shown);
+        examined
+    }
+
+    /// Gives nothing if the policy does not admit it.
+    fn extract(
+        &self,
+        set: &BundleSet,
+        claim: Option<&Claim>,
+        examined: &mut Examined,
+        encryption: Option<Encryption>,
+        extraction: &Extraction<'_>,
+    ) -> Result<Option<VerifiedArchive>, Failure> {
+        let path = archive_path(set)?;
+        let expected = claim.map(expected).transpose()?;
+        let anchor = expected.as_ref().map_or(Anchor::Unsigned, Anchor::Signed);
+        let archive =
+            Archive::open(set.open_archive(path)?, anchor).map_err(|error| archive_failure(error, path))?;
+        if let Some(copy) = &set.manifest {
+            let id = match &expected {
+                Some(expected) => expected.id,
+                None => archive.manifest_id().map_err(|error| archive_failure(error, path))?,
+            };
+            check_copy(copy, id)?;
+        }
+        let admit = |manifest: &Manifest| {
+            let decision = self.ask(manifest, examined.trusted(), encryption);
+            let permitted = decision.permit().is_ok();
+            examined.take(decision, self.policy, path);
+            permitted
+        };
+        let total = archive.work(&Scope::Content).unwrap_or_default();
+        let meter = self.context.meter("unpacking", total);
+        let (destination, selection) = (extraction.destination, extraction.selection.clone());
+        match unpack_if(&archive, destination, selection, self.threads, &meter, admit) {
+            Ok(verified) => Ok(Some(verified)),
+            Err(UnpackError::NotAdmitted) => Ok(None),
+            Err(error) => Err(unpack_failure(error, path)),
+        }
+    }
+}
+
+impl Examined {
+    /// Takes in what the policy says.
+    fn take(&mut self, decision: consign_policy::Decision, policy: &Policy, shown: &Path) {
+        if decision.permit().is_err() {
+            // What is refused whoever vouches for it is refused first of all.
+            self.problems = refusals(&decision, policy, shown);
+            self.exit = Exit::Refused;
+        }
+        self.handled = Some(decision);
+    }
+}
+
+fn unpack_failure(error: UnpackError, path: &Path) -> Failure {
+    match error {
+        UnpackError::Archive(error) => archive_failure(error, path),
+        UnpackError::Exists(at) => destination_exists(&at),
+        UnpackError::Name(fault) => Failure::failed(Problem::new(fault.rule.code(), fault.to_string())),
+        UnpackError::Write { path, error } => unwritable(&path, &error),
+        UnpackError::NotAdmitted => Failure::new(Exit::Refused, Problem::new("refused", "was not admitted")),
+    }
+}
+
+/// Something stands where a directory was to be made.
+pub(crate) fn destination_exists(at: &Path) -> Failure {
+    Failure::failed(
+        Problem::new("destination-exists", "already exists; unpack makes a new directory")
+            .at(at.display().to_string())
+            .hint("name a directory that is not there yet"),
+    )
+}

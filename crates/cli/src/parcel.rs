@@ -1,0 +1,251 @@
+//! The files of a bundle that are handed over together, and how they come to appear in a folder: whoever looks there
+//! finds an archive only once everything that belongs to it is there, whole.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use consign_bundle::publish::{prepare, sync_directory};
+use consign_metadata::{BundleId, Problem, Sha256Digest};
+use consign_policy::Permit;
+use consign_signing::{ATTESTATIONS_BYTES_MAX, Claim, Content, PublicKey, TrustedClaim, signed_payload};
+use serde::Serialize;
+use tempfile::NamedTempFile;
+
+use crate::bundle_set::{BundleSet, Names, PROVENANCE, REVOCATIONS};
+use crate::checked::archive_path;
+use crate::context::{Context, is_absent, unreadable, unwritable};
+use crate::encrypted_set::{EncryptedFiles, EncryptedNames, sealed};
+use crate::hashing;
+use crate::outcome::Failure;
+use crate::state::revocations::read_revocations;
+
+/// Longest line of a file that says where a bundle comes from, in bytes.
+const PROVENANCE_LINE_MAX: usize = 1 << 20;
+
+/// A file that is handed over, with the digest that was verified.
+struct Piece {
+    name: String,
+    content: PieceContent,
+    digest: Sha256Digest,
+}
+
+enum PieceContent {
+    File(PathBuf),
+    Bytes(Vec<u8>),
+}
+
+impl Piece {
+    fn file(name: String, path: &Path, digest: Sha256Digest) -> Self {
+        Self { name, content: PieceContent::File(path.into()), digest }
+    }
+
+    fn bytes(name: String, bytes: Vec<u8>) -> Self {
+        Self { name, digest: Sha256Digest::of(&bytes), content: PieceContent::Bytes(bytes) }
+    }
+}
+
+/// A file by its name and digest, for reports.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct PieceName {
+    pub(crate) name: String,
+    pub(crate) sha256: String,
+}
+
+/// The files that are handed over together.
+pub(crate) struct Parcel {
+    /// In the order in which they appear: the archive last, since whoever waits for a bundle waits for that.
+    pieces: Vec<Piece>,
+    /// SHA-256 of the archive, or of the encrypted file.
+    pub(crate) sha256: Sha256Digest,
+    /// Its length in bytes.
+    pub(crate) size: u64,
+    /// What was left out, and why.
+    pub(crate) notes: Vec<Problem>,
+}
+
+impl Parcel {
+    /// A plain bundle: archive, attestations, and what lies beside it of manifest, revocations and provenance.
+    pub(crate) fn plain(set: &BundleSet, trusted: &TrustedClaim, id: BundleId) -> Result<Self, Failure> {
+        let claim = trusted.claim();
+        let Claim { bundle, content, .. } = claim;
+        let names = Names::of(&bundle.name, &bundle.version);
+        let path = archive_path(set)?;
+        let folder = consign_bundle::publish::parent(path);
+        let beside = |end: &str| {
+            let name = format!("{}-{}{end}", bundle.name, bundle.version);
+            (folder.join(&name), name)
+        };
+        let (mut pieces, mut notes) = (Vec::new(), Vec::new());
+        if let Some(manifest) = &set.manifest {
+            pieces.push(Piece::file(names.manifest, manifest, id.0));
+        }
+        let (revocations, name) = beside(REVOCATIONS);
+        if revocations.exists() {
+            pieces.push(Piece::bytes(name, read_revocations(&revocations)?.to_bytes()));
+        }
+        let (provenance, name) = beside(PROVENANCE);
+        let keys: Vec<_> = trusted.signers().iter().map(|signer| signer.public_key).collect();
+        match read_provenance(&provenance, &keys, &claim.subject_digest()) {
+            Ok(Some(bytes)) => pieces.push(Piece::bytes(name, bytes)),
+            Ok(None) => {}
+            Err(why) => {
+                let message = format!("`{name}` was left out: {why}");
+                notes.push(Problem::new("provenance-left-out", message).at(provenance.display().to_string()));
+            }
+        }
+        let attestations = set.attestations.as_ref().map(|(_, found)| found.to_bytes()).unwrap_or_default();
+        pieces.push(Piece::bytes(names.attestations, attestations));
+        let sha256 = claim.subject_digest();
+        pieces.push(Piece::file(names.archive, path, sha256));
+        let size = match content {
+            Content::Archive(archive) => archive.size,
+            Content::Sealed => 0,
+        };
+        Ok(Self { pieces, sha256, size, notes })
+    }
+
+    /// An encrypted bundle: nothing of what is inside goes with it in the clear.
+    pub(crate) fn encrypted(files: &EncryptedFiles) -> Result<Self, Failure> {
+        let names = EncryptedNames::of(&files.claim);
+        let (Some(path), Some((_, attestations))) = (&files.set.archive, &files.set.attestations) else {
+            return Err(sealed(files.set.shown()));
+        };
+        let pieces = vec![
+            Piece::bytes(names.attestations, attestations.to_bytes()),
+            Piece::file(names.archive, path, files.claim.sha256),
+        ];
+        let (sha256, size) = (files.claim.sha256, files.claim.size);
+        Ok(Self { pieces, sha256, size, notes: Vec::new() })
+    }
+
+    /// Names and digests, in the order in which they appear.
+    pub(crate) fn names(&self) -> Vec<PieceName> {
+        let name = |piece: &Piece| PieceName { name: piece.name.clone(), sha256: piece.digest.to_string() };
+        self.pieces.iter().map(name).collect()
+    }
+
+    /// Copies what was verified into a folder, as the policy permits. Gives `submitted`, `completed` if a part of it
+    /// was there, or `unchanged` if all of it was.
+    ///
+    /// What is there under one of the names is never overwritten. Nothing has its name before everything was copied and
+    /// is on disk, and the archive has its name last; cut short at any point, the same command goes on from there.
+    pub(crate) fn hand_over(
+        &self,
+        context: &Context,
+        _: &Permit,
+        folder: &Path,
+    ) -> Result<&'static str, Failure> {
+        if !folder.is_dir() {
+            let problem = Problem::new("no-directory", "is not a directory that can be submitted to");
+            return Err(Failure::failed(problem.at(folder.display().to_string())));
+        }
+        let mut missing = Vec::new();
+        for piece in &self.pieces {
+            if !is_there(context, folder, piece)? {
+                missing.push(piece);
+            }
+        }
+        let status = match missing.len() {
+            0 => return Ok("unchanged"),
+            n if n == self.pieces.len() => "submitted",
+            _ => "completed",
+        };
+        let copies =
+            missing.iter().map(|piece| piece.copy(context, folder)).collect::<Result<Vec<_>, _>>()?;
+        let mut placed = Vec::new();
+        for (piece, copy) in missing.into_iter().zip(copies) {
+            if let Err(failure) = place(context, folder, piece, copy, &mut placed) {
+                for path in placed {
+                    let _ = std::fs::remove_file(path);
+                }
+                return Err(failure);
+            }
+        }
+        Ok(status)
+    }
+}
+
+/// Whether a file of that content is there; an error if another one is.
+fn is_there(context: &Context, folder: &Path, piece: &Piece) -> Result<bool, Failure> {
+    let path = folder.join(&piece.name);
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(unreadable(&path, &error)),
+    };
+    let size = file.metadata().map_err(|error| unreadable(&path, &error))?.len();
+    let there = hashing::digest(file, &context.meter("comparing", size), None);
+    if there.map_err(|stopped| stopped.failure(&path, &path))? == piece.digest {
+        return Ok(true);
+    }
+    let message = "is there already, and is not what would be submitted; nothing is overwritten";
+    let problem = Problem::new("taken", message).at(path.display().to_string());
+    Err(Failure::failed(problem.hint("what was handed over stays as it is; submit a new version")))
+}
+
+/// Gives a copy its name.
+fn place(
+    context: &Context,
+    folder: &Path,
+    piece: &Piece,
+    copy: NamedTempFile,
+    placed: &mut Vec<PathBuf>,
+) -> Result<(), Failure> {
+    let path = folder.join(&piece.name);
+    match copy.persist_noclobber(&path) {
+        Ok(_) => placed.push(path),
+        // Somebody was faster. Whether with the same shows.
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
+            is_there(context, folder, piece)?;
+        }
+        Err(error) => return Err(unwritable(&path, &error.error)),
+    }
+    // Each name is on disk before the next, so that not even a crash shows an archive before what belongs to it.
+    sync_directory(folder).map_err(|error| unwritable(folder, &error))
+}
+
+impl Piece {
+    /// A copy without its name, on disk. What arrived has the digest that was verified.
+    fn copy(&self, context: &Context, folder: &Path) -> Result<NamedTempFile, Failure> {
+        match &self.content {
+            PieceContent::Bytes(bytes) => prepare(folder, bytes).map_err(|error| unwritable(folder, &error)),
+            PieceContent::File(path) => hashing::copy_verified(context, path, self.digest, folder),
+        }
+    }
+}
+
+/// The file that says where a bundle comes from, if there is one and those who signed the bundle signed each line of it,
+/// about that very archive. It is not understood here.
+fn read_provenance(
+    path: &Path,
+    keys: &[PublicKey],
+    archive: &Sha256Digest,
+) -> Result<Option<Vec<u8>>, String> {
+    let mut bytes = Vec::new();
+    let limit = ATTESTATIONS_BYTES_MAX as u64 + 1;
+    match File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)) {
+        Ok(_) => {}
+        Err(error) if is_absent(&error) => return Ok(None),
+        Err(error) => return Err(format!("it cannot be read: {error}")),
+    }
+    let text = bytes.strip_suffix(b"\n").filter(|_| bytes.len() as u64 != limit);
+    let text = text.ok_or("it does not end with a line feed, or is too long")?;
+    for line in text.split(|byte| *byte == b'\n') {
+        let (_, payload) =
+            signed_payload(line, PROVENANCE_LINE_MAX, keys).map_err(|error| error.to_string())?;
+        if !is_about(&payload, archive) {
+            return Err("it is about another archive".into());
+        }
+    }
+    Ok(Some(bytes))
+}
+
+/// Whether an in-toto statement names that digest among its subjects.
+fn is_about(payload: &[u8], archive: &Sha256Digest) -> bool {
+    let statement: serde_json::Value = serde_json::from_slice(payload).unwrap_or_default();
+    let subjects = statement["subject"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let digest = archive.hex();
+    subjects.iter().any(|subject| subject["digest"]["sha256"].as_str() == Some(&digest))
+}
