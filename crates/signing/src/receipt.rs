@@ -23,8 +23,9 @@ use crate::public_key::PublicKey;
 use crate::signer::Signer;
 use crate::statement::{BundleClaim, StatementError};
 use crate::time::Timestamp;
-use crate::trust::{Reason, Trust, entry, judge_key};
+use crate::trust::{Trust, entry, judge_key};
 use crate::validity::Moment;
+use crate::verdict::Reason;
 use crate::wire;
 
 /// `predicateType` of a receipt: SLSA's verification summary.

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use consign_ledger::{
     AppendError, Appended, Event, Nonce, Repair, Service, SignedCheckpoint, append, drop_bodies,
 };
-use consign_metadata::{Line, Problem};
+use consign_metadata::{Line, Problem, literal, printable};
 use consign_signing::{Signer as _, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
@@ -227,8 +227,8 @@ struct Who {
 impl Who {
     fn here() -> Self {
         let line = |text: String| {
-            let line = consign_metadata::printable(&text).parse::<Line>();
-            line.unwrap_or_else(|_| "unknown".parse().unwrap_or_else(|_| unreachable!("it is a line")))
+            let line = printable(&text).parse::<Line>();
+            line.unwrap_or_else(|_| literal!(StaticLine, "unknown").into())
         };
         Self {
             user: line(who::user(&variables)),

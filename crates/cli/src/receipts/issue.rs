@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use consign_bundle::publish::{prepare, publish};
 use consign_bundle::{Progress, VerifiedArchive};
-use consign_metadata::{LINE_MAX, Line, Problem, Role, Sha256Digest, printable};
+use consign_metadata::{LINE_MAX, Line, Problem, Role, Sha256Digest, literal, printable};
 use consign_policy::{Permit, Stage};
 use consign_signing::{
     About, BundleClaim, Claim, Decision, LedgerState, RECEIPT_REASONS_MAX, Receipt, ReceiptLevel,
@@ -193,7 +193,6 @@ impl Issuer<'_> {
     }
 
     fn receipt(&self, arrival: &Arrival, verdict: ReceiptVerdict, signers: Vec<ReceiptSigner>) -> Receipt {
-        let version = env!("CARGO_PKG_VERSION");
         Receipt {
             sha256: arrival.sha256,
             size: arrival.size,
@@ -203,7 +202,7 @@ impl Issuer<'_> {
             signers,
             policy: self.policy,
             ledger: arrival.ledger.clone(),
-            version: version.parse().unwrap_or_else(|_| unreachable!("`{version}` is a line of text")),
+            version: literal!(StaticLine, env!("CARGO_PKG_VERSION")).into(),
             public_key: *self.key.public_key(),
             role: self.role.clone(),
             time: self.time,
