@@ -75,6 +75,9 @@ pub(crate) struct Pack {
     encrypt: EncryptArgs,
     #[command(flatten)]
     provenance: ProvenanceArgs,
+    /// Keep no copy of the manifest among the bundles that this machine knows
+    #[arg(long)]
+    no_remember: bool,
     /// Check everything that can be checked before reading content, and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -508,7 +511,7 @@ impl Pack {
             io::ErrorKind::AlreadyExists => taken(&path),
             _ => unwritable(&path, &error),
         })?;
-        report.notes.extend(keep(context, &packed.manifest_bytes, packed.id, placed.as_ref()));
+        self.keep(context, &packed.manifest_bytes, packed.id, placed.as_ref(), &mut report);
         Ok(Outcome::done(report))
     }
 
@@ -541,7 +544,7 @@ impl Pack {
         let bytes = consign_signing::EncryptedAttestations::new(signed).to_bytes();
         let attestations = prepare(out, &bytes).map_err(|error| unwritable(out, &error))?;
         crate::commands::encrypt::publish_encrypted(context, out, &names, attestations, packed.file)?;
-        report.notes.extend(keep(context, &packed.manifest_bytes, packed.id, None));
+        self.keep(context, &packed.manifest_bytes, packed.id, None, &mut report);
         report.signed(key, &self.key.role, out.join(&names.attestations));
         Ok(Outcome::done(report))
     }
@@ -617,8 +620,22 @@ impl Pack {
             }
             _ => None,
         };
-        report.notes.extend(keep(context, &manifest_bytes, id, placed.as_ref()));
+        self.keep(context, &manifest_bytes, id, placed.as_ref(), &mut report);
         Ok(Outcome::done(report))
+    }
+
+    /// Remembers the bundle, unless told not to.
+    fn keep(
+        &self,
+        context: &Context,
+        manifest: &[u8],
+        id: BundleId,
+        placed: Option<&Placed>,
+        report: &mut Packed,
+    ) {
+        if !self.no_remember {
+            report.notes.extend(keep(context, manifest, id, placed));
+        }
     }
 
     /// Signs where an archive comes from that is there already. What a key says of a bundle that it has not signed counts

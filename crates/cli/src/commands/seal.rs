@@ -43,6 +43,9 @@ pub(crate) struct Seal {
     terms: TermsArgs,
     #[command(flatten)]
     provenance: ProvenanceArgs,
+    /// Keep no copy of the manifest among the bundles that this machine knows
+    #[arg(long)]
+    no_remember: bool,
     /// How many threads hash [default: as many as there are processors]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -206,7 +209,9 @@ impl Seal {
             io::ErrorKind::AlreadyExists => taken(&path),
             _ => unwritable(&path, &error),
         })?;
-        notes.extend(keep(context, &bytes, id, placed.as_ref()));
+        if !self.no_remember {
+            notes.extend(keep(context, &bytes, id, placed.as_ref()));
+        }
         Ok(Outcome::done(Sealed {
             status,
             name: core.name.to_string(),
