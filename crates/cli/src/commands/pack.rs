@@ -79,6 +79,9 @@ pub(crate) struct Pack {
     provenance: ProvenanceArgs,
     #[command(flatten)]
     keep: KeepArgs,
+    /// Keep no copy of the manifest among the bundles that this machine knows
+    #[arg(long)]
+    no_remember: bool,
     /// Check everything that can be checked before reading content, and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -537,7 +540,7 @@ impl Pack {
             _ => unwritable(&path, &error),
         })?;
         acts.into_iter().for_each(|act| context.record(act));
-        report.notes.extend(keep(context, &packed.manifest_bytes, packed.id, placed.as_ref()));
+        self.keep(context, &packed.manifest_bytes, packed.id, placed.as_ref(), &mut report);
         Ok(report)
     }
 
@@ -571,7 +574,7 @@ impl Pack {
         let bytes = consign_signing::EncryptedAttestations::new(signed).to_bytes();
         let attestations = prepare(out, &bytes).map_err(|error| unwritable(out, &error))?;
         crate::commands::encrypt::publish_encrypted(context, out, &names, attestations, packed.file)?;
-        report.notes.extend(keep(context, &packed.manifest_bytes, packed.id, None));
+        self.keep(context, &packed.manifest_bytes, packed.id, None, &mut report);
         report.signed(key, &self.key.role, out.join(&names.attestations));
         if let (Some(packed), Some(encrypted)) = (acts.first_mut(), &report.encrypted) {
             *packed = packed.clone().with("encrypted_sha256", &encrypted.sha256);
@@ -653,8 +656,22 @@ impl Pack {
             }
             _ => None,
         };
-        report.notes.extend(keep(context, &manifest_bytes, id, placed.as_ref()));
+        self.keep(context, &manifest_bytes, id, placed.as_ref(), &mut report);
         Ok(report)
+    }
+
+    /// Remembers the bundle, unless told not to.
+    fn keep(
+        &self,
+        context: &Context,
+        manifest: &[u8],
+        id: BundleId,
+        placed: Option<&Placed>,
+        report: &mut Packed,
+    ) {
+        if !self.no_remember {
+            report.notes.extend(keep(context, manifest, id, placed));
+        }
     }
 
     /// Signs where an archive comes from that is there already. What a key says of a bundle that it has not signed counts

@@ -44,6 +44,9 @@ pub(crate) struct Seal {
     terms: TermsArgs,
     #[command(flatten)]
     provenance: ProvenanceArgs,
+    /// Keep no copy of the manifest among the bundles that this machine knows
+    #[arg(long)]
+    no_remember: bool,
     /// How many threads hash [default: as many as there are processors]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -218,7 +221,9 @@ impl Seal {
             });
             acts.into_iter().for_each(|act| context.record(act));
         }
-        notes.extend(keep(context, &bytes, id, placed.as_ref()));
+        if !self.no_remember {
+            notes.extend(keep(context, &bytes, id, placed.as_ref()));
+        }
         Ok(Outcome::done(Sealed {
             status,
             name: core.name.to_string(),
