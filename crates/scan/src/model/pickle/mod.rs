@@ -3,6 +3,7 @@
 //! A loader runs what it reads until it meets something odd. So whatever was imported before stands in the
 //! report, and the odd thing too.
 
+mod argument;
 mod imports;
 mod machine;
 mod opcode;
