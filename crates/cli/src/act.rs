@@ -65,6 +65,8 @@ pub(crate) enum Action {
     LedgerRepaired,
     /// Bodies of old events were dropped.
     EventsDropped,
+    /// Events of other runs were taken in.
+    EventsJoined,
 }
 
 impl Action {
@@ -98,6 +100,7 @@ impl Action {
             Self::StoreCollected => "store_collected",
             Self::LedgerRepaired => "ledger_repaired",
             Self::EventsDropped => "events_dropped",
+            Self::EventsJoined => "events_joined",
         }
     }
 
@@ -120,7 +123,7 @@ impl Action {
                 "configuration"
             }
             Self::Stored | Self::StoreCollected => "storage",
-            Self::LedgerRepaired | Self::EventsDropped => "ledger",
+            Self::LedgerRepaired | Self::EventsDropped | Self::EventsJoined => "ledger",
         }
     }
 

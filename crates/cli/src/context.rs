@@ -143,17 +143,22 @@ impl Context {
         self.home.as_ref().map(|home| home.join("policy.toml"))
     }
 
+    /// The handling policy that applies without a file.
+    pub(crate) fn builtin_policy() -> Result<Policy, Failure> {
+        Policy::builtin().map_err(|error| Failure { exit: Exit::Failed, problems: error.0 })
+    }
+
     /// The handling policy: of the file that is named, which must be there, else of the configuration, else the
     /// built-in one.
     pub(crate) fn policy(&self, named: Option<&Path>) -> Result<Policy, Failure> {
         let Some(path) = named.map(Path::to_path_buf).or_else(|| self.policy_file()) else {
-            return Ok(Policy::builtin());
+            return Self::builtin_policy();
         };
         let bytes = match named {
             Some(path) => std::fs::read(path).map_err(|error| unreadable(path, &error))?,
             None => match own_file(&path)? {
                 Some(bytes) => bytes,
-                None => return Ok(Policy::builtin()),
+                None => return Self::builtin_policy(),
             },
         };
         let at = |problem: Problem| problem.at(path.display().to_string());

@@ -1,6 +1,6 @@
 //! Where consign runs: which version, on which platform, in which pipeline.
 
-use consign_metadata::{Line, Pipeline};
+use consign_metadata::{Line, Pipeline, literal};
 use consign_signing::{Ci, Environment};
 
 /// Gives the value of an environment variable, if it is set to something.
@@ -17,9 +17,8 @@ pub(crate) fn capture() -> Environment {
 }
 
 fn capture_from(lookup: Lookup<'_>) -> Environment {
-    let tool = concat!("consign ", env!("CARGO_PKG_VERSION"));
     Environment {
-        tool: line(tool).unwrap_or_else(|| unreachable!("`{tool}` is a line of text")),
+        tool: literal!(StaticLine, concat!("consign ", env!("CARGO_PKG_VERSION"))).into(),
         policy: None,
         platform: line(&format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH)),
         ci: Run::detect(lookup).map(|run| run.ci),

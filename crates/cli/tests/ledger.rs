@@ -276,14 +276,15 @@ fn events_are_written_into_files_and_joined_later() {
     assert_eq!((joined["added"].as_u64(), joined["known"].as_u64()), (Some(6), Some(0)));
     let again = desk.run(0, &["ledger", "add", "events", "one.events.jsonl", "--remove"])["result"].clone();
     assert_eq!((again["added"].as_u64(), again["known"].as_u64()), (Some(0), Some(6)));
-    assert_eq!((desk.size(), desk.0.path("one.events.jsonl").exists()), (before + 6, false));
+    // That they were taken in is an event as well.
+    assert_eq!((desk.size(), desk.0.path("one.events.jsonl").exists()), (before + 7, false));
     desk.run(0, &["ledger", "verify"]);
     // One bad line, and nothing is taken.
     for bad in ["{}\n", "{\"timestamp\":\"2026-11-22T03:00:00Z\"", "\u{0}\n"] {
         desk.0.write("bad.events.jsonl", bad);
         assert_eq!(code(&desk.run(3, &["ledger", "add", "bad.events.jsonl"])), "event-malformed", "{bad}");
     }
-    assert_eq!(desk.size(), before + 6);
+    assert_eq!(desk.size(), before + 7);
 }
 
 #[test]
@@ -380,6 +381,42 @@ fn events_go_to_a_siem_as_json_lines() {
     desk.run(0, &["ledger", "export", "-o", "all.jsonl"]);
     assert_eq!(desk.0.read("all.jsonl").lines().count() as u64, desk.size());
     assert_eq!(code(&desk.run(2, &["ledger", "export"])), "output-needed");
+}
+
+#[test]
+fn what_an_append_left_unfinished_is_put_aside_and_said() {
+    let desk = Recording::with_key();
+    desk.pack("1.0.0", "out");
+    let size = desk.size();
+    let segment = walk(&desk.ledger().join("events")).remove(0);
+    let mut torn = fs::read(&segment).unwrap();
+    torn.extend_from_slice(b"{\"timestamp\":\"2026-11-22T03:00:00Z\",\"level\":\"INFO\",\"serv");
+    fs::write(&segment, torn).unwrap();
+    // Reading goes on as far as was signed, and changes nothing.
+    assert_eq!(desk.size(), size);
+    let packed = desk.pack("1.1.0", "out");
+    assert_eq!((note(&packed), packed["exit"].as_u64()), ("ledger-repaired", Some(0)));
+    assert_eq!(packed["events"][0]["index"].as_u64(), Some(size));
+    assert_eq!(desk.actions()[usize::try_from(size).unwrap()..], ["packed", "ledger_repaired"]);
+    desk.run(0, &["ledger", "verify"]);
+    let alerts = desk.run(0, &["ledger", "alerts", "--severity", "critical"]);
+    assert_eq!(alerts["result"]["alerts"][0]["entry"]["event"]["action"], "ledger_repaired");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_clock_that_goes_back_shows() {
+    let desk = Recording::with_key();
+    let at = |day: &str, key: &str| {
+        let mut command = desk.command(&["keygen", "--no-passphrase", "-o", key]);
+        let output = support::under_a_clock(&mut command, day).output().unwrap();
+        assert!(output.status.success(), "{}", written_down(&output));
+    };
+    at("2030-03-01", "a.key");
+    at("2030-02-01", "b.key");
+    at("2030-04-01", "c.key");
+    let verified = desk.run(0, &["ledger", "verify"])["result"].clone();
+    assert_eq!(verified["clock_went_back"], json!([3]));
 }
 
 #[test]

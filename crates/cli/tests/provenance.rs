@@ -349,7 +349,7 @@ fn provenance_beside_a_bundle_is_checked_and_never_makes_a_verdict_better() {
     for (bytes, code) in [
         (other_signature, "provenance-altered"),
         (other_payload.into_bytes(), "provenance-altered"),
-        (good[..good.len() / 2].as_bytes().to_vec(), "provenance-malformed"),
+        (good.as_bytes()[..good.len() / 2].to_vec(), "provenance-malformed"),
         (good.trim_end().as_bytes().to_vec(), "provenance-malformed"),
         (good.replace("\"payload\"", " \"payload\"").into_bytes(), "provenance-malformed"),
         (Vec::new(), "provenance-malformed"),

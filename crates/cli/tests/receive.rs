@@ -485,9 +485,9 @@ fn each_receipt_is_told_of_in_the_ledger_once() {
         );
         assert_eq!(event["receipt_sha256"], again["result"]["bundles"][0]["receipt"]["sha256"]);
     }
-    // The checkpoint of the sender's ledger came with the bundle, and goes back with the receipt.
+    // The state of the sender's ledger came with the bundle, and goes back with the receipt.
     let signed = world.receipt("small-1.0.0.receipt.intoto.jsonl");
-    assert!(signed.receipt().checkpoint.is_some(), "{signed:?}");
+    assert!(signed.receipt().ledger.is_some(), "{signed:?}");
 }
 
 /// What is signed by hand: an accepted receipt for a bundle that nobody verified is only as good as its key.

@@ -29,26 +29,17 @@ struct Year {
     submitted: Vec<Submission>,
 }
 
-/// The library that sets the clock of a program.
-fn faketime() -> PathBuf {
-    let output = std::process::Command::new("dpkg").args(["-L", "libfaketime"]).output();
-    let output = output.expect("this test needs `dpkg` and `faketime`");
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().find(|line| line.ends_with("/libfaketime.so.1")).expect("this test needs `faketime`").into()
-}
-
 impl Year {
     /// Sets the clock.
     fn on(&self, day: &str) {
-        *self.clock.borrow_mut() = format!("@{day} 09:00:00");
+        day.clone_into(&mut self.clock.borrow_mut());
     }
 
     fn output(&self, home: &Path, arguments: &[&str]) -> std::process::Output {
         let mut command = self.desk.consign(arguments.iter().copied());
         command.env("CONSIGN_HOME", home);
-        command.env("LD_PRELOAD", faketime()).env("FAKETIME", self.clock.borrow().as_str());
-        command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("TZ", "UTC").env("CONSIGN_USER", "ada");
-        command.output().unwrap()
+        command.env("CONSIGN_USER", "ada");
+        support::under_a_clock(&mut command, &self.clock.borrow()).output().unwrap()
     }
 
     /// Runs a command of the sender, or of a laboratory, with an expected exit code; gives its JSON.
@@ -80,11 +71,8 @@ impl Year {
     }
 
     fn begin() -> Self {
-        let year = Self {
-            desk: Desk::recording(),
-            clock: "@2026-01-02 09:00:00".to_owned().into(),
-            submitted: Vec::new(),
-        };
+        let year =
+            Self { desk: Desk::recording(), clock: "2026-01-02".to_owned().into(), submitted: Vec::new() };
         fs::create_dir_all(year.desk.home()).unwrap();
         let homes: Vec<_> = LABORATORIES.iter().map(|name| year.laboratory(name)).collect();
         for key in ["ada", "bob", "north", "south", "institute"] {

@@ -127,7 +127,8 @@ def sign():
     text = f"{name}\n1\n{base64.b64encode(leaf(sha256(b'abc'))).decode()}\n"
     blob = base64.b64encode(key_id(name, public) + private.sign(text.encode())).decode()
     witness = base64.b64encode(b"\1\2\3\4" + bytes(72)).decode()
-    vkey = f"{name}+{key_id(name, public).hex()}+{base64.b64encode(b'\1' + public).decode()}"
+    material = base64.b64encode(b"\1" + public).decode()
+    vkey = f"{name}+{key_id(name, public).hex()}+{material}"
     return f"{vkey}\n{text}\n\u2014 {name} {blob}\n\u2014 witness.example/w1 {witness}\n"
 
 

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::entry_path::EntryPath;
+use crate::literal::StaticRuleId;
 use crate::text::{Line, TextError, text_type};
 use crate::unicode::excerpt;
 
@@ -18,16 +19,29 @@ const EXAMPLES_BYTES_MAX: usize = 12 * 1024;
 const MODELS_MAX: usize = 16;
 
 fn check_rule_id(text: &str) -> Result<(), TextError> {
-    let word = |word: &str| {
-        word.starts_with(|c: char| c.is_ascii_lowercase())
-            && !word.ends_with('-')
-            && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-    };
-    let ok = text.len() <= 80 && text.split_once('/').is_some_and(|(kind, rule)| word(kind) && word(rule));
-    if ok {
+    if is_rule_id(text) {
         return Ok(());
     }
     Err(TextError(format!("`{}` is not the name of a rule, such as `secret/private-key`", excerpt(text))))
+}
+
+/// Whether the text is two plain words with one `/` between them.
+pub(crate) const fn is_rule_id(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let (mut at, mut slashes) = (0, 0);
+    while at < bytes.len() {
+        let first = at == 0 || bytes[at - 1] == b'/';
+        let last = at + 1 == bytes.len() || bytes[at + 1] == b'/';
+        match bytes[at] {
+            b'a'..=b'z' => {}
+            b'0'..=b'9' if !first => {}
+            b'-' if !first && !last => {}
+            b'/' if !first && !last => slashes += 1,
+            _ => return false,
+        }
+        at += 1;
+    }
+    slashes == 1 && bytes.len() <= 80
 }
 
 text_type! {
@@ -52,6 +66,12 @@ text_type! {
     schema: {
         "type": "string", "pattern": "^[a-z](?:[a-z0-9-]*[a-z0-9])?/[a-z](?:[a-z0-9-]*[a-z0-9])?$", "maxLength": 80,
         "description": "A rule of the scanner, such as `secret/private-key`."
+    }
+}
+
+impl From<StaticRuleId> for RuleId {
+    fn from(rule: StaticRuleId) -> Self {
+        Self(rule.as_str().into())
     }
 }
 

@@ -16,6 +16,7 @@ mod entry_path;
 mod findings;
 mod format;
 pub mod limits;
+mod literal;
 mod manifest;
 mod problem;
 mod strict_toml;
@@ -44,6 +45,7 @@ pub use findings::{
     ModelFacts, RuleId,
 };
 pub use format::{FileFormat, SNIFF_BYTES, sniff};
+pub use literal::{StaticLine, StaticRuleId};
 pub use manifest::{
     DescriptorSection, FORMAT, FileEntry, FileMode, Manifest, ManifestEntry, ManifestError, ManifestParts,
     manifest_schema,

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer};
 
+use crate::literal::StaticLine;
 use crate::unicode::{excerpt, is_deceptive};
 
 /// Reads a string and parses it, so that a value of `T` never holds what its parser refuses.
@@ -222,6 +223,12 @@ text_type! {
     schema: {
         "type": "string", "minLength": 1, "maxLength": LINE_MAX, "pattern": "^\\S(.*\\S)?$",
         "description": "One line of text."
+    }
+}
+
+impl From<StaticLine> for Line {
+    fn from(line: StaticLine) -> Self {
+        Self(line.as_str().into())
     }
 }
 

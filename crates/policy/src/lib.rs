@@ -8,7 +8,7 @@
 //! use consign_metadata::{Descriptor, DescriptorSyntax};
 //! use consign_policy::{Policy, Request, Scan, Stage, decide};
 //!
-//! let policy = Policy::builtin();
+//! let policy = Policy::builtin().unwrap();
 //! let descriptor = Descriptor::parse(
 //!     b"name: digits\nversion: 1.0.0\nkind: model\nclassification: restricted\n\
 //!       contact: {name: Ada Lovelace, email: ada@example.org}\n",

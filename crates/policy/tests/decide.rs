@@ -518,7 +518,7 @@ fn a_laboratory_names_the_signers_whom_it_accepts() {
 #[test]
 fn the_default_asks_little_of_what_is_open_and_much_of_what_is_closed() {
     let mut case = Case::new().swap("classification: closed", "classification: public");
-    case.policy = Policy::builtin();
+    case.policy = Policy::builtin().unwrap();
     assert!(case.policy.warnings().is_empty(), "{:?}", case.policy.warnings());
     case.descriptor = "name: a\nversion: 1.0.0\nkind: model\nclassification: internal\n\
                        contact: {name: Ada, email: ada@example.org}\n"
@@ -533,7 +533,7 @@ fn the_default_asks_little_of_what_is_open_and_much_of_what_is_closed() {
         ("restricted", vec!["fields", "retention", "encryption", "addressees", "signatures"]),
     ] {
         let mut closed = Case::new();
-        closed.policy = Policy::builtin();
+        closed.policy = Policy::builtin().unwrap();
         closed.descriptor = case.descriptor.replace("internal", level);
         closed.encryption = Encryption::Plain;
         closed.addressees.clear();
@@ -543,7 +543,7 @@ fn the_default_asks_little_of_what_is_open_and_much_of_what_is_closed() {
     }
     for level in ["public", "internal", "confidential", "restricted"] {
         let mut leaking = Case::new();
-        leaking.policy = Policy::builtin();
+        leaking.policy = Policy::builtin().unwrap();
         leaking.descriptor = case.descriptor.replace("internal", level);
         leaking.findings = Some(scanned(&["secret/aws-access-key"]));
         assert!(leaking.refusals(Stage::Pack).contains(&"secrets"), "{level}");

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
-use consign_metadata::{EntryPath, Finding, FindingPlace, Findings, FindingsBuilder, Line, Problem};
+use consign_metadata::{
+    EntryPath, Finding, FindingPlace, Findings, FindingsBuilder, Problem, StaticLine, literal,
+};
 
 use crate::model::EXTERNAL_DATA;
 
@@ -11,7 +13,7 @@ use crate::scanner::{FileReport, FileScan, Scanner};
 
 /// The scanner's name and the edition of its rules, as statements have it. The edition is raised whenever the same
 /// content may give other findings.
-const SCANNER: &str = "consign-scan 1";
+const SCANNER: StaticLine = literal!(StaticLine, "consign-scan 1");
 
 /// Most files that are remembered to be needed by others.
 const NEEDS_MAX: usize = 10_000;
@@ -104,17 +106,10 @@ impl BundleScan {
         let Collected { mut builder, used, needs } =
             self.collected.into_inner().unwrap_or_else(PoisonError::into_inner);
         for (model, needed) in needs.into_iter().filter(|(_, needed)| !holds(needed)) {
-            if let Ok(rule) = EXTERNAL_DATA.parse() {
-                let excerpt = format!("{needed} is not in the bundle").parse().ok();
-                let place = FindingPlace { path: Some(model), member: None, line: None, excerpt };
-                builder.add(Finding { rule, place });
-            }
+            let excerpt = format!("{needed} is not in the bundle").parse().ok();
+            let place = FindingPlace { path: Some(model), member: None, line: None, excerpt };
+            builder.add(Finding { rule: EXTERNAL_DATA.into(), place });
         }
-        Scanned { findings: builder.finish(scanner_name()), unused: self.scanner.allow().unused(&used) }
+        Scanned { findings: builder.finish(SCANNER.into()), unused: self.scanner.allow().unused(&used) }
     }
-}
-
-/// [`SCANNER`] as the type that statements have.
-fn scanner_name() -> Line {
-    SCANNER.parse().expect("it is one plain line")
 }

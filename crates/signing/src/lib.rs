@@ -79,6 +79,7 @@ mod trust_file;
 mod trust_policy;
 mod trust_rules;
 mod validity;
+mod verdict;
 mod wire;
 
 pub use attestations::{
@@ -142,10 +143,7 @@ pub use statement::{
 pub use strict_modes::{StrictModesError, StrictModesErrorKind, check_strict_modes, read_unwritable};
 pub use terms::{Downgrade, Override};
 pub use time::{Timestamp, TimestampError};
-pub use trust::{
-    Decision, Obstacle, Reason, RuleOrigin, RuleVerdict, SignatureVerdict, SignerInfo, Trust, TrustedClaim,
-    Verdict, evaluate,
-};
+pub use trust::{Decision, Trust, TrustedClaim, evaluate};
 pub use trust_bundle::{
     AcceptedTrust, ImportError, ImportFrom, TRUST_BUNDLE_BYTES_MAX, TRUST_ENVELOPE_BYTES_MAX,
     TRUST_PREDICATE_TYPE, TrustBundle, import_trust, trust_statement_schema,
@@ -156,3 +154,4 @@ pub use trust_rules::{
     BUNDLE_PATTERN_MAX, BundlePattern, BundlePatternError, Demand, Measure, Part, Requirement, Rule,
 };
 pub use validity::{FutureMoment, KeyRevocation, Moment, RevocationReason, TimeEvidence, Validity};
+pub use verdict::{Obstacle, Reason, RuleOrigin, RuleVerdict, SignatureVerdict, SignerInfo, Verdict};

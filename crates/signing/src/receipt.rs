@@ -18,13 +18,14 @@ use crate::encrypted::{PublicClaim, PublicName};
 use crate::envelope::{EnvelopeError, Opened, SignError, enclose};
 use crate::fingerprint::Fingerprint;
 use crate::in_toto::{ALGORITHM, DigestSet, Exactly, STATEMENT_TYPE, check_algorithm, check_type};
-use crate::note::Note;
+use crate::ledger_state::LedgerState;
 use crate::public_key::PublicKey;
 use crate::signer::Signer;
 use crate::statement::{BundleClaim, StatementError};
 use crate::time::Timestamp;
-use crate::trust::{Reason, Trust, entry, judge_key};
+use crate::trust::{Trust, entry, judge_key};
 use crate::validity::Moment;
+use crate::verdict::Reason;
 use crate::wire;
 
 /// `predicateType` of a receipt: SLSA's verification summary.
@@ -57,8 +58,8 @@ pub struct Receipt {
     pub signers: Vec<ReceiptSigner>,
     /// SHA-256 of the handling policy that was asked.
     pub policy: Sha256Digest,
-    /// The latest checkpoint of the sender's ledger, as it stood in the bundle's statement.
-    pub checkpoint: Option<Note>,
+    /// How far the sender's ledger had come, as it stood in the bundle's statement.
+    pub ledger: Option<LedgerState>,
     /// The version of consign that looked at it.
     pub version: Line,
     /// The key that signs.
@@ -257,7 +258,7 @@ impl Receipt {
             attestations: attestations.iter().map(|one| one.digest.read()).collect::<Result<_, _>>()?,
             signers: extension.signers.iter().map(SignerOf::read).collect::<Result<_, _>>()?,
             policy: policy.digest.read()?,
-            checkpoint: extension.checkpoint.clone(),
+            ledger: extension.ledger.clone(),
             version: verifier.version.consign.clone(),
             public_key: signer.public_key,
             role: signer.role.clone(),
@@ -292,7 +293,7 @@ impl Receipt {
             "a code is not made of lower-case letters, digits and `-`"
         } else if encrypted && reasons.iter().any(|reason| reason.message.is_some()) {
             "a reason tells more of an encrypted bundle than its code"
-        } else if encrypted && self.checkpoint.is_some() {
+        } else if encrypted && self.ledger.is_some() {
             "a checkpoint stands outside of an encrypted bundle"
         } else if !addressees.is_sorted_by(|a, b| a < b) {
             "the addressees are not in order, or one is named twice"
@@ -395,7 +396,7 @@ impl Receipt {
                     size: self.size,
                     signers: self.signers.iter().map(SignerOf::of).collect(),
                     reasons: self.verdict.reasons().to_vec(),
-                    checkpoint: self.checkpoint.clone(),
+                    ledger: self.ledger.clone(),
                 },
             },
         }
@@ -428,7 +429,7 @@ fn ni(sha256: &Sha256Digest) -> String {
 ///     attestations: vec![Sha256Digest::of(b"a line of the attestations")],
 ///     signers: vec![ReceiptSigner { fingerprint: key.public_key().fingerprint(), role: "owner".parse()? }],
 ///     policy: Sha256Digest::of(b"policy.toml"),
-///     checkpoint: None,
+///     ledger: None,
 ///     version: "0.1.0".parse()?,
 ///     public_key: *key.public_key(),
 ///     role: RECIPIENT.parse()?,
@@ -686,9 +687,9 @@ struct Extension {
     /// Why it was refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<ReceiptReason>,
-    /// The checkpoint of the sender's ledger that stood in the statement about the bundle.
+    /// How far the sender's ledger had come when the bundle was signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    checkpoint: Option<Note>,
+    ledger: Option<LedgerState>,
 }
 
 #[derive(Serialize, Deserialize, JsonSchema)]
@@ -755,8 +756,15 @@ mod tests {
     use crate::trust_policy::{TrustPolicy, TrustedKey};
     use crate::validity::{KeyRevocation, RevocationReason};
 
-    fn note(key: &PrivateKey) -> Note {
-        Note::sign(key, "ledger", &"ledger\n1\nAAAA\n".parse().unwrap()).unwrap()
+    /// How far a sender's ledger had come.
+    fn ledger() -> LedgerState {
+        static LEDGER: std::sync::LazyLock<LedgerState> = std::sync::LazyLock::new(|| {
+            let key = crate::testing::key();
+            let origin = crate::ledger_origin(key.public_key());
+            let note = crate::Note::sign(&key, &origin, &format!("{origin}\n1\nAAAA\n").parse().unwrap());
+            LedgerState::new(*key.public_key(), note.unwrap()).unwrap()
+        });
+        LEDGER.clone()
     }
 
     fn accepted(key: &PrivateKey) -> Receipt {
@@ -772,7 +780,7 @@ mod tests {
                 role: "owner".parse().unwrap(),
             }],
             policy: Sha256Digest::of(b"policy"),
-            checkpoint: Some(note(key)),
+            ledger: Some(ledger()),
             version: "0.1.0".parse().unwrap(),
             public_key: *key.public_key(),
             role: RECIPIENT.parse().unwrap(),
@@ -787,7 +795,7 @@ mod tests {
     fn refused(key: &PrivateKey) -> Receipt {
         let reasons = vec![reason("frame-altered", Some("one")), reason("frame-altered", Some("two"))];
         let verdict = ReceiptVerdict::Refused { level: None, reasons };
-        Receipt { verdict, signers: Vec::new(), checkpoint: None, ..accepted(key) }
+        Receipt { verdict, signers: Vec::new(), ledger: None, ..accepted(key) }
     }
 
     fn encrypted(key: &PrivateKey) -> Receipt {
@@ -795,7 +803,7 @@ mod tests {
         let verdict = ReceiptVerdict::Refused { level: Some(ReceiptLevel::Content), reasons };
         let public =
             PublicClaim { classification: Some("internal".parse().unwrap()), ..PublicClaim::default() };
-        Receipt { verdict, about: About::Encrypted(public), checkpoint: None, ..accepted(key) }
+        Receipt { verdict, about: About::Encrypted(public), ledger: None, ..accepted(key) }
     }
 
     fn unknown(key: &PrivateKey) -> Receipt {
@@ -918,7 +926,7 @@ mod tests {
     fn a_verdict_has_what_belongs_to_it() {
         for (receipt, from, to) in [
             (accepted as fn(&PrivateKey) -> Receipt, "\"level\":\"content\",", ""),
-            (accepted, "\"checkpoint\":", "\"reasons\":[{\"code\":\"x\"}],\"checkpoint\":"),
+            (accepted, "\"ledger\":", "\"reasons\":[{\"code\":\"x\"}],\"ledger\":"),
             (accepted, "\"kind\":\"archive\"", "\"kind\":\"unknown\""),
             (accepted, "\"kind\":\"archive\"", "\"kind\":\"encrypted\""),
             (accepted, "\"size\":1000000", "\"claimed_only\":true,\"size\":1000000"),
@@ -932,6 +940,11 @@ mod tests {
                 "\"code\":\"policy-secrets\",\"message\":\"in a.txt\"",
             ),
             (encrypted, "\"code\":\"policy-secrets\"", "\"code\":\"Policy\""),
+            (
+                encrypted,
+                "}]}}}",
+                &format!("}}],\"ledger\":{}}}}}}}", serde_json::to_string(&ledger()).unwrap()),
+            ),
             (unknown, "\"kind\":\"unknown\"", "\"level\":\"content\",\"kind\":\"unknown\""),
             (refused, "\"message\":\"one\"", "\"message\":\"zwei\""),
             (refused, "\"message\":\"one\"", "\"message\":\"two\""),
@@ -956,7 +969,7 @@ mod tests {
         let mut unsigned = accepted(&key());
         unsigned.attestations.clear();
         assert_eq!(contradiction(&unsigned), "statement-contradiction");
-        let outside = Receipt { checkpoint: Some(note(&key())), ..encrypted(&key()) };
+        let outside = Receipt { ledger: Some(ledger()), ..encrypted(&key()) };
         assert_eq!(contradiction(&outside), "statement-contradiction");
         let mut twice = accepted(&key());
         twice.attestations.push(twice.attestations[0]);

@@ -6,9 +6,10 @@ use std::sync::LazyLock;
 
 use common::sign;
 use consign_signing::{
-    About, Attestations, Fingerprint, Passphrase, PrivateKey, PublicKey, Receipt, ReceiptLevel,
-    ReceiptReason, ReceiptSigner, ReceiptVerdict, Revocation, Revocations, SignedReceipt, SignedRevocation,
-    SignedStatement, Signer as _, Statement, Timestamp, TrustBundle, TrustPolicy, TrustedKey,
+    About, Attestations, Fingerprint, Passphrase, PrivateKey, ProvenanceFile, ProvenancePredicate,
+    ProvenanceStatement, PublicKey, Receipt, ReceiptLevel, ReceiptReason, ReceiptSigner, ReceiptVerdict,
+    Revocation, Revocations, SignedProvenance, SignedReceipt, SignedRevocation, SignedStatement, Signer as _,
+    Statement, Timestamp, TrustBundle, TrustPolicy, TrustedKey,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -38,6 +39,9 @@ static TEXTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let (reason, role) = ("wrong".parse().expect(VALID), "owner".parse().expect(VALID));
     let revocation = Revocation::of(&claim, reason, *KEY.public_key(), role, time);
     let revocation = SignedRevocation::sign(&*KEY, &revocation).expect(VALID);
+    let provenance = ProvenancePredicate::parse(include_bytes!("data/provenance.json")).expect(VALID);
+    let provenance = ProvenanceStatement::new(&claim, provenance);
+    let provenance = SignedProvenance::sign(&*KEY, &provenance).expect(VALID);
     let reason = ReceiptReason { code: "frame-altered".parse().expect(VALID), message: "wrong".parse().ok() };
     let receipt = Receipt {
         sha256: claim.subject_digest(),
@@ -50,13 +54,15 @@ static TEXTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
             role: "owner".parse().expect(VALID),
         }],
         policy: consign_metadata::Sha256Digest::of(b"y"),
-        checkpoint: None,
+        ledger: None,
         version: "0.1.0".parse().expect(VALID),
         public_key: *KEY.public_key(),
         role: "recipient".parse().expect(VALID),
         time,
     };
     vec![
+        include_bytes!("data/provenance.json").to_vec(),
+        ProvenanceFile::new(provenance).to_bytes(),
         LINE.clone(),
         [&LINE[..], b"\n"].concat(),
         Statement::parse(include_bytes!("data/statement.json")).expect(VALID).to_payload(),
@@ -84,6 +90,15 @@ fn feed(bytes: &[u8]) {
     }
     if let Ok(attestations) = Attestations::parse(bytes) {
         assert_eq!(attestations.to_bytes(), bytes);
+    }
+    if let Ok(predicate) = ProvenancePredicate::parse(bytes) {
+        assert!(std::str::from_utf8(bytes).expect(VALID).contains(predicate.text()));
+    }
+    let _ = ProvenanceFile::unverified(bytes);
+    if let Ok(file) = ProvenanceFile::parse(bytes, &[*KEY.public_key()])
+        && file.others().is_empty()
+    {
+        assert_eq!(file.to_bytes(), bytes);
     }
     if let Ok(bundle) = TrustBundle::parse(bytes) {
         assert_eq!(bundle.to_bytes(), bytes);

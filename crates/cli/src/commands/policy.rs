@@ -127,7 +127,7 @@ impl Policy {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         match &self.action {
             PolicyAction::Show(Show { default: true, .. }) => {
-                let policy = HandlingPolicy::builtin();
+                let policy = Context::builtin_policy()?;
                 let shown = Shown {
                     text: Some(HandlingPolicy::builtin_text()),
                     ..Shown::of(&policy, None, policy.levels())

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use consign_metadata::{Problem, Sha256Digest, printable};
 use consign_signing::{
-    About, BundleClaim, PublicClaim, PublicName, Receipt as Statement, ReceiptLevel, ReceiptReason,
-    TrustedReceipt,
+    About, BundleClaim, LedgerState, PublicClaim, PublicName, Receipt as Statement, ReceiptLevel,
+    ReceiptReason, TrustedReceipt,
 };
 use serde::Serialize;
 
@@ -115,7 +115,7 @@ struct Says {
     attestations: Vec<String>,
     reasons: Vec<ReceiptReason>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    checkpoint: Option<String>,
+    ledger: Option<LedgerState>,
     /// SHA-256 of the receipt's line without its line feed.
     receipt_sha256: String,
 }
@@ -161,7 +161,7 @@ impl Says {
                 .collect(),
             attestations: receipt.attestations.iter().map(ToString::to_string).collect(),
             reasons: receipt.verdict.reasons().to_vec(),
-            checkpoint: receipt.checkpoint.as_ref().map(ToString::to_string),
+            ledger: receipt.ledger.clone(),
             receipt_sha256: sha256.to_string(),
         }
     }

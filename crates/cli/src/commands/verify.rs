@@ -348,7 +348,7 @@ impl Verify {
                 },
             };
             for mut one in checked {
-                context.record(one.act());
+                one.act().into_iter().for_each(|act| context.record(act));
                 exit = exit.and(one.exit);
                 problems.append(&mut one.problems);
                 bundles.push(one.report);
@@ -632,12 +632,13 @@ struct Checked {
 }
 
 impl Checked {
-    /// What was found, for the ledger.
-    fn act(&self) -> Act {
+    /// What was found, for the ledger; nothing if nothing could be looked at.
+    fn act(&self) -> Option<Act> {
         let report = &self.report;
-        let act = match self.exit {
-            Exit::Done => Act::new(Action::Verified),
-            exit => Act::new(Action::NotVerified).with("exit", exit.code()).problems(&self.problems),
+        let act = match (report.verified, self.exit) {
+            (_, Exit::Failed | Exit::Usage) => return None,
+            (true, _) => Act::new(Action::Verified),
+            (false, exit) => Act::new(Action::NotVerified).with("exit", exit.code()).problems(&self.problems),
         };
         let found = report.bundle.as_ref().and_then(|bundle| {
             let Bundle { name, version, classification, id, .. } = bundle;
@@ -651,7 +652,7 @@ impl Checked {
         let act = act.with("encrypted_sha256", report.encrypted.as_ref().map(|encrypted| &encrypted.sha256));
         let counted = report.signatures.iter().filter(|signature| signature.counted);
         let signers: Vec<_> = counted.map(|signature| &signature.fingerprint).collect();
-        act.with("signers", (!signers.is_empty()).then_some(signers))
+        Some(act.with("signers", (!signers.is_empty()).then_some(signers)))
     }
 
     /// It is not intact, or could not be looked at.

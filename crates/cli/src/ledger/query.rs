@@ -38,8 +38,8 @@ pub(crate) struct PointInTime(pub(crate) Timestamp);
 /// The end of a second or of a day: what happened in it counts as before.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EndOf {
-    /// The second or day as it was written.
-    pub(crate) shown: Timestamp,
+    /// The last second of it.
+    pub(crate) last: Timestamp,
     /// The first second after it.
     pub(crate) end: PointInTime,
 }
@@ -50,9 +50,12 @@ impl EndOf {
         Self::lasting(time, 1)
     }
 
-    fn lasting(shown: Timestamp, seconds: u64) -> Self {
-        let end = Timestamp::from_unix_seconds(shown.unix_seconds().saturating_add(seconds));
-        Self { shown, end: PointInTime(end.unwrap_or(shown)) }
+    fn lasting(begin: Timestamp, seconds: u64) -> Self {
+        let after = |seconds| Timestamp::from_unix_seconds(begin.unix_seconds().saturating_add(seconds));
+        Self {
+            last: after(seconds.saturating_sub(1)).unwrap_or(begin),
+            end: PointInTime(after(seconds).unwrap_or(begin)),
+        }
     }
 }
 
@@ -223,21 +226,39 @@ pub(crate) fn detail(event: &Event) -> Option<String> {
         let step = text("step").map_or_else(String::new, |step| format!("{step}: "));
         return Some(format!("{step}{}", codes.join(", ")));
     }
-    for (key, before) in [
-        ("to", "to "),
-        ("verdict", ""),
-        ("level", ""),
-        ("reason", ""),
-        ("role", "as "),
-        ("fingerprint", ""),
-        ("name", ""),
-        ("file", ""),
-    ] {
-        if let Some(text) = text(key) {
-            return Some(format!("{before}{text}"));
+    let names = |key: &str, before: &str| {
+        let list = metadata.get(key).and_then(Value::as_array)?;
+        let names: Vec<_> = list.iter().filter_map(|one| one["name"].as_str()).collect();
+        (!names.is_empty()).then(|| format!("{before} {}", names.join(", ")))
+    };
+    let parts: Vec<String> = match event.action.as_str() {
+        "received" | "receipt_added" => {
+            let by = text("recipient").map(|recipient| format!("by {recipient}"));
+            text("verdict").map(str::to_owned).into_iter().chain(by).collect()
         }
-    }
-    None
+        "trust_changed" => {
+            let edited = metadata.contains_key("edited").then(|| "edited by hand".to_owned());
+            names("added", "added").into_iter().chain(names("removed", "removed")).chain(edited).collect()
+        }
+        "key_revoked" => [text("name"), text("reason")].into_iter().flatten().map(str::to_owned).collect(),
+        "policy_changed" => text("digest").map(str::to_owned).into_iter().collect(),
+        _ => {
+            let told = [
+                ("to", "to "),
+                ("into", "into "),
+                ("level", ""),
+                ("reason", ""),
+                ("role", "as "),
+                ("archive", ""),
+                ("name", ""),
+                ("fingerprint", ""),
+                ("file", ""),
+            ];
+            let told = told.iter().find_map(|(key, before)| text(key).map(|text| format!("{before}{text}")));
+            told.into_iter().collect()
+        }
+    };
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 /// The receipts that the events of that name tell of, each by the SHA-256 of its line.

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use consign_ledger::{
     AppendError, Appended, Event, Nonce, Repair, Service, SignedCheckpoint, append, drop_bodies,
 };
-use consign_metadata::{Line, Problem};
+use consign_metadata::{Line, Problem, literal, printable};
 use consign_signing::{Signer as _, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
@@ -203,14 +203,17 @@ pub(crate) fn join(context: &Context, events: Vec<Event>) -> Result<Joining, Fai
 ///
 /// # Errors
 /// The ledger cannot be written, or is not in order.
-pub(crate) fn forget(context: &Context, act: Act, events: &[u64]) -> Result<(), Failure> {
+pub(crate) fn forget(context: &Context, act: &Act, events: &[u64]) -> Result<(), Failure> {
     let (directory, key) = writable(context)?;
-    let mut event = Who::here().event(&act, context.now()?)?;
-    event.metadata.extend(Event::dropped_metadata(events.iter().copied()));
-    let seen = context.state().own_checkpoint(key.public_key())?;
-    let dropped =
-        drop_bodies(&directory, &key, seen.as_ref(), &event).map_err(|error| not_appended(&error))?;
-    keep(context, &key, &dropped.appended.checkpoint);
+    // An event has room for so many ranges, also where no two of the events stand side by side.
+    for events in events.chunks(2000) {
+        let mut event = Who::here().event(act, context.now()?)?;
+        event.metadata.extend(Event::dropped_metadata(events.iter().copied()));
+        let seen = context.state().own_checkpoint(key.public_key())?;
+        let dropped =
+            drop_bodies(&directory, &key, seen.as_ref(), &event).map_err(|error| not_appended(&error))?;
+        keep(context, &key, &dropped.appended.checkpoint);
+    }
     Ok(())
 }
 
@@ -224,8 +227,8 @@ struct Who {
 impl Who {
     fn here() -> Self {
         let line = |text: String| {
-            let line = consign_metadata::printable(&text).parse::<Line>();
-            line.unwrap_or_else(|_| "unknown".parse().unwrap_or_else(|_| unreachable!("it is a line")))
+            let line = printable(&text).parse::<Line>();
+            line.unwrap_or_else(|_| literal!(StaticLine, "unknown").into())
         };
         Self {
             user: line(who::user(&variables)),

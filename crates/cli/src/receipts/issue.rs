@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use consign_bundle::publish::{prepare, publish};
 use consign_bundle::{Progress, VerifiedArchive};
-use consign_metadata::{LINE_MAX, Line, Problem, Role, Sha256Digest, printable};
+use consign_metadata::{LINE_MAX, Line, Problem, Role, Sha256Digest, literal, printable};
 use consign_policy::{Permit, Stage};
 use consign_signing::{
-    About, BundleClaim, Claim, Decision, Note, RECEIPT_REASONS_MAX, Receipt, ReceiptLevel, ReceiptReason,
-    ReceiptSigner, ReceiptVerdict, SignError, SignedEncrypted, SignedReceipt, SignedStatement, Signer as _,
-    SignerInfo, Timestamp, TrustedClaim, Verdict,
+    About, BundleClaim, Claim, Decision, LedgerState, RECEIPT_REASONS_MAX, Receipt, ReceiptLevel,
+    ReceiptReason, ReceiptSigner, ReceiptVerdict, SignError, SignedEncrypted, SignedReceipt, SignedStatement,
+    Signer as _, SignerInfo, Timestamp, TrustedClaim, Verdict,
 };
 use serde::Serialize;
 
@@ -35,10 +35,11 @@ pub(crate) struct Arrival {
     pub(crate) about: About,
     /// Digests of the envelopes that came with it.
     attestations: Vec<Sha256Digest>,
-    /// The first state of a sender's ledger that stands in its statements.
-    checkpoint: Option<Note>,
     /// Whether an encrypted file was found to be as it was signed.
     as_signed: bool,
+    /// How far the sender's ledger had come, as the latest statement says; nothing of it stands outside of an encrypted
+    /// bundle.
+    ledger: Option<LedgerState>,
 }
 
 impl Arrival {
@@ -56,15 +57,15 @@ impl Arrival {
         };
         let unsigned = || verified.map(|verified| bundle_claim(verified.manifest(), verified.id()));
         let bundle: Option<BundleClaim> = claim.map(|claim| claim.bundle.clone()).or_else(unsigned);
-        let signed = || set.attestations.iter().flat_map(|(_, found)| found.statements());
-        let ledger = signed().find_map(|signed| signed.statement().ledger.as_ref());
+        let lines = set.attestations.iter().flat_map(|(_, found)| found.statements());
+        let ledger = lines.clone().filter_map(|signed| signed.statement().ledger.clone()).last();
         Ok(Self {
             sha256,
             size,
             about: bundle.map_or(About::Unknown, About::Bundle),
-            attestations: digests(signed().map(SignedStatement::line)),
-            checkpoint: ledger.map(|state| state.checkpoint().clone()),
+            attestations: digests(lines.map(SignedStatement::line)),
             as_signed: false,
+            ledger,
         })
     }
 
@@ -87,23 +88,17 @@ impl Arrival {
             size,
             about: About::Encrypted(public),
             attestations: digests(lines.map(SignedEncrypted::line)),
-            // What stands inside stays there.
-            checkpoint: None,
             as_signed: ciphertext.is_some(),
+            // What stands inside stays there.
+            ledger: None,
         })
     }
 
     /// Bytes of which nothing that could be read says what they are.
     pub(crate) fn unknown(context: &Context, path: &Path) -> Result<Self, Failure> {
         let (sha256, size) = bytes(context, path)?;
-        Ok(Self {
-            sha256,
-            size,
-            about: About::Unknown,
-            attestations: Vec::new(),
-            checkpoint: None,
-            as_signed: false,
-        })
+        let (about, attestations) = (About::Unknown, Vec::new());
+        Ok(Self { sha256, size, about, attestations, as_signed: false, ledger: None })
     }
 }
 
@@ -198,7 +193,6 @@ impl Issuer<'_> {
     }
 
     fn receipt(&self, arrival: &Arrival, verdict: ReceiptVerdict, signers: Vec<ReceiptSigner>) -> Receipt {
-        let version = env!("CARGO_PKG_VERSION");
         Receipt {
             sha256: arrival.sha256,
             size: arrival.size,
@@ -207,8 +201,8 @@ impl Issuer<'_> {
             attestations: arrival.attestations.clone(),
             signers,
             policy: self.policy,
-            checkpoint: arrival.checkpoint.clone(),
-            version: version.parse().unwrap_or_else(|_| unreachable!("`{version}` is a line of text")),
+            ledger: arrival.ledger.clone(),
+            version: literal!(StaticLine, env!("CARGO_PKG_VERSION")).into(),
             public_key: *self.key.public_key(),
             role: self.role.clone(),
             time: self.time,

@@ -151,11 +151,15 @@ impl State {
         };
         let mut changes = Vec::new();
         if now.policy != before.policy {
-            let act = Act::new(Action::PolicyChanged).with("from", before.policy).with("to", now.policy);
+            let act = Act::new(Action::PolicyChanged)
+                .with("previous_digest", before.policy)
+                .with("digest", now.policy);
             changes.push(act.with("file", "policy.toml"));
         }
         if now.trust != before.trust && !acts.iter().any(ours) {
-            let act = Act::new(Action::TrustChanged).with("from", before.trust).with("to", now.trust);
+            let act = Act::new(Action::TrustChanged)
+                .with("previous_digest", before.trust)
+                .with("digest", now.trust);
             changes.push(act.with("file", "trust.toml").with("edited", true));
         }
         acts.splice(0..0, changes);

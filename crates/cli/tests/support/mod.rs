@@ -135,6 +135,19 @@ pub fn consign() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_consign"))
 }
 
+/// Sets the clock of a command to the morning of a day, as `faketime` does.
+#[cfg(target_os = "linux")]
+pub fn under_a_clock<'a>(command: &'a mut Command, day: &str) -> &'a mut Command {
+    let output = std::process::Command::new("dpkg").args(["-L", "libfaketime"]).output();
+    let text = String::from_utf8(output.expect("this test needs `dpkg`").stdout).expect("paths are UTF-8");
+    let library = text.lines().find(|line| line.ends_with("/libfaketime.so.1"));
+    command.env("LD_PRELOAD", library.expect("this test needs `faketime`; .ci/install installs it"));
+    command
+        .env("FAKETIME", format!("@{day} 09:00:00"))
+        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+        .env("TZ", "UTC")
+}
+
 /// What became of a command, fit for a snapshot.
 pub fn written_down(output: &Output) -> String {
     let code = output.status.code().map_or_else(|| "signal".to_owned(), |code| code.to_string());

@@ -56,7 +56,7 @@ fn leftovers(directory: &Path, size: u64, segment_end: u64) -> io::Result<Vec<Le
         found.push(Leftover::Whole(PENDING.to_owned()));
     }
     let mut segment = size / WIDTH;
-    if size % WIDTH > 0 {
+    if !size.is_multiple_of(WIDTH) {
         let path = segment_path(segment);
         if fs::metadata(directory.join(&path))?.len() > segment_end {
             found.push(Leftover::Tail(path, segment_end));

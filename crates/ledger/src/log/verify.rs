@@ -263,7 +263,7 @@ impl<'a> Check<'a> {
         let dropped = Event::parse(line).and_then(|event| event.dropped());
         match dropped {
             Ok(ranges) if ranges.last().is_none_or(|last| *last.end() < event) => {
-                self.recorded.extend(ranges)
+                self.recorded.extend(ranges);
             }
             Ok(_) | Err(_) => self.fault(FaultKind::EventMalformed, event, file()),
         }

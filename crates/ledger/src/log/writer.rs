@@ -119,7 +119,7 @@ impl<'a> Writer<'a> {
             let (now, later) = rest.split_at(room.min(rest.len()));
             let text: String = now.iter().flat_map(|line| [line.text.as_str(), "\n"]).collect();
             let path = segment_path(at / WIDTH);
-            if at % WIDTH == 0 {
+            if at.is_multiple_of(WIDTH) {
                 changes.write(&path, text.as_bytes())?;
             } else {
                 changes.grow(&path, self.state.segment_end(), text.as_bytes())?;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use consign_metadata::StaticRuleId;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::notes::{Notes, rule};
@@ -62,13 +63,13 @@ const FOUND_MAX: usize = 256;
 
 /// Walks through a value and notes what stands under the keys that matter, at any depth.
 struct Keys<'a> {
-    found: &'a mut Vec<(&'static str, String)>,
+    found: &'a mut Vec<(StaticRuleId, String)>,
     /// The texts in here are noted under this rule.
-    list: Option<&'static str>,
+    list: Option<StaticRuleId>,
 }
 
 impl Keys<'_> {
-    fn note(&mut self, rule: &'static str, text: String) {
+    fn note(&mut self, rule: StaticRuleId, text: String) {
         if self.found.len() < FOUND_MAX {
             self.found.push((rule, text));
         }

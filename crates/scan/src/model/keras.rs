@@ -3,6 +3,8 @@
 //! The configuration is looked for, not parsed: where HDF5 keeps it depends on its size and age. JSON can write
 //! the same text in many ways, so the bytes are brought to one of them first.
 
+use consign_metadata::StaticRuleId;
+
 use super::notes::{Notes, rule, shown};
 use crate::inspect::{Inspect, Report, Subject};
 
@@ -22,7 +24,7 @@ pub(super) struct Keras {
     window: Vec<u8>,
     /// The value that is being read, and the index of its key.
     value: Option<(usize, Vec<u8>)>,
-    found: Vec<(&'static str, String)>,
+    found: Vec<(StaticRuleId, String)>,
     class_names: u64,
     configs: u64,
     hdf5: bool,

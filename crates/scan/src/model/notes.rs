@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use consign_metadata::{Line, RuleId, printable};
+use consign_metadata::{Line, StaticRuleId, printable};
 
 use crate::inspect::{Report, Subject};
 
@@ -13,37 +13,39 @@ const EXCERPT_MAX: usize = 160;
 
 /// The rules of this part of the scanner; `docs/findings.md` says what each means.
 pub(crate) mod rule {
-    pub(crate) const PICKLE: &str = "code/pickle";
-    pub(crate) const PICKLE_DANGEROUS: &str = "code/pickle-dangerous";
-    pub(crate) const PICKLE_UNKNOWN: &str = "code/pickle-unknown-import";
-    pub(crate) const KERAS_LAMBDA: &str = "code/keras-lambda";
-    pub(crate) const KERAS_CUSTOM: &str = "code/keras-custom";
-    pub(crate) const ONNX_CUSTOM: &str = "code/onnx-custom-op";
-    pub(crate) const PYTHON: &str = "code/python";
-    pub(crate) const NATIVE: &str = "code/native";
-    pub(crate) const CHAT_TEMPLATE: &str = "code/chat-template";
-    pub(crate) const REMOTE_CODE: &str = "code/remote-code";
-    pub(crate) const BAD_PICKLE: &str = "malformed/pickle";
-    pub(crate) const BAD_NPY: &str = "malformed/npy";
-    pub(crate) const BAD_KERAS: &str = "malformed/keras";
-    pub(crate) const BAD_CONFIG: &str = "malformed/model-config";
-    pub(crate) const BAD_ONNX: &str = "malformed/onnx";
-    pub(crate) const EXTERNAL_DATA: &str = "malformed/onnx-external-data";
-    pub(crate) const BAD_SAFETENSORS: &str = "malformed/safetensors";
-    pub(crate) const BAD_GGUF: &str = "malformed/gguf";
-    pub(crate) const BAD_ZIP: &str = "malformed/zip";
-    pub(crate) const ZIP_ENCRYPTED: &str = "malformed/zip-encrypted";
-    pub(crate) const ZIP_BOMB: &str = "malformed/zip-bomb";
-    pub(crate) const ZIP_APPENDED: &str = "malformed/zip-appended";
-    pub(crate) const BAD_COMPRESSED: &str = "malformed/compressed";
-    pub(crate) const TOO_MANY: &str = "malformed/too-many-findings";
+    use consign_metadata::{StaticRuleId, literal};
+
+    pub(crate) const PICKLE: StaticRuleId = literal!(StaticRuleId, "code/pickle");
+    pub(crate) const PICKLE_DANGEROUS: StaticRuleId = literal!(StaticRuleId, "code/pickle-dangerous");
+    pub(crate) const PICKLE_UNKNOWN: StaticRuleId = literal!(StaticRuleId, "code/pickle-unknown-import");
+    pub(crate) const KERAS_LAMBDA: StaticRuleId = literal!(StaticRuleId, "code/keras-lambda");
+    pub(crate) const KERAS_CUSTOM: StaticRuleId = literal!(StaticRuleId, "code/keras-custom");
+    pub(crate) const ONNX_CUSTOM: StaticRuleId = literal!(StaticRuleId, "code/onnx-custom-op");
+    pub(crate) const PYTHON: StaticRuleId = literal!(StaticRuleId, "code/python");
+    pub(crate) const NATIVE: StaticRuleId = literal!(StaticRuleId, "code/native");
+    pub(crate) const CHAT_TEMPLATE: StaticRuleId = literal!(StaticRuleId, "code/chat-template");
+    pub(crate) const REMOTE_CODE: StaticRuleId = literal!(StaticRuleId, "code/remote-code");
+    pub(crate) const BAD_PICKLE: StaticRuleId = literal!(StaticRuleId, "malformed/pickle");
+    pub(crate) const BAD_NPY: StaticRuleId = literal!(StaticRuleId, "malformed/npy");
+    pub(crate) const BAD_KERAS: StaticRuleId = literal!(StaticRuleId, "malformed/keras");
+    pub(crate) const BAD_CONFIG: StaticRuleId = literal!(StaticRuleId, "malformed/model-config");
+    pub(crate) const BAD_ONNX: StaticRuleId = literal!(StaticRuleId, "malformed/onnx");
+    pub(crate) const EXTERNAL_DATA: StaticRuleId = literal!(StaticRuleId, "malformed/onnx-external-data");
+    pub(crate) const BAD_SAFETENSORS: StaticRuleId = literal!(StaticRuleId, "malformed/safetensors");
+    pub(crate) const BAD_GGUF: StaticRuleId = literal!(StaticRuleId, "malformed/gguf");
+    pub(crate) const BAD_ZIP: StaticRuleId = literal!(StaticRuleId, "malformed/zip");
+    pub(crate) const ZIP_ENCRYPTED: StaticRuleId = literal!(StaticRuleId, "malformed/zip-encrypted");
+    pub(crate) const ZIP_BOMB: StaticRuleId = literal!(StaticRuleId, "malformed/zip-bomb");
+    pub(crate) const ZIP_APPENDED: StaticRuleId = literal!(StaticRuleId, "malformed/zip-appended");
+    pub(crate) const BAD_COMPRESSED: StaticRuleId = literal!(StaticRuleId, "malformed/compressed");
+    pub(crate) const TOO_MANY: StaticRuleId = literal!(StaticRuleId, "malformed/too-many-findings");
 }
 
 /// Findings about one subject.
 #[derive(Clone, Debug)]
 pub(crate) struct Notes {
     subject: Subject,
-    seen: BTreeSet<(&'static str, Option<Line>)>,
+    seen: BTreeSet<(StaticRuleId, Option<Line>)>,
 }
 
 impl Notes {
@@ -56,27 +58,23 @@ impl Notes {
     }
 
     /// Whether anything was found by this rule.
-    pub(crate) fn has(&self, rule: &'static str) -> bool {
+    pub(crate) fn has(&self, rule: StaticRuleId) -> bool {
         self.seen.iter().any(|(seen, _)| *seen == rule)
     }
 
     /// Adds a finding, unless it is known already. The excerpt is escaped and cut here.
-    pub(crate) fn add(&mut self, report: &mut Report, rule: &'static str, excerpt: &str) {
+    pub(crate) fn add(&mut self, report: &mut Report, rule: StaticRuleId, excerpt: &str) {
         let excerpt = line_of(excerpt);
         if self.seen.len() == FINDINGS_MAX {
             if self.seen.insert((rule::TOO_MANY, None)) {
-                report.add(&id(rule::TOO_MANY), &self.subject, None, None);
+                report.add(&rule::TOO_MANY.into(), &self.subject, None, None);
             }
             return;
         }
         if self.seen.len() < FINDINGS_MAX && self.seen.insert((rule, excerpt.clone())) {
-            report.add(&id(rule), &self.subject, None, excerpt);
+            report.add(&rule.into(), &self.subject, None, excerpt);
         }
     }
-}
-
-fn id(rule: &'static str) -> RuleId {
-    rule.parse().expect("the rules above are names of rules")
 }
 
 /// `text` as one line that shows what it holds; `None` if it is empty.

@@ -1,6 +1,6 @@
 //! Programs and libraries, recognised by their first bytes or by name, and Python code.
 
-use consign_metadata::FileFormat;
+use consign_metadata::{FileFormat, StaticRuleId};
 
 use super::feed::le;
 use super::notes::{Notes, rule};
@@ -15,7 +15,7 @@ pub(super) struct Program {
     notes: Notes,
     head: Vec<u8>,
     /// What the name says it is.
-    by_name: Option<(&'static str, &'static str)>,
+    by_name: Option<(StaticRuleId, &'static str)>,
 }
 
 impl Program {
@@ -38,7 +38,7 @@ impl Inspect for Program {
     }
 }
 
-fn by_name(format: FileFormat, name: &str) -> Option<(&'static str, &'static str)> {
+fn by_name(format: FileFormat, name: &str) -> Option<(StaticRuleId, &'static str)> {
     if format == FileFormat::Empty {
         return None;
     }
@@ -55,7 +55,7 @@ fn by_name(format: FileFormat, name: &str) -> Option<(&'static str, &'static str
     }
 }
 
-fn by_content(head: &[u8]) -> Option<(&'static str, &'static str)> {
+fn by_content(head: &[u8]) -> Option<(StaticRuleId, &'static str)> {
     let native = |what| Some((rule::NATIVE, what));
     match head {
         [0x7f, b'E', b'L', b'F', ..] => native("ELF"),

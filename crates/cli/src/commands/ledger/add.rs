@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::act::{Act, Action};
 use crate::context::Context;
 use crate::ledger::{Joining, join, read_events};
 use crate::outcome::{Failure, Outcome, Report};
@@ -54,6 +55,10 @@ impl Add {
         let events = files.iter().flat_map(|(_, events)| events.iter().cloned()).collect();
         let Joining { added, known, size } = join(context, events)?;
         let files: Vec<_> = files.into_iter().map(|(path, _)| path).collect();
+        if added > 0 {
+            let shown: Vec<_> = files.iter().map(|path| path.display().to_string()).collect();
+            context.record(Act::new(Action::EventsJoined).with("events", added).with("files", shown));
+        }
         if self.remove {
             for path in &files {
                 std::fs::remove_file(path).map_err(|error| crate::context::unwritable(path, &error))?;

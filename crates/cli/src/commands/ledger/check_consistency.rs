@@ -4,13 +4,12 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use consign_ledger::{CheckedConsistency, ConsistencyProof};
-use consign_signing::{NoteVerifier, PublicKey};
 use serde::Serialize;
 
 use super::KeyArgs;
+use super::check_proof::verifier;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::keys::load_public;
 use crate::ledger::{OpenLedger, not_in_order, read_checkpoint, read_small};
 use crate::outcome::{Failure, Outcome, Report};
 use crate::style;
@@ -66,16 +65,16 @@ impl CheckConsistency {
 
     /// A proof, for which no ledger is needed.
     fn check(&self, context: &Context, path: &std::path::Path) -> Result<Outcome, Failure> {
-        let key: PublicKey = match &self.key.key {
-            Some(named) => load_public(named)?,
-            None => *self.key.open(context)?.verifier.key(),
+        let verifier = match &self.key.key {
+            Some(named) => verifier(named)?,
+            None => self.key.open(context)?.verifier,
         };
         let refused = |problem: consign_metadata::Problem| {
             Failure::new(Exit::NotIntact, problem.at(path.display().to_string()))
         };
         let proof = ConsistencyProof::parse(&read_small(path)?).map_err(|error| refused(error.problem()))?;
         let CheckedConsistency { old, new } =
-            proof.check(&NoteVerifier::of_ledger(&key)).map_err(|error| refused(error.problem()))?;
+            proof.check(&verifier).map_err(|error| refused(error.problem()))?;
         let origin = new.origin().to_owned();
         Ok(Outcome::done(Consistent { origin, old_size: old.size(), new_size: new.size() }))
     }

@@ -22,7 +22,7 @@ pub(crate) struct CheckProof {
     /// The proof
     #[arg(value_name = "FILE")]
     proof: PathBuf,
-    /// The public key of the ledger
+    /// The public key of the ledger: a file, or the verifier key that `ledger show` prints
     #[arg(long, value_name = "PUB")]
     key: String,
     /// The event, where the proof does not hold it: a file with its one line
@@ -60,15 +60,14 @@ impl Report for Checked {
 
 impl CheckProof {
     pub(super) fn run(&self) -> Result<Outcome, Failure> {
-        let key: PublicKey = load_public(&self.key)?;
+        let verifier = verifier(&self.key)?;
         let refused = |problem: consign_metadata::Problem| {
             Failure::new(Exit::NotIntact, problem.at(self.proof.display().to_string()))
         };
         let proof = TlogProof::parse(&read_small(&self.proof)?).map_err(|error| refused(error.problem()))?;
         let event = self.event.as_deref().map(read_event).transpose()?;
         let digest = event.as_ref().map(|(digest, _)| digest);
-        let checked =
-            proof.check(&NoteVerifier::of_ledger(&key), digest).map_err(|error| refused(error.problem()))?;
+        let checked = proof.check(&verifier, digest).map_err(|error| refused(error.problem()))?;
         let event = checked.event.or(event.map(|(_, event)| event));
         Ok(Outcome::done(Checked {
             origin: checked.checkpoint.origin().to_owned(),
@@ -77,6 +76,15 @@ impl CheckProof {
             entry: LoggedEvent { index: checked.index, sha256: checked.digest.to_string(), event },
         }))
     }
+}
+
+/// Whose ledger it is to be. The name follows from the key, so that a verifier key of another name is of no ledger.
+pub(super) fn verifier(named: &str) -> Result<NoteVerifier, Failure> {
+    let key: PublicKey = match named.parse::<NoteVerifier>() {
+        Ok(verifier) => *verifier.key(),
+        Err(_) => load_public(named)?,
+    };
+    Ok(NoteVerifier::of_ledger(&key))
 }
 
 /// An event in a file of its own, and its digest.

@@ -85,7 +85,7 @@ impl Drop {
             (false, true) => "dry-run",
             (false, false) => {
                 let act = Act::new(Action::EventsDropped).with("reason", &self.reason);
-                forget(context, act, &events)?;
+                forget(context, &act, &events)?;
                 "dropped"
             }
         };

@@ -122,7 +122,7 @@ pub(super) fn held(
             rebuilt,
         });
     }
-    outcome.report = Some(Box::new(Held { to: to.to_owned(), at: at.shown.to_string(), bundles }));
+    outcome.report = Some(Box::new(Held { to: to.to_owned(), at: at.last.to_string(), bundles }));
     Ok(outcome)
 }
 
