@@ -29,8 +29,8 @@ pub(crate) struct KeepArgs {
     /// Keep what is made in the store too, so that it can be made again byte for byte
     ///
     /// The store is that of `CONSIGN_STORE`, or `store` in consign's state, unless a folder is named.
-    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, default_missing_value = "")]
-    keep: Option<PathBuf>,
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
+    keep: Option<Option<PathBuf>>,
 }
 
 impl KeepArgs {
@@ -55,8 +55,7 @@ impl KeepArgs {
             ));
         }
         let configured = std::env::var_os("CONSIGN_STORE").filter(|path| !path.is_empty()).map(PathBuf::from);
-        let named = Some(named.clone()).filter(|path| path != Path::new(""));
-        StoreArgs { store: named.or(configured) }.create(context).map(Some)
+        StoreArgs { store: named.clone().or(configured) }.create(context).map(Some)
     }
 }
 
