@@ -13,7 +13,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use bundles::{Bundle, Noise, descriptor, difficult, lay_out, names, peers};
+use bundles::{Bundle, Noise, descriptor, difficult, names, peers};
 use serde_json::Value;
 use support::{Desk, consign, written_down};
 
@@ -239,9 +239,17 @@ fn a_poisoned_store_is_named_and_gives_nothing_back() {
             (&3.into(), &"recipe-malformed".into())
         );
         let digest = format!("sha256:{}", bundle.sha256);
-        assert_ne!(desk.json(["reconstruct", &digest, "-o", "back"])["exit"], 0);
+        assert_eq!(
+            desk.json(["reconstruct", &digest, "-o", "back"])["problems"][0]["code"],
+            "unknown-bundle"
+        );
         assert!(!desk.path("back").exists());
     }
+    let lying = fs::read_to_string(recipe(&second.sha256)).unwrap().replace("2.0.0", "9.0.0");
+    let honest = fs::read(recipe(&second.sha256)).unwrap();
+    rewrite(&recipe(&second.sha256), lying.as_bytes());
+    assert_eq!(desk.verdict(&["reconstruct", "second@9.0.0", "-o", "back"]).0, 3);
+    rewrite(&recipe(&second.sha256), &honest);
     // Nothing is removed as long as it is not known what is needed.
     assert_eq!(desk.verdict(&["store", "gc"]).0, 0, "the forged recipe reads as one");
     rewrite(&recipe(&bundle.sha256), b"{}");
