@@ -116,7 +116,7 @@ pub fn amend<R: ReadAt>(
     match payload {
         Payload::Checked => copy_checked(archive, count, &mut file, progress)?,
         Payload::Unseen(source) => {
-            let end = records.last().map_or(0, |record| record.end());
+            let end = records.last().map_or(0, crate::tail::FrameRecord::end);
             copy_unseen(source, end, file.as_file_mut()).map_err(PackError::Write)?;
             progress.advance(end);
         }

@@ -170,7 +170,7 @@ fn an_altered_object_is_named_and_never_comes_out() {
         for poisoned in [&flipped[..], &bytes[..bytes.len() - 1], &longer, b""] {
             overwrite(&path, poisoned);
             let fault = StoreFault::ObjectAltered(piece.sha256);
-            assert_eq!(faults(&desk.store), [fault.clone()]);
+            assert_eq!(faults(&desk.store), std::slice::from_ref(&fault));
             match rebuilt(&desk.store, &packed.facts.sha256) {
                 Err(RebuildError::Store(StoreError::Fault(found))) => assert_eq!(found, fault),
                 other => panic!("{other:?}"),

@@ -247,9 +247,9 @@ impl Store {
         };
         std::thread::scope(|scope| {
             let workers: Vec<_> = (0..threads.get()).map(|_| scope.spawn(work)).collect();
-            workers.into_iter().try_for_each(|worker| {
-                worker.join().unwrap_or_else(|_| Err(StoreError::Cancelled(Cancelled)))
-            })
+            workers
+                .into_iter()
+                .try_for_each(|worker| worker.join().unwrap_or(Err(StoreError::Cancelled(Cancelled))))
         })?;
         Ok(altered.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
