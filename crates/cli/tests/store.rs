@@ -376,24 +376,58 @@ fn all_that_is_missing_is_told_at_once() {
 }
 
 #[test]
-fn another_encoder_gives_the_same_content_and_says_so() {
+fn each_archive_of_a_bundle_is_made_again_as_it_was_signed() {
     let desk = Desk::new();
     let (_, bundle) = packed(&desk, &[]);
-    // An archive of an encoder that is not here: amended with the id changed is not signed; so another level is
-    // taken, and the manifest alone.
     let other = desk.pack(&desk.path("source"), "other", "key", &["--level", "7"]);
     assert_eq!(bundle.id, other.id);
     assert_ne!(bundle.sha256, other.sha256);
-    // Both can be made again, each as it was signed.
     for bundle in [&bundle, &other] {
         let statement = bundle.attestations.to_str().unwrap();
         let out = format!("back-{}", &bundle.sha256[..8]);
         let made = done(&desk, &["reconstruct", statement, "--from", "source", "-o", &out]);
-        assert_eq!(
-            (&made["archive"], made["sha256"].as_str()),
-            (&"same-bytes".into(), Some(&*format!("sha256:{}", bundle.sha256)))
-        );
+        assert_eq!(made["archive"], "same-bytes");
+        assert_eq!(made["sha256"], format!("sha256:{}", bundle.sha256));
     }
+}
+
+#[test]
+fn another_encoder_gives_the_same_content_and_says_so() {
+    let desk = Desk::new();
+    dataset(&desk);
+    desk.key("key");
+    desk.succeed(["pack", "source", "-o", "out", "--unsigned"]);
+    // What an earlier zstd made: its name stands in the index, in a place of the same length. Then it is signed.
+    let archive = desk.path("out/trees-1.0.0.tar.zst");
+    let mut bytes = fs::read(&archive).unwrap();
+    let ours = b"zstd-1.";
+    let at = bytes.windows(ours.len()).rposition(|window| window == ours).unwrap();
+    bytes[at..at + ours.len()].copy_from_slice(b"zstd-0.");
+    fs::write(&archive, &bytes).unwrap();
+    desk.succeed(["sign", "out", "--key", "key", "--yes"]);
+    let original = contents(&desk.path("out"));
+
+    let manifest = "out/trees-1.0.0.manifest.json";
+    let made = done(&desk, &["reconstruct", manifest, "--from", "source", "-o", "loose"]);
+    assert_eq!((&made["archive"], &made["proven"]), (&"same-content".into(), &"bundle-id".into()));
+    assert!(made["signed"]["encoder"].as_str().unwrap().starts_with("zstd-0."), "{made:#}");
+    assert!(made["encoder"].as_str().unwrap().starts_with("zstd-1."), "{made:#}");
+    assert_ne!(made["sha256"], made["signed"]["sha256"]);
+    // The statement about the other archive does not go with it.
+    assert_eq!(names(&desk.path("loose")), ["trees-1.0.0.manifest.json", "trees-1.0.0.tar.zst"]);
+    let text = desk.succeed(["reconstruct", manifest, "--from", "source", "-o", "loose2"]);
+    assert!(text.contains("same content") && !text.contains("same bytes"), "{text}");
+    // The frames themselves need no encoder.
+    desk.succeed(["store", "add", "out"]);
+    let made = done(&desk, &["reconstruct", "trees@1.0.0", "-o", "back"]);
+    assert_eq!(made["archive"], "same-bytes");
+    assert_same(&original, &desk.path("back"));
+    // An amended version says which encoder made what.
+    let words = amended(&desk, "1.0.1", "Trees");
+    let made = done(&desk, &["amend", "out", "--descriptor", &words, "-o", "v1", "--key", "key"]);
+    let encoder = made["archive"]["encoder"].as_str().unwrap();
+    assert!(encoder.starts_with("zstd-0.") && encoder.contains("+tags:zstd-1."), "{encoder}");
+    desk.succeed(["verify", "v1", "--key", "key.pub", "--no-remember"]);
 }
 
 #[test]
@@ -569,10 +603,7 @@ fn what_would_change_the_files_or_lower_the_class_is_refused() {
             "key",
         ]);
         assert_eq!(found, exit, "{name}: {codes:?}");
-        assert!(
-            codes.iter().any(|found| found.contains(code) || code == "policy-downgrade"),
-            "{name}: {codes:?}"
-        );
+        assert!(codes.iter().any(|found| found == code), "{name}: {codes:?}");
         assert!(!desk.path("v1").exists());
     }
     desk.write("good.yaml", format!("{new}{with}"));
@@ -581,8 +612,7 @@ fn what_would_change_the_files_or_lower_the_class_is_refused() {
     let made = done(&desk, &[&good[..], &["--exclude", "*.bak"]].concat());
     // What was found in the content is carried over, and so are the counts.
     assert!(made["findings"]["formats"].is_array());
-    let statement = done(&desk, &["verify", "v1", "--key", "key.pub", "--no-remember"]);
-    drop(statement);
+    desk.succeed(["verify", "v1", "--key", "key.pub", "--no-remember"]);
 }
 
 #[test]
