@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use consign_bundle::{Anchor, Archive, Deposited, SideFile, Store, StoreError, StoreFault};
-use consign_metadata::Problem;
+use consign_metadata::{Problem, Sha256Digest};
 use consign_signing::ATTESTATIONS_BYTES_MAX;
 
 use crate::act::{Act, Action};
@@ -170,6 +170,21 @@ pub(crate) fn refuse_encrypted(named: &Path) -> Result<(), Failure> {
     Err(Failure::usage(problem.hint(
         "keep the `.age` file as it is, or store what is inside: consign decrypt BUNDLE -o DIR --identity FILE",
     )))
+}
+
+/// Keeps what lies beside an archive now, if the archive itself is in the store: what was handed over is made again with
+/// the signatures that it had then. That it could not be kept is a note.
+pub(crate) fn refresh(context: &Context, set: &BundleSet, archive: &Sha256Digest) {
+    let configured = std::env::var_os("CONSIGN_STORE").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let kept = match (StoreArgs { store: configured }).find(context) {
+        Ok(Some(store)) if store.recipe(archive).is_ok() => deposit(context, &store, set).map(drop),
+        Ok(_) => Ok(()),
+        Err(failure) => Err(failure),
+    };
+    for problem in kept.err().into_iter().flat_map(|failure| failure.problems) {
+        let message = format!("the signatures could not be kept in the store: {}", problem.message);
+        context.note(Problem { code: "not-stored", message, ..problem });
+    }
 }
 
 /// Puts a bundle into a store. It must be what a valid signature says; whether anybody trusts the signer is not

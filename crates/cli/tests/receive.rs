@@ -38,7 +38,7 @@ fn codes(document: &Value) -> Vec<&str> {
 impl World {
     /// The laboratory trusts `ada` as owner; the sender trusts `lab` to give receipts.
     fn new() -> Self {
-        let desk = Desk::new();
+        let desk = Desk::recording();
         for key in ["ada", "lab", "stranger"] {
             desk.key(key);
         }

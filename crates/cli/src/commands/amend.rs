@@ -148,8 +148,11 @@ impl Report for Amended {
         writeln!(out, "  from          {}, {}", self.from_version, self.from)?;
         writeln!(out, "  changed       {}", consign_metadata::printable(&self.changed))?;
         let files = count(self.files, "file", "files");
-        let how =
-            if self.basis == "unseen" { "as they are, not looked at" } else { "as they are, each verified" };
+        let how = match (self.status, self.basis.as_str()) {
+            ("dry-run", _) => "as they are",
+            (_, "unseen") => "as they are, not looked at",
+            _ => "as they are, each verified",
+        };
         writeln!(out, "  content       {files}, {}, {how}", size(self.bytes))?;
         if let Some(archive) = &self.archive {
             writeln!(out, "  archive       {} ({})", archive.path.display(), size(archive.size))?;

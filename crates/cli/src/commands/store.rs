@@ -167,7 +167,7 @@ impl Report for StoreListed {
         }
         writeln!(
             out,
-            "{}, {}, in {} of disk",
+            "{}, {}, kept in {}",
             count(self.bundles.len() as u64, "archive", "archives"),
             size(self.archive_bytes),
             size(self.object_bytes)

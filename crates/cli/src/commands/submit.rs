@@ -256,6 +256,9 @@ impl Submit {
                 }
             }
         }
+        if !self.dry_run && encrypted.is_none() {
+            crate::store_args::refresh(context, &set, &verified.facts().sha256);
+        }
         let bundle = &trusted.claim().bundle;
         outcome.report = Some(Box::new(Submitted {
             name: bundle.name.to_string(),

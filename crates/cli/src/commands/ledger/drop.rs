@@ -14,11 +14,13 @@ use crate::outcome::{Failure, Outcome, Report};
 use crate::style::{self, count};
 
 const DAY: u64 = 24 * 60 * 60;
+/// Events about who handed what to whom.
+const CUSTODY: &str = "custody";
 
 /// Drop the bodies of events whose time is over; their hashes stay, and with them every proof
 ///
 /// Which events were dropped is itself an event. A body that is gone without one is what `ledger verify` calls
-/// missing.
+/// missing. Events of the type `custody` (submitted, received, receipts) stay, unless `--event` names them.
 #[derive(clap::Args)]
 pub(crate) struct Drop {
     #[command(flatten)]
@@ -66,6 +68,10 @@ impl Drop {
             let Some(event) = &entry.event else { return false };
             // What says which bodies were dropped is what shows that they were.
             if event.action.as_str() == consign_ledger::EVENTS_DROPPED {
+                return false;
+            }
+            // Who had what is asked for longest.
+            if self.filter.event.is_empty() && event.event_type.as_str() == CUSTODY {
                 return false;
             }
             let days = event.bundle.as_ref().and_then(|bundle| policy.level(&bundle.classification));

@@ -49,8 +49,8 @@ pub(crate) struct Reconstruct {
     attestations: Option<PathBuf>,
     #[command(flatten)]
     store: StoreArgs,
-    /// Do not look into the store
-    #[arg(long, conflicts_with = "store")]
+    /// Do not look into any store
+    #[arg(long)]
     no_store: bool,
     /// Say what could be made and what is missing, and write nothing
     #[arg(long)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use consign_bundle::{Anchor, Archive, ArchiveFacts};
+use consign_bundle::{Anchor, Archive, ArchiveFacts, Recipe};
 use consign_metadata::{BundleId, Manifest, Problem, Sha256Digest};
 use consign_signing::{ArchiveClaim, Attestations, Claim, Content};
 
@@ -75,12 +75,14 @@ impl Target {
                 (manifest, id, None)
             }
             What::Named(named) => {
-                let id = resolve(named, inventory, &archives)?;
+                let id = resolve(context, named, inventory, &archives)?;
                 let wanted = match named {
                     Expectation::Id(digest) if *digest != id => Some(digest.0),
                     _ => None,
                 };
-                (manifest_of(context, id, inventory, &archives)?, id, wanted)
+                let manifest = manifest_of(context, id, inventory, &archives)?;
+                check_called(named, &manifest)?;
+                (manifest, id, wanted)
             }
         };
         signed.extend(stored_statements(id, inventory));
@@ -189,7 +191,12 @@ fn from_file(
 }
 
 /// The id of the one bundle that is called so.
-fn resolve(named: &Expectation, inventory: &Inventory, archives: &[Claimed]) -> Result<BundleId, Failure> {
+fn resolve(
+    context: &Context,
+    named: &Expectation,
+    inventory: &Inventory,
+    archives: &[Claimed],
+) -> Result<BundleId, Failure> {
     let called = |name: &str, version: &str| match named {
         Expectation::Version { name: n, version: v } => (n.as_str(), v.as_str()) == (name, version),
         Expectation::Id(_) => false,
@@ -197,6 +204,11 @@ fn resolve(named: &Expectation, inventory: &Inventory, archives: &[Claimed]) -> 
     let is = |digest: &Sha256Digest| matches!(named, Expectation::Id(id) if id.0 == *digest);
     let mut ids: BTreeMap<BundleId, String> = BTreeMap::new();
     for recipe in inventory.recipes.iter().filter(|recipe| store::names(named, recipe)) {
+        // A recipe's word is enough for finding a bundle whose id is then held against its manifest; which bundle an
+        // archive holds is for the archive to say, or for somebody who signed it.
+        if is(&recipe.archive.sha256) && !holds(context, inventory, recipe) {
+            continue;
+        }
         ids.insert(recipe.id, format!("{}@{}", recipe.name, recipe.version));
     }
     for archive in archives {
@@ -225,7 +237,9 @@ fn resolve(named: &Expectation, inventory: &Inventory, archives: &[Claimed]) -> 
         (None, _) => {
             let problem = Problem::new("unknown-bundle", "nothing at hand says what this bundle is");
             let hint = "name its manifest, or a store or folder that holds it: --store DIR, --from DIR";
-            Err(Failure::failed(problem.at(named.to_string()).hint(hint)))
+            let mut problems = vec![problem.at(named.to_string()).hint(hint)];
+            problems.extend(inventory.notes.iter().map(|note| Problem::new("store-fault", note.clone())));
+            Err(Failure { exit: Exit::Failed, problems })
         }
         (Some((first, _)), Some((second, _))) => {
             let message = format!("goes for several bundles: {first}, {second}");
@@ -235,11 +249,45 @@ fn resolve(named: &Expectation, inventory: &Inventory, archives: &[Claimed]) -> 
     }
 }
 
+/// Whether the archive of a recipe holds the bundle that the recipe says: by the archive itself, or by a statement
+/// that was kept with it.
+fn holds(context: &Context, inventory: &Inventory, recipe: &Recipe) -> bool {
+    let Some(store) = &inventory.store else { return false };
+    let meter = context.meter("reading", 0);
+    let id = store
+        .archive(&recipe.archive.sha256, &meter)
+        .and_then(|stored| Ok(Archive::open(&stored, Anchor::Unsigned)?.manifest_id()?));
+    match id {
+        Ok(id) => id == recipe.id,
+        Err(_) => stored_statements(recipe.id, inventory).iter().any(|signed| {
+            signed.archive.sha256 == recipe.archive.sha256 && signed.claim.bundle.id == recipe.id
+        }),
+    }
+}
+
 fn known_manifest(id: BundleId, inventory: &Inventory, archives: &[Claimed]) -> Option<Manifest> {
     let copies = inventory.manifests.iter().filter_map(|path| read_manifest(path).ok());
     let mut copies = copies.filter(|(_, bytes)| Manifest::id_of(bytes) == id).map(|(manifest, _)| manifest);
     let inside = || archives.iter().find(|archive| archive.id == id).map(|archive| archive.manifest.clone());
     copies.next().or_else(inside)
+}
+
+/// What was found by its name is called so by its manifest too.
+fn check_called(named: &Expectation, manifest: &Manifest) -> Result<(), Failure> {
+    let core = manifest.core();
+    match named {
+        Expectation::Version { name, version }
+            if (core.name.as_str(), core.version.as_str()) != (name.as_str(), version.as_str()) =>
+        {
+            let message = format!("the store has `{}@{}` under this name", core.name, core.version);
+            let problem = Problem::new("recipe-malformed", message).at(named.to_string());
+            Err(Failure::new(
+                Exit::NotIntact,
+                problem.hint("`consign store verify` says what is wrong with it"),
+            ))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The manifest of a bundle that something at hand holds.
