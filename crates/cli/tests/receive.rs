@@ -470,13 +470,17 @@ fn a_receipt_counts_only_if_it_is_authentic_trusted_and_about_the_bundle() {
 #[test]
 fn each_receipt_is_told_of_in_the_ledger_once() {
     let world = World::new();
-    deliver(&world, &world.pack("small", "1.0.0", "ada", &[]));
+    let sender = ["--ledger", "ledger-of-the-sender"];
+    world.desk.succeed(and(&["keygen", "--no-passphrase", "-o", "another"], &sender));
+    deliver(&world, &world.pack("small", "1.0.0", "ada", &sender));
     assert_eq!(world.lab(&and(&RECEIVE, &["--ledger", "none"]))["exit"], 0);
+    let kept = ["--ledger", "ledger-of-the-laboratory"];
     for _ in 0..2 {
-        let again = world.lab(&RECEIVE);
+        let again = world.lab(&and(&RECEIVE, &kept));
         assert_eq!(again["result"]["bundles"][0]["receipt"]["status"], "unchanged", "{again:#}");
-        let listed = world.lab(&["ledger", "list", "--event", "received"]);
-        let [entry] = &listed["result"]["entries"].as_array().unwrap()[..] else { panic!("{listed:#}") };
+        let listed = world.lab(&and(&["ledger", "list", "--event", "received"], &kept));
+        let entries = listed["result"]["entries"].as_array();
+        let Some([entry]) = entries.map(Vec::as_slice) else { panic!("{listed:#}\n{again:#}") };
         let event = &entry["event"]["metadata"];
         assert_eq!(
             (&event["verdict"], &event["level"]),
