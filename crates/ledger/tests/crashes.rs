@@ -28,7 +28,9 @@ fn main() {
 
 #[cfg(unix)]
 mod unix {
+    use std::collections::HashMap;
     use std::fs;
+    use std::io::Write as _;
     use std::ops::Range;
     use std::path::Path;
     use std::process::{Command, Output, Stdio};
@@ -55,13 +57,12 @@ mod unix {
             }),
             _ => drop_bodies(directory, &key, None, &record(number(3))).map(|_| ()),
         };
-        match result {
-            Ok(()) => println!("acknowledged"),
-            Err(error) => {
-                println!("{}", error.problem().code);
-                std::process::exit(1);
-            }
-        }
+        let word = match &result {
+            Ok(()) => "acknowledged",
+            Err(error) => error.problem().code,
+        };
+        let written = std::io::stdout().write_all(format!("{word}\n").as_bytes());
+        std::process::exit(i32::from(result.is_err() || written.is_err()));
     }
 
     /// The same key once more.
@@ -75,6 +76,22 @@ mod unix {
         record.action = EVENTS_DROPPED.parse().unwrap();
         record.metadata = Event::dropped_metadata(0..=last);
         record
+    }
+
+    /// A system call of a child.
+    struct Operation {
+        name: String,
+        /// The how many-th call of this name it is.
+        count: u32,
+        line: String,
+    }
+
+    impl Operation {
+        /// What makes `strace` do this to it.
+        fn inject(&self, what: &str) -> [String; 4] {
+            let inject = format!("inject={}:{what}:when={}", self.name, self.count);
+            ["-e".into(), inject, "-o".into(), "/dev/null".into()]
+        }
     }
 
     /// A ledger, and what a child does to it.
@@ -164,19 +181,27 @@ mod unix {
             (copy, output)
         }
 
-        /// The operations of the child, with their numbers, from when it first touches the ledger on.
-        fn operations(&self) -> Vec<(usize, String)> {
+        /// The operations of the child's main thread, from when it first touches the ledger on. The other threads
+        /// only wait for the disk.
+        fn operations(&self) -> Vec<Operation> {
             let trace = tempfile::NamedTempFile::new().unwrap();
             let path = trace.path().to_str().unwrap().to_owned();
             let (copy, output) = self.run(&[format!("--trace={OPERATIONS}"), "-o".into(), path]);
             assert_eq!(String::from_utf8_lossy(&output.stdout), "acknowledged\n", "{}", self.name);
             assert!(self.check(&copy, true), "{}", self.name);
             let lines = fs::read_to_string(trace.path()).unwrap();
-            let operations = (1..).zip(lines.lines()).filter(|(_, line)| !line.contains("+++"));
-            operations
-                .skip_while(|(_, line)| !line.contains("/ledger"))
-                .map(|(at, line)| (at, line.to_owned()))
-                .collect()
+            let main = lines.split(' ').next().unwrap();
+            // strace counts the calls of each name by themselves.
+            let mut counts = HashMap::new();
+            let operation = |line: &str| {
+                let call = line.strip_prefix(main)?.trim_start();
+                let name = call.split_once('(')?.0.to_owned();
+                let count = counts.entry(name.clone()).or_insert(0);
+                *count += 1;
+                Some(Operation { name, count: *count, line: line.to_owned() })
+            };
+            let operations = lines.lines().filter_map(operation);
+            operations.skip_while(|operation| !operation.line.contains("/ledger")).collect()
         }
 
         /// The ledger is in order, has what was acknowledged, and takes more. Whether it has the new events.
@@ -242,11 +267,10 @@ mod unix {
         fn killed_at_every_operation(&self) {
             let operations = self.operations();
             let mut finished = 0;
-            for (at, operation) in &operations {
-                let inject = format!("inject={OPERATIONS}:signal=SIGKILL:when={at}");
-                let (copy, output) = self.run(&["-e".into(), inject, "-o".into(), "/dev/null".into()]);
+            for operation in &operations {
+                let (copy, output) = self.run(&operation.inject("signal=SIGKILL"));
                 let acknowledged = output.stdout == b"acknowledged\n";
-                assert!(!output.status.success() || acknowledged, "{operation}: {output:?}");
+                assert!(!output.status.success() || acknowledged, "{}: {output:?}", operation.line);
                 finished += u32::from(self.check(&copy, acknowledged));
                 self.go_on(&copy);
             }
@@ -260,16 +284,15 @@ mod unix {
 
         fn failing_at_every_operation(&self) {
             let (mut failed, mut late) = (0, 0);
-            for (at, operation) in self.operations() {
-                let inject = format!("inject={OPERATIONS}:error=ENOSPC:when={at}");
-                let (copy, output) = self.run(&["-e".into(), inject, "-o".into(), "/dev/null".into()]);
+            for operation in self.operations() {
+                let (copy, output) = self.run(&operation.inject("error=ENOSPC"));
                 let said = String::from_utf8_lossy(&output.stdout).into_owned();
                 let acknowledged = said == "acknowledged\n";
                 let known =
                     ["ledger-unwritable\n", "ledger-unreadable\n", "ledger-no-locks\n"].contains(&&*said);
                 // The last `write` is the word itself.
-                let is_word = operation.contains("write(1");
-                assert!(acknowledged || known || is_word, "{operation}: {output:?}");
+                let is_word = operation.line.contains("write(1");
+                assert!(acknowledged || known || is_word, "{}: {output:?}", operation.line);
                 let has_new = self.check(&copy, acknowledged);
                 if !acknowledged && !is_word {
                     failed += 1;
@@ -280,7 +303,8 @@ mod unix {
                     // What failed was taken back, or was past the point where it is signed.
                     assert!(
                         repaired.set_aside.is_empty() && repaired.completed.is_some(),
-                        "{operation}: {repaired:?}"
+                        "{}: {repaired:?}",
+                        operation.line
                     );
                 }
             }
@@ -290,6 +314,30 @@ mod unix {
             assert!(late <= 1 || self.dropped > 0, "{}: {late}", self.name);
             println!("each operation fails, {failed} of them with an error: {} ... ok", self.name);
         }
+    }
+
+    /// Several threads make files durable, and operations are counted for each of them.
+    fn what_cannot_be_made_durable_is_not_acknowledged() {
+        for scenario in Scenario::all().into_iter().filter(|scenario| !scenario.torn) {
+            for when in ["1", "2", "1+"] {
+                let inject = format!("inject=fsync,fdatasync:error=EIO:when={when}");
+                let (copy, output) = scenario.run(&["-e".into(), inject, "-o".into(), "/dev/null".into()]);
+                assert_eq!(
+                    String::from_utf8_lossy(&output.stdout),
+                    "ledger-unwritable\n",
+                    "{}",
+                    scenario.name
+                );
+                scenario.check(&copy, false);
+                scenario.go_on(&copy);
+            }
+            let inject = "inject=fsync,fdatasync:signal=SIGKILL:when=1";
+            let (copy, output) = scenario.run(&["-e".into(), inject.into(), "-o".into(), "/dev/null".into()]);
+            assert_eq!(output.stdout, b"");
+            assert!(!scenario.check(&copy, false), "{}", scenario.name);
+            scenario.go_on(&copy);
+        }
+        println!("what cannot be made durable is not acknowledged ... ok");
     }
 
     fn without_locks_nothing_is_written() {
@@ -342,6 +390,7 @@ mod unix {
 
     pub fn tests() {
         without_locks_nothing_is_written();
+        what_cannot_be_made_durable_is_not_acknowledged();
         several_writers_at_once_lose_nothing();
         for scenario in Scenario::all() {
             scenario.killed_at_every_operation();

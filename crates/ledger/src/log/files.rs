@@ -2,16 +2,22 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
+#[cfg(unix)]
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 /// Reads at most the first `max` bytes of a file; `None` if it is not there.
 pub(crate) fn read_start(path: &Path, max: u64) -> io::Result<Option<Vec<u8>>> {
-    let file = match File::open(path) {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    // A pipe in the place of a file would be waited for, and a device might never end.
+    #[cfg(unix)]
+    options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    let file = match options.open(path) {
         Ok(file) => file,
         Err(error) if is_absent(&error) => return Ok(None),
         Err(error) => return Err(error),
     };
-    // A device in the place of a file might never end.
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a file"));
     }
@@ -49,23 +55,36 @@ pub(crate) fn names(directory: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Makes a file with this content, durably but for its name, in the place of whatever is there.
-pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
-    let create = || OpenOptions::new().write(true).create_new(true).open(path);
-    let mut file = match create() {
+/// Makes a file with this content, in the place of whatever is there. It is not durable yet.
+pub(crate) fn create(path: &Path, content: &[u8]) -> io::Result<File> {
+    let make = || OpenOptions::new().write(true).create_new(true).open(path);
+    let mut file = match make() {
         // Never through a link, and never into what somebody else has open.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             fs::remove_file(path)?;
-            create()?
+            make()?
         }
         other => other?,
     };
     file.write_all(content)?;
-    file.sync_all()
+    Ok(file)
+}
+
+/// Makes a file with this content, durably but for its name, in the place of whatever is there.
+pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    create(path, content)?.sync_all()
 }
 
 /// Makes the names in a directory durable.
 pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
     // Windows has no such thing, and needs none.
     if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
+}
+
+/// Gives a file of a directory another name there, durably, in the place of whatever has that name.
+pub(crate) fn rename(directory: &Path, from: &str, to: &str) -> io::Result<()> {
+    // Opened first: once the file has its new name, as little as possible may fail.
+    let handle = if cfg!(unix) { Some(File::open(directory)?) } else { None };
+    fs::rename(directory.join(from), directory.join(to))?;
+    handle.map_or(Ok(()), |handle| handle.sync_all())
 }

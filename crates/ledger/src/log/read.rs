@@ -58,16 +58,23 @@ pub(crate) fn read_checkpoint(
     verifier: &NoteVerifier,
 ) -> Result<Option<SignedCheckpoint>, LedgerError> {
     let path = directory.join(CHECKPOINT);
-    let bytes = match files::read_start(&path, NOTE_BYTES_MAX as u64 + 1) {
-        Ok(bytes) => bytes,
-        Err(error) => return Err(LedgerError::Read { path, error }),
+    let read = || match files::read_start(&path, NOTE_BYTES_MAX as u64 + 1) {
+        Ok(None) => Ok(None),
+        Ok(Some(bytes)) => match SignedCheckpoint::parse(&bytes, verifier) {
+            Ok(checkpoint) => Ok(Some(checkpoint)),
+            Err(error) => Err(LedgerError::Checkpoint { path: path.clone(), error }),
+        },
+        Err(error) => Err(LedgerError::Read { path: path.clone(), error }),
     };
-    if let Some(bytes) = bytes {
-        let checkpoint = SignedCheckpoint::parse(&bytes, verifier);
-        return checkpoint.map(Some).map_err(|error| LedgerError::Checkpoint { path, error });
+    if let Some(checkpoint) = read()? {
+        return Ok(Some(checkpoint));
     }
     let names =
         files::names(directory).map_err(|error| LedgerError::Read { path: directory.to_owned(), error })?;
+    // Others may have made the ledger between the two looks; it comes with its checkpoint.
+    if let Some(checkpoint) = read()? {
+        return Ok(Some(checkpoint));
+    }
     // A ledger that is just being made has no more than these. Anything else was there before the checkpoint was
     // taken away.
     if names.iter().all(|name| [LOCK, PENDING].contains(&name.as_str())) {

@@ -132,7 +132,7 @@ impl<'a> Writer<'a> {
         }
         changes.sync()?;
         let checkpoint = SignedCheckpoint::sign(self.signer, extension.state.size(), extension.state.root())?;
-        changes.write(PENDING, &checkpoint.note().to_bytes())?;
+        changes.write_to_rename(PENDING, &checkpoint.note().to_bytes())?;
         Ok(checkpoint)
     }
 
@@ -267,6 +267,5 @@ fn begin(
 
 fn publish_pending(directory: &Path) -> Result<(), AppendError> {
     let path = directory.join(CHECKPOINT);
-    fs::rename(directory.join(PENDING), &path).map_err(unwritable(&path))?;
-    files::sync_directory(directory).map_err(unwritable(directory))
+    files::rename(directory, PENDING, CHECKPOINT).map_err(unwritable(&path))
 }
