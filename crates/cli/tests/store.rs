@@ -128,7 +128,7 @@ fn ten_versions_cost_little_more_than_one_and_each_comes_back() {
         &desk,
         &["store", "gc", "--remove", "trees@1.8.0", "--remove", &format!("sha256:{}", originals[9].2)],
     );
-    assert_eq!(objects(&desk), [PathBuf::new(); 0]);
+    assert!(objects(&desk).is_empty());
 }
 
 #[test]
@@ -650,7 +650,7 @@ fn collecting_and_adding_at_once_loses_nothing() {
             let desk = &desk;
             scope.spawn(move || {
                 (0..6).for_each(|n| {
-                    drop(desk.succeed(["store", "add", &format!("out{}", (n + 3 * writer) % 6)]))
+                    drop(desk.succeed(["store", "add", &format!("out{}", (n + 3 * writer) % 6)]));
                 });
             });
         }
