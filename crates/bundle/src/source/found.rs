@@ -26,11 +26,14 @@ use crate::unpack::{Selection, UnpackError, unpack};
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let dir = tempfile::tempdir()?;
-/// # let digest = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-/// # let text = format!("{{\n  \"format\": 1,\n  \"name\": \"tiny\",\n  \"version\": \"1.0.0\",\n  \"classification\": \"public\",\n  \"contact\": {{\n    \"name\": \"Ada\",\n    \"email\": \"ada@example.org\"\n  }},\n  \"names\": \"portable\",\n  \"descriptor\": {{\n    \"schema\": 1,\n    \"kind\": \"dataset\"\n  }},\n  \"files\": [\n    {{\"path\": \"a.txt\", \"size\": 3, \"mode\": \"0644\", \"sha256\": \"{digest}\"}}\n  ]\n}}\n");
+/// # use consign_metadata::{Contact, Core, DescriptorSection, FileEntry, FileMode, Manifest, ManifestParts, NameProfile, Sha256Digest};
+/// # let contact = Contact { name: "Ada".parse()?, email: "ada@example.org".parse()?, organization: None, role: None };
+/// # let core = Core { name: "tiny".parse()?, version: "1.0.0".parse()?, classification: "public".parse()?, contact, license: None, parents: vec![] };
+/// # let descriptor = DescriptorSection::new(serde_json::json!({"schema": 1, "kind": "dataset"}))?;
+/// # let file = FileEntry { path: "a.txt".parse()?, size: 3, mode: FileMode::Regular, sha256: Sha256Digest::of(b"abc") };
+/// # let manifest = Manifest::new(ManifestParts { core, names: NameProfile::Portable, exclude: vec![], descriptor, directories: vec![], files: vec![file] })?;
 /// use consign_bundle::Finder;
-/// use consign_metadata::Manifest;
-/// let manifest = Manifest::parse(text.as_bytes())?;
+/// // A manifest that lists `a.txt`, which holds the letters `abc`.
 /// let mut finder = Finder::new(&manifest);
 /// std::fs::write(dir.path().join("under-another-name"), "abc")?;
 /// finder.search_directory(dir.path(), std::num::NonZeroUsize::MIN, &())?;

@@ -71,7 +71,7 @@ pub(crate) struct Amend {
         help_heading = "Trust options"
     )]
     trust: Option<PathBuf>,
-    /// Copy the content without looking at it: seconds for terabytes; the signature says so
+    /// Copy the content without looking at it, as fast as the file system can; the signature says so
     ///
     /// If the old archive was altered, the new one does not verify.
     #[arg(long)]
