@@ -172,6 +172,8 @@ fn a_proof_is_checked_by_others_with_nothing_but_the_key() {
         (proven["result"]["size"].as_u64(), proven["result"]["entry"]["index"].as_u64()),
         (Some(3), Some(2))
     );
+    let key = desk.run(0, &["ledger", "show"])["result"]["verifier_key"].clone();
+    other.run(0, &["ledger", "check-proof", "packed.tlog-proof", "--key", key.as_str().unwrap()]);
     let bare = other.run(0, &["ledger", "check-proof", "bare.tlog-proof", "--key", "ledger.pub"]);
     assert_eq!(bare["result"]["entry"].get("event"), None);
     assert_eq!(bare["result"]["entry"]["sha256"], proven["result"]["entry"]["sha256"]);
@@ -279,6 +281,13 @@ fn events_are_written_into_files_and_joined_later() {
     // That they were taken in is an event as well.
     assert_eq!((desk.size(), desk.0.path("one.events.jsonl").exists()), (before + 7, false));
     desk.run(0, &["ledger", "verify"]);
+    // What only the ledger itself may say is not taken from elsewhere: it would excuse a removed event.
+    let event = joined_event(&desk);
+    let dropped = event.replacen("\"key_made\"", "\"events_dropped\"", 1);
+    let dropped = dropped.replacen("\"metadata\":{", "\"metadata\":{\"dropped\":[[0,1]],", 1);
+    assert_ne!(event, dropped);
+    desk.0.write("forged.events.jsonl", dropped);
+    assert_eq!(code(&desk.run(3, &["ledger", "add", "forged.events.jsonl"])), "event-malformed");
     // One bad line, and nothing is taken.
     for bad in ["{}\n", "{\"timestamp\":\"2026-11-22T03:00:00Z\"", "\u{0}\n"] {
         desk.0.write("bad.events.jsonl", bad);
@@ -433,6 +442,12 @@ fn there_is_no_ledger_yet_and_no_such_event() {
     fs::remove_file(desk.0.home().join("keys/ledger.key")).unwrap();
     let made = desk.run(0, &["keygen", "--no-passphrase", "-o", "b.key"]);
     assert_eq!(note(&made), "event-not-recorded");
+}
+
+/// The line of an event that is not in the ledger.
+fn joined_event(desk: &Recording) -> String {
+    desk.run(0, &["keygen", "--no-passphrase", "-o", "other.key", "--event-out", "other.events.jsonl"]);
+    desk.0.read("other.events.jsonl")
 }
 
 fn copy_dir(from: &Path, to: &Path) {

@@ -8,7 +8,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use consign_bundle::publish::{prepare, publish};
-use consign_ledger::{EVENT_BYTES_MAX, Event};
+use consign_ledger::{EVENT_BYTES_MAX, EVENTS_DROPPED, Event};
 use consign_metadata::{Problem, Sha256Digest};
 
 use crate::context::{unreadable, unwritable};
@@ -93,7 +93,13 @@ fn read(path: &Path) -> Result<Vec<Event>, Failure> {
         if line.len() > EVENT_BYTES_MAX {
             return Err(malformed(number, format!("the line is longer than {EVENT_BYTES_MAX} bytes")));
         }
-        events.push(Event::parse(line).map_err(|error| malformed(number, error.to_string()))?);
+        let event = Event::parse(line).map_err(|error| malformed(number, error.to_string()))?;
+        // A ledger's word about its own bodies is its own: taken from elsewhere, it would excuse what was removed.
+        if event.action.as_str() == EVENTS_DROPPED {
+            let message = "says that bodies of events were dropped, which only the ledger itself can say";
+            return Err(malformed(number, message.into()));
+        }
+        events.push(event);
     }
     Ok(events)
 }
