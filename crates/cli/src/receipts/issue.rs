@@ -58,7 +58,7 @@ impl Arrival {
         let unsigned = || verified.map(|verified| bundle_claim(verified.manifest(), verified.id()));
         let bundle: Option<BundleClaim> = claim.map(|claim| claim.bundle.clone()).or_else(unsigned);
         let lines = set.attestations.iter().flat_map(|(_, found)| found.statements());
-        let ledger = lines.clone().filter_map(|signed| signed.statement().ledger.clone()).last();
+        let ledger = lines.clone().filter_map(|signed| signed.statement().ledger.clone()).next_back();
         Ok(Self {
             sha256,
             size,
