@@ -445,7 +445,7 @@ fn a_receipt_counts_only_if_it_is_authentic_trusted_and_about_the_bundle() {
     world.verdict(&and(&check, &["--key", "lab.pub"]), 0, &[]);
     world.verdict(&and(&check, &["--role", "auditor"]), 4, &["other-role"]);
     let by = |key: &str, role: &str| {
-        let more = ["receive", "inbox", "--key", key, "--as", role, "--receipts", "receipts"];
+        let more = ["receive", "inbox", "--key", key, "--role", role, "--receipts", "receipts"];
         let document = world.lab(&more);
         document["result"]["bundles"][0]["receipt"]["path"].as_str().unwrap().to_owned()
     };

@@ -50,7 +50,7 @@ pub(crate) struct Receive {
     key: OsString,
     /// What to sign as
     #[arg(
-        long = "as",
+        long = "role",
         value_name = "ROLE",
         default_value = consign_signing::RECIPIENT,
         help_heading = "Key options"
