@@ -273,6 +273,10 @@ mod tests {
         assert!(verify_consistency((0, &TreeHash::empty()), (7, &hash), &[]));
         assert!(!verify_consistency((0, &hash), (7, &hash), &[]));
         assert!(!verify_consistency((7, &hash), (0, &TreeHash::empty()), &[]));
+        // Hashes that lead to the root, but of a smaller tree than the size says.
+        assert!(verify_inclusion(&hash, 0, 1, &[], &hash));
+        assert!(!verify_inclusion(&hash, 0, 2, &[], &hash));
+        assert!(!verify_consistency((1, &hash), (2, &hash), &[]));
         // The largest numbers do not overflow.
         assert!(!verify_inclusion(&hash, u64::MAX - 1, u64::MAX, &[hash; 64], &hash));
         assert!(!verify_consistency((u64::MAX - 1, &hash), (u64::MAX, &hash), &[hash; 65]));

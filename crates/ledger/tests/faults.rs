@@ -262,14 +262,22 @@ fn what_no_checkpoint_covers_never_becomes_part_of_it() {
 
 #[test]
 fn a_pending_checkpoint_counts_only_with_all_its_data() {
-    for spoiled in ["", "events/000", "tile/0/000.p/7", "tile/entries/000.p/7", "checkpoint.pending"] {
+    for spoiled in
+        ["", "forked", "events/000", "tile/0/000.p/7", "tile/entries/000.p/7", "checkpoint.pending"]
+    {
         let desk = Desk::with(5);
         let before = fs::read(desk.file("checkpoint")).unwrap();
         desk.append(5..7);
         // As if it had been killed right before the last step.
         fs::rename(desk.file("checkpoint"), desk.file("checkpoint.pending")).unwrap();
         fs::write(desk.file("checkpoint"), before).unwrap();
-        if !spoiled.is_empty() {
+        if spoiled == "forked" {
+            // Signed by the ledger's key, but about other events than those that are there.
+            let origin = consign_signing::ledger_origin(desk.key.public_key());
+            let text = format!("{origin}\n7\n{}\n", TreeHash::empty());
+            let forked = Note::sign(&desk.key, &origin, &text.parse().unwrap()).unwrap();
+            fs::write(desk.file("checkpoint.pending"), forked.to_bytes()).unwrap();
+        } else if !spoiled.is_empty() {
             desk.edit(spoiled, |bytes| {
                 let at = bytes.len() - 9;
                 bytes[at] ^= 1;
@@ -376,6 +384,26 @@ fn bodies_are_dropped_and_proofs_stay() {
         assert!(error.to_string().contains(what), "{error}");
     }
     assert_eq!(desk.open().size(), SIZE + 2);
+}
+
+#[test]
+fn each_body_that_is_gone_must_be_recorded() {
+    let desk = Desk::with(40);
+    let mut record = event(0);
+    record.action = EVENTS_DROPPED.parse().unwrap();
+    for (nonce, indices) in [(1, 5..12), (2, 3..9), (3, 20..22)] {
+        record.metadata = Event::dropped_metadata(indices);
+        record.nonce = Nonce::from_bytes([nonce; 16]);
+        drop_bodies(&desk.path(), &desk.key, None, &record).unwrap();
+    }
+    assert_eq!(desk.verify().unwrap().dropped, 11);
+    lines(&desk, "events/000", |lines| {
+        for gone in [12, 19, 22, 30] {
+            lines[gone].clear();
+        }
+    });
+    let gone: Vec<_> = desk.faults().into_iter().map(|(code, event, _)| (code, event.unwrap())).collect();
+    assert_eq!(gone, [12, 19, 22, 30].map(|event| ("ledger-body-missing", event)));
 }
 
 #[test]

@@ -86,10 +86,8 @@ impl<'a> Changes<'a> {
         // Windows cannot make names durable, and needs not.
         if cfg!(unix) {
             for path in std::mem::take(&mut self.touched) {
-                match File::open(&path) {
-                    Ok(directory) => self.written.push((path, directory)),
-                    Err(error) => return Err(AppendError::Write { path, error }),
-                }
+                let directory = File::open(&path);
+                self.note(path, directory)?;
             }
         }
         self.sync_written()

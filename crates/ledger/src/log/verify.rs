@@ -313,20 +313,25 @@ impl<'a> Check<'a> {
         Ok(())
     }
 
-    /// Finds the bodies that are gone without a record.
+    /// Finds the bodies that are gone without a record: the first of each run.
     fn unrecorded(&mut self) {
         let mut recorded = std::mem::take(&mut self.recorded);
         recorded.sort_unstable_by_key(|range| *range.start());
+        let mut recorded = recorded.into_iter().peekable();
+        // All before this is recorded, or was looked at.
+        let mut next = 0;
         for range in self.missing.clone() {
-            let mut next = *range.start();
-            for known in &recorded {
-                if *known.start() > next {
-                    break;
-                }
+            next = next.max(*range.start());
+            while let Some(known) = recorded.next_if(|known| *known.start() <= next) {
                 next = next.max(known.end().saturating_add(1));
             }
-            if next <= *range.end() {
+            while next <= *range.end() {
                 self.fault(FaultKind::BodyMissing, next, segment_path(next / WIDTH));
+                let Some(known) = recorded.next_if(|known| known.start() <= range.end()) else { break };
+                next = known.end().saturating_add(1);
+                while let Some(known) = recorded.next_if(|known| *known.start() <= next) {
+                    next = next.max(known.end().saturating_add(1));
+                }
             }
         }
     }
