@@ -138,6 +138,7 @@ fn the_schema_files_are_what_the_types_say() {
         ("revocation", consign_signing::Revocations::json_schema().to_value()),
         ("trust", consign_signing::TrustPolicy::json_schema().to_value()),
         ("trust-statement", consign_signing::trust_statement_schema().to_value()),
+        ("event", consign_ledger::Event::json_schema().to_value()),
         ("output", output_schema()),
     ] {
         jsonschema::meta::validate(&schema).unwrap_or_else(|error| panic!("{name}: {error}"));

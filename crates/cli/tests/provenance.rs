@@ -489,7 +489,7 @@ assert not set(build['externalParameters']) & set(build['internalParameters'])
 #[test]
 fn a_home_that_cannot_be_written_is_noted_and_no_more() {
     let desk = repository();
-    fs::create_dir(desk.home()).unwrap();
+    fs::create_dir_all(desk.home()).unwrap();
     fs::write(desk.home().join("known"), "in the way").unwrap();
     let report = desk.json(["pack", "repo/model", "-o", "out", "--key", "key", "--provenance", "auto"]);
     assert_eq!(report["exit"], 0, "{report:#}");

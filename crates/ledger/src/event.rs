@@ -281,6 +281,11 @@ impl EventError {
 }
 
 impl Event {
+    /// The JSON Schema of events.
+    pub fn json_schema() -> schemars::Schema {
+        schemars::schema_for!(Self)
+    }
+
     /// Reads an event from its line, without the line feed.
     ///
     /// # Errors

@@ -418,6 +418,11 @@ impl Verify {
         };
         let mut report = report(shown, claim.as_ref(), Some(decision));
         report.notes = notes;
+        if let Some(claim) = &claim
+            && let Err(failure) = show_provenance(&mut report, set, claim, decision)
+        {
+            return Checked::failed(shown, Some(claim), failure);
+        }
         report.archive =
             Some(ArchiveReport { size: verified.facts().size, sha256: verified.facts().sha256.to_string() });
         report.handling = handled.map(|handled| Handling::of(policy, Stage::Verify, &handled));
@@ -585,11 +590,22 @@ impl Verify {
         let exit = if problems.is_empty() { Exit::Done } else { Exit::NotTrusted };
         let mut report = report(shown, Some(claim), Some(&decision));
         report.notes = notes;
-        let beside = provenance::file::check(set, claim, &decision)?;
-        report.provenance = beside.provenance;
-        report.notes.extend(beside.notes);
+        show_provenance(&mut report, set, claim, &decision)?;
         Ok((Checked { exit, problems, report }, decision))
     }
+}
+
+/// Checks where the bundle is said to come from, and shows what counts of it. It never makes a verdict better.
+fn show_provenance(
+    report: &mut BundleReport,
+    set: &BundleSet,
+    claim: &Claim,
+    decision: &Decision,
+) -> Result<(), Failure> {
+    let found = provenance::file::check(set, claim, decision)?;
+    report.provenance = found.provenance;
+    report.notes.extend(found.notes);
+    Ok(())
 }
 
 /// The attestations beside a manifest that speak of it.

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use consign_metadata::Problem;
+use consign_metadata::{Problem, Sha256Digest};
 use consign_signing::{PrivateKey, PublicKey, Signer as _, write_private_key_file, write_public_key_file};
 
 use crate::context::{Context, unwritable};
@@ -12,8 +12,8 @@ use crate::keys::{PassphraseArgs, load_public_file};
 use crate::outcome::Failure;
 use crate::state::{lock, make_private};
 
-/// The key in consign's home.
-const FILE: &str = "keys/ledger.key";
+/// Where keys are kept in consign's home.
+const FOLDER: &str = "keys";
 
 /// The private key, ready to sign; made if the home has none yet.
 pub(super) fn signer(context: &Context, directory: &Path) -> Result<OpenKey, Failure> {
@@ -34,7 +34,7 @@ pub(super) fn public(context: &Context, directory: &Path) -> Result<PublicKey, F
         };
         return source.public_key(context, &PassphraseArgs::default());
     }
-    let path = with_pub(&path(context)?);
+    let path = with_pub(&path(context, directory)?);
     if path.is_file() {
         return load_public_file(&path);
     }
@@ -51,16 +51,24 @@ fn named(context: &Context) -> Result<Option<KeySource>, Failure> {
     }
 }
 
-fn path(context: &Context) -> Result<PathBuf, Failure> {
-    context.home().map(|home| home.join(FILE)).ok_or_else(|| {
+/// The key of a ledger in the home. A key is that of one ledger: two of one key would be two histories of it.
+fn path(context: &Context, directory: &Path) -> Result<PathBuf, Failure> {
+    let home = context.home().ok_or_else(|| {
         let problem = Problem::new("no-home", "there is no home directory to keep the ledger's key in");
         Failure::failed(problem.hint("set `CONSIGN_HOME`, or name a key with `--ledger-key KEY`"))
-    })
+    })?;
+    let folder = home.join(FOLDER);
+    if context.state().ledger().as_deref() == Some(directory) {
+        return Ok(folder.join("ledger.key"));
+    }
+    let absolute = std::path::absolute(directory).map_err(|error| unwritable(directory, &error))?;
+    let digest = Sha256Digest::of(absolute.as_os_str().as_encoded_bytes()).hex();
+    Ok(folder.join(format!("ledger-{}.key", &digest[..16])))
 }
 
 /// The key in the home. A ledger that has a checkpoint already was signed by another one, so none is made for it.
 fn own(context: &Context, directory: &Path) -> Result<PathBuf, Failure> {
-    let path = path(context)?;
+    let path = path(context, directory)?;
     if path.exists() {
         return Ok(path);
     }
