@@ -59,3 +59,34 @@ impl TryFrom<Document> for LedgerState {
         Self::new(public_key, checkpoint)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::note::ledger_origin;
+    use crate::signer::Signer as _;
+    use crate::testing::{enclose, key, statement};
+    use crate::{SignedStatement, Statement};
+
+    #[test]
+    fn a_state_is_signed_by_the_key_beside_it() {
+        let (ledger, other) = (key(), key());
+        let name = ledger_origin(ledger.public_key());
+        let note = |name: &str| Note::sign(&ledger, name, &"a\n1\nAAAA\n".parse().unwrap()).unwrap();
+        let state = LedgerState::new(*ledger.public_key(), note(&name)).unwrap();
+        assert!(LedgerState::new(*other.public_key(), note(&name)).is_err());
+        // F11: the right key under the name of another ledger.
+        assert!(LedgerState::new(*ledger.public_key(), note(&ledger_origin(other.public_key()))).is_err());
+
+        let key = key();
+        let stated = Statement { ledger: Some(state), ..statement(&key) };
+        let signed = SignedStatement::sign(&key, &stated).unwrap();
+        assert_eq!(SignedStatement::verify(signed.line()).unwrap().statement(), &stated);
+        // Under a valid signature of the statement, too, the checkpoint must be the ledger's.
+        let payload = String::from_utf8(stated.to_payload()).unwrap();
+        assert_eq!(payload.matches("a\\n1\\nAAAA").count(), 1, "{payload}");
+        let forged = enclose(&key, payload.replace("a\\n1\\nAAAA", "a\\n2\\nAAAA").as_bytes());
+        let code = SignedStatement::verify(forged.as_bytes()).unwrap_err().problem().code;
+        assert_eq!(code, "statement-malformed");
+    }
+}
