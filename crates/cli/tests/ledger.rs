@@ -134,6 +134,22 @@ fn everything_of_consequence_is_an_event() {
     }
 }
 
+/// A run that was killed after the bundle had its name, and before the ledger heard of it.
+#[test]
+fn what_a_killed_run_could_not_say_is_said_by_the_next() {
+    let desk = Recording::with_key();
+    let pack = ["pack", "data", "-o", "out", "--key", "ada.key"];
+    desk.run(0, &[&pack[..], &["--ledger", "none"]].concat());
+    fs::create_dir(desk.0.path("inbox")).unwrap();
+    let submit = ["submit", "out/alloys-1.0.0.tar.zst", "--to", "inbox"];
+    desk.run(0, &[&submit[..], &["--ledger", "none"]].concat());
+    for _ in 0..2 {
+        assert_eq!(desk.run(0, &pack)["result"]["status"], "unchanged");
+        assert_eq!(desk.run(0, &submit)["result"]["deliveries"][0]["status"], "unchanged");
+    }
+    assert_eq!(desk.actions()[2..], ["packed", "submitted"]);
+}
+
 #[test]
 fn overrides_and_hand_edited_configuration_are_events() {
     let desk = Recording::with_key();

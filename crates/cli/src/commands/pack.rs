@@ -27,6 +27,7 @@ use crate::encryption::Sealing;
 use crate::handling::{Handling, Terms, TermsArgs, forecast, permit};
 use crate::key_source::{KeySource, OpenKey};
 use crate::keys::PassphraseArgs;
+use crate::ledger;
 use crate::outcome::{Failure, Outcome, Report};
 use crate::provenance::args::{Captured, Placed, ProvenanceArgs, keep};
 use crate::provenance::facts::ProvenanceOut;
@@ -639,7 +640,17 @@ impl Pack {
                     report.notes.push(scan_args::OTHER_FINDINGS.into());
                 }
                 match attestations.statements().iter().find(|signed| signed.key() == key.public_key()) {
-                    Some(signed) => report.signed(key, &signed.statement().signer.role, path.clone()),
+                    Some(signed) => {
+                        let signer = &signed.statement().signer;
+                        let claim = &signed.statement().claim;
+                        // It may have been packed by a run that was killed before it could say so.
+                        let told = || ledger::tells_of(context, Action::Packed, &claim.bundle, None);
+                        if signer.basis == Basis::Packed && !told() {
+                            let acts = acts(claim, there.manifest(), Some((key, &signer.role)));
+                            acts.into_iter().for_each(|act| context.record(act.with("found", true)));
+                        }
+                        report.signed(key, &signer.role, path.clone());
+                    }
                     None => {
                         let word = shell_word(&archive.display().to_string());
                         report.notes.push(format!(

@@ -242,7 +242,8 @@ impl Submit {
                         context.keep_manifest(&set, verified.manifest(), verified.id());
                         // What was there may have been put there by a run that was killed before it could say so.
                         let bundle = &trusted.claim().bundle;
-                        if status != "unchanged" || !ledger::tells_of_submission(context, bundle, goal.name())
+                        let to = Some(goal.name());
+                        if status != "unchanged" || !ledger::tells_of(context, Action::Submitted, bundle, to)
                         {
                             context.record(submitted(&examined, encrypted.as_ref(), &parcel, goal, permit));
                         }

@@ -11,12 +11,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::place::{OpenLedger, not_in_order};
+use crate::act::Action;
 use crate::context::Context;
 use crate::outcome::Failure;
 use crate::style;
 
 /// The event of a hand-over.
-const SUBMITTED: &str = "submitted";
+const SUBMITTED: Action = Action::Submitted;
 
 /// An event with its place in the ledger.
 #[derive(Clone, Serialize)]
@@ -272,9 +273,10 @@ pub(crate) fn receipts_told(ledger: &Ledger, event: &'static str) -> Result<BTre
     Ok(told)
 }
 
-/// Whether the ledger tells of the hand-over of a bundle to a recipient. Where it cannot be read, it does not.
-pub(crate) fn tells_of_submission(context: &Context, bundle: &BundleClaim, to: &str) -> bool {
-    let filter = Filter { to: Some(to.to_owned()), ..Filter::of_event(SUBMITTED) };
+/// Whether the ledger tells that something was done to a bundle, and with whom, if that is asked. Where it cannot be read,
+/// it does not.
+pub(crate) fn tells_of(context: &Context, action: Action, bundle: &BundleClaim, to: Option<&str>) -> bool {
+    let filter = Filter { to: to.map(str::to_owned), ..Filter::of_event(action.word()) };
     let Ok(OpenLedger { ledger, .. }) = super::open(context, None) else { return false };
     let about =
         |entry: &LoggedEvent| entry.event.as_ref().and_then(|event| event.bundle.as_ref()) == Some(bundle);
@@ -284,7 +286,7 @@ pub(crate) fn tells_of_submission(context: &Context, bundle: &BundleClaim, to: &
 /// The hand-over that a receipt answers: of these bytes, or, if the recipient could not tell what had come, of what it
 /// claimed to be.
 pub(crate) fn submission_of(ledger: &Ledger, receipt: &Receipt) -> Result<Option<LoggedEvent>, Failure> {
-    let filter = Filter::of_event(SUBMITTED);
+    let filter = Filter::of_event(SUBMITTED.word());
     let mut claimed = None;
     for entry in select(ledger, &filter) {
         let entry = entry?;

@@ -85,7 +85,8 @@ pub(crate) fn claimed_statements(
     Ok(all)
 }
 
-/// The files that lie beside a bundle and are named after it, or else are about it.
+/// The file that lies beside a bundle and is named after it; if there is none, those that are about it. In a folder of many
+/// bundles nobody reads the files of all the others for each.
 fn files(set: &BundleSet, claim: &Claim) -> Result<Vec<PathBuf>, Failure> {
     let Some(folder) = set.folder() else { return Ok(Vec::new()) };
     let own = Names::of(&claim.bundle.name, &claim.bundle.version).provenance;
@@ -94,12 +95,15 @@ fn files(set: &BundleSet, claim: &Claim) -> Result<Vec<PathBuf>, Failure> {
         Err(error) if is_absent(&error) => return Ok(Vec::new()),
         Err(error) => return Err(unreadable(folder, &error)),
     };
+    if folder.join(&own).is_file() {
+        return Ok(vec![folder.join(own)]);
+    }
     let mut found = Vec::new();
     for entry in entries {
         let name = entry.map_err(|error| unreadable(folder, &error))?.file_name();
         let Some(name) = name.to_str().filter(|name| name.ends_with(PROVENANCE)) else { continue };
         let path = folder.join(name);
-        if name == own || speaks_of(&path, claim) {
+        if speaks_of(&path, claim) {
             found.push(path);
         }
     }
