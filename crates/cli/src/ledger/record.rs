@@ -60,6 +60,9 @@ const REFUSABLE: [&str; 11] = [
     "revoke",
 ];
 
+/// What can be done where there is nowhere to write to.
+const NO_HOME: &str = "give consign a home that it can write to (`CONSIGN_HOME`), name a ledger (`--ledger DIR`), or say `--ledger none`";
+
 /// Writes what the command did, durably, before its result is reported.
 pub(crate) fn record(context: &Context, command: &str, outcome: &Outcome) -> Recorded {
     let mut acts = context.take_acts();
@@ -72,7 +75,11 @@ pub(crate) fn record(context: &Context, command: &str, outcome: &Outcome) -> Rec
         false => write(context, acts).unwrap_or_else(|failure| {
             for problem in failure.problems {
                 let message = format!("what was done is not in the ledger: {}", problem.message);
-                context.note(Problem { code: "event-not-recorded", message, ..problem });
+                let hint = match problem.code {
+                    "unwritable" | "no-home" => Some(NO_HOME.to_owned()),
+                    _ => problem.hint,
+                };
+                context.note(Problem { code: "event-not-recorded", message, hint, ..problem });
             }
             Vec::new()
         }),
