@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::attestations::{ATTESTATIONS_MAX, AttestationError, TooManyAttestations, read_lines, to_file};
-use crate::envelope::{EnvelopeError, Opened, SignError, SignedStatement, enclose};
+use crate::envelope::{EnvelopeError, Opened, SignError, SignedStatement, sign_stated};
 use crate::in_toto::{ALGORITHM, Exactly, STATEMENT_TYPE, check_algorithm, check_type};
 use crate::public_key::PublicKey;
 use crate::signer::Signer;
@@ -254,13 +254,8 @@ impl SignedEncrypted {
     /// # Errors
     /// The statement names another key, the signer fails, or the result would not be accepted.
     pub fn sign(signer: &dyn Signer, statement: &EncryptedStatement) -> Result<Self, SignError> {
-        let (stated, held) = (&statement.signer.public_key, signer.public_key());
-        if stated != held {
-            return Err(SignError::OtherKey { stated: stated.fingerprint(), held: held.fingerprint() });
-        }
-        let payload = statement.to_payload();
-        EncryptedStatement::parse(&payload).map_err(|e| SignError::NotAcceptable(e.into()))?;
-        Self::verify(&enclose(signer, &payload)?).map_err(SignError::NotAcceptable)
+        let (key, payload) = (&statement.signer.public_key, statement.to_payload());
+        sign_stated(signer, key, &payload, EncryptedStatement::parse, Self::verify)
     }
 
     /// What the holder of [`key`](Self::key) says.

@@ -174,14 +174,8 @@ impl SignedStatement {
     /// # Errors
     /// The statement names another key, the signer fails, or the result would not be accepted.
     pub fn sign(signer: &dyn Signer, statement: &Statement) -> Result<Self, SignError> {
-        let (stated, held) = (&statement.signer.public_key, signer.public_key());
-        if stated != held {
-            return Err(SignError::OtherKey { stated: stated.fingerprint(), held: held.fingerprint() });
-        }
-        let payload = statement.to_payload();
-        // A statement that nobody would accept is not put before the signer at all.
-        Statement::parse(&payload).map_err(|e| SignError::NotAcceptable(e.into()))?;
-        Self::verify(&enclose(signer, &payload)?).map_err(SignError::NotAcceptable)
+        let (key, payload) = (&statement.signer.public_key, statement.to_payload());
+        sign_stated(signer, key, &payload, Statement::parse, Self::verify)
     }
 
     /// What the holder of [`key`](Self::key) says.
@@ -211,10 +205,8 @@ pub fn signed_payload(
     keys: &[PublicKey],
 ) -> Result<(PublicKey, Vec<u8>), EnvelopeError> {
     let opened = Opened::read(line, longest)?;
-    let key = keys.iter().find(|key| key.keyid() == opened.keyid);
-    let key = key.ok_or_else(|| EnvelopeError::KeyId(printable(&opened.keyid)))?;
-    opened.check(key)?;
-    Ok((*key, opened.payload))
+    let key = opened.check_among(keys)?;
+    Ok((key, opened.payload))
 }
 
 impl fmt::Debug for SignedStatement {
@@ -233,6 +225,14 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
+    /// Checks the signature under the one of these keys that its key id names.
+    pub(crate) fn check_among(&self, keys: &[PublicKey]) -> Result<PublicKey, EnvelopeError> {
+        let named = keys.iter().find(|key| key.keyid() == self.keyid);
+        let key = named.ok_or_else(|| EnvelopeError::NoSuchKey(printable(&self.keyid)))?;
+        self.check(key)?;
+        Ok(*key)
+    }
+
     /// Reads one line, without its line feed, of at most `longest` bytes.
     pub(crate) fn read(line: &[u8], longest: usize) -> Result<Self, EnvelopeError> {
         if line.len() > longest {
@@ -255,11 +255,6 @@ impl Opened {
         Ok(Self { payload, keyid: keyid.clone(), signature: Signature::from_bytes(signature) })
     }
 
-    /// The id of the key by which it says that it is signed.
-    pub(crate) fn keyid(&self) -> &str {
-        &self.keyid
-    }
-
     /// Checks id and signature under the key that the payload names.
     pub(crate) fn check(&self, key: &PublicKey) -> Result<(), EnvelopeError> {
         if self.keyid != key.keyid() {
@@ -280,6 +275,24 @@ pub(crate) fn enclose(signer: &dyn Signer, payload: &[u8]) -> Result<Vec<u8>, Si
             sig: wire::to_base64(signature.as_bytes()),
         }],
     }))
+}
+
+/// Signs the payload of a statement that names its signer. What nobody would accept is not put before the signer at
+/// all, and what comes back is checked as a reader checks it, so that a signer that is broken, or holds another key,
+/// produces nothing.
+pub(crate) fn sign_stated<S, T>(
+    signer: &dyn Signer,
+    stated: &PublicKey,
+    payload: &[u8],
+    parse: impl FnOnce(&[u8]) -> Result<S, StatementError>,
+    verify: impl FnOnce(&[u8]) -> Result<T, EnvelopeError>,
+) -> Result<T, SignError> {
+    let held = signer.public_key();
+    if stated != held {
+        return Err(SignError::OtherKey { stated: stated.fingerprint(), held: held.fingerprint() });
+    }
+    parse(payload).map_err(|error| SignError::NotAcceptable(error.into()))?;
+    verify(&enclose(signer, payload)?).map_err(SignError::NotAcceptable)
 }
 
 /// The bytes that are signed: DSSE's pre-authentication encoding of the payload and its type.

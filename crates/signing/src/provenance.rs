@@ -528,11 +528,9 @@ impl SignedProvenance {
     /// statement of the right shape.
     pub fn verify(line: &[u8], keys: &[PublicKey]) -> Result<Self, EnvelopeError> {
         let opened = Opened::read(line, PROVENANCE_ENVELOPE_BYTES_MAX)?;
-        let named = keys.iter().find(|key| key.keyid() == opened.keyid());
-        let key = named.ok_or_else(|| EnvelopeError::NoSuchKey(printable(opened.keyid())))?;
-        opened.check(key)?;
+        let key = opened.check_among(keys)?;
         let statement = ProvenanceStatement::parse(&opened.payload)?;
-        Ok(Self { statement, key: *key, line: line.into() })
+        Ok(Self { statement, key, line: line.into() })
     }
 
     /// Signs a statement, and checks the result as [`verify`](Self::verify) does.

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attestations::{ATTESTATIONS_MAX, AttestationError, AttestationErrorKind, read_lines, to_file};
 use crate::encrypted::{PublicClaim, PublicName};
-use crate::envelope::{EnvelopeError, Opened, SignError, enclose};
+use crate::envelope::{EnvelopeError, Opened, SignError, sign_stated};
 use crate::fingerprint::Fingerprint;
 use crate::in_toto::{ALGORITHM, DigestSet, Exactly, STATEMENT_TYPE, check_algorithm, check_type};
 use crate::ledger_state::LedgerState;
@@ -468,14 +468,7 @@ impl SignedReceipt {
     /// # Errors
     /// The receipt names another key, the signer fails, or the result would not be accepted.
     pub fn sign(signer: &dyn Signer, receipt: &Receipt) -> Result<Self, SignError> {
-        let (stated, held) = (&receipt.public_key, signer.public_key());
-        if stated != held {
-            return Err(SignError::OtherKey { stated: stated.fingerprint(), held: held.fingerprint() });
-        }
-        let payload = receipt.to_payload();
-        // What nobody would accept is not put before the signer at all.
-        Receipt::parse(&payload).map_err(|error| SignError::NotAcceptable(error.into()))?;
-        Self::verify(&enclose(signer, &payload)?).map_err(SignError::NotAcceptable)
+        sign_stated(signer, &receipt.public_key, &receipt.to_payload(), Receipt::parse, Self::verify)
     }
 
     /// Reads the file of a receipt: one line with its line feed, and nothing else. Readers of files may stop behind

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::attestations::{AttestationError, TooManyAttestations, read_lines, to_file};
-use crate::envelope::{ENVELOPE_BYTES_MAX, EnvelopeError, Opened, SignError, enclose};
+use crate::envelope::{ENVELOPE_BYTES_MAX, EnvelopeError, Opened, SignError, sign_stated};
 use crate::in_toto::{ALGORITHM, Exactly, STATEMENT_TYPE, check_algorithm, check_type};
 use crate::public_key::PublicKey;
 use crate::signer::Signer;
@@ -138,11 +138,7 @@ impl SignedRevocation {
     /// # Errors
     /// The revocation names another key, the signer fails, or the result would not be accepted.
     pub fn sign(signer: &dyn Signer, revocation: &Revocation) -> Result<Self, SignError> {
-        let (stated, held) = (&revocation.public_key, signer.public_key());
-        if stated != held {
-            return Err(SignError::OtherKey { stated: stated.fingerprint(), held: held.fingerprint() });
-        }
-        Self::verify(&enclose(signer, &revocation.to_payload())?).map_err(SignError::NotAcceptable)
+        sign_stated(signer, &revocation.public_key, &revocation.to_payload(), Revocation::parse, Self::verify)
     }
 
     /// What the holder of the key says.
