@@ -54,12 +54,18 @@ impl KeepArgs {
                 Problem::new("cannot-keep", why).at("--keep").hint("leave out `--keep`"),
             ));
         }
-        let configured = std::env::var_os("CONSIGN_STORE").filter(|path| !path.is_empty()).map(PathBuf::from);
-        StoreArgs { store: named.clone().or(configured) }.create(context).map(Some)
+        let store = named.clone().or(StoreArgs::configured().store);
+        StoreArgs { store }.create(context).map(Some)
     }
 }
 
 impl StoreArgs {
+    /// The store of the environment, where the command line has no `--store`.
+    fn configured() -> Self {
+        let named = std::env::var_os("CONSIGN_STORE").filter(|path| !path.is_empty());
+        Self { store: named.map(PathBuf::from) }
+    }
+
     /// The store, made if it is not there.
     pub(crate) fn create(&self, context: &Context) -> Result<Store, Failure> {
         let path = match &self.store {
@@ -175,8 +181,7 @@ pub(crate) fn refuse_encrypted(named: &Path) -> Result<(), Failure> {
 /// Keeps what lies beside an archive now, if the archive itself is in the store: what was handed over is made again with
 /// the signatures that it had then. That it could not be kept is a note.
 pub(crate) fn refresh(context: &Context, set: &BundleSet, archive: &Sha256Digest) {
-    let configured = std::env::var_os("CONSIGN_STORE").filter(|path| !path.is_empty()).map(PathBuf::from);
-    let kept = match (StoreArgs { store: configured }).find(context) {
+    let kept = match StoreArgs::configured().find(context) {
         Ok(Some(store)) if store.recipe(archive).is_ok() => deposit(context, &store, set).map(drop),
         Ok(_) => Ok(()),
         Err(failure) => Err(failure),

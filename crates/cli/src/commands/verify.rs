@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 use consign_bundle::{Scope, SourceError, TreeError, TreeLayout, VerifiedArchive, compare_directory};
 use consign_metadata::{BundleId, EntryPath, Manifest, Problem};
 use consign_policy::{Policy, Stage};
-use consign_signing::{Claim, Decision, PublicClaim, RuleOrigin, TrustedClaim, Verdict};
+use consign_signing::{BundleClaim, Claim, Decision, PublicClaim, RuleOrigin, TrustedClaim, Verdict};
 use serde::Serialize;
-use serde_json::json;
 
 use crate::act::{Act, Action};
 use crate::bundle_set::{BundleSet, read_attestations, read_manifest};
-use crate::checked::{interrupted, sole_claim};
+use crate::checked::{bundle_claim, interrupted, sole_claim};
 use crate::context::{Context, threads};
 use crate::encrypted_set::EncryptedSet;
 use crate::encryption::IdentityArgs;
@@ -177,6 +176,23 @@ pub(crate) struct Bundle {
     files: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<u64>,
+    /// The same, for the ledger.
+    #[serde(skip)]
+    claim: BundleClaim,
+}
+
+impl Bundle {
+    fn of(claim: &BundleClaim) -> Self {
+        Self {
+            name: claim.name.to_string(),
+            version: claim.version.to_string(),
+            classification: claim.classification.to_string(),
+            id: claim.id.to_string(),
+            files: None,
+            bytes: None,
+            claim: claim.clone(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -656,12 +672,7 @@ impl Checked {
             (true, _) => Act::new(Action::Verified),
             (false, exit) => Act::new(Action::NotVerified).with("exit", exit.code()).problems(&self.problems),
         };
-        let found = report.bundle.as_ref().and_then(|bundle| {
-            let Bundle { name, version, classification, id, .. } = bundle;
-            let json = json!({"name": name, "version": version, "classification": classification, "id": id});
-            serde_json::from_value(json).ok()
-        });
-        let act = found.map_or(act.clone(), |found| act.bundle(&found));
+        let act = report.bundle.as_ref().map_or(act.clone(), |bundle| act.bundle(&bundle.claim));
         let digest = report.archive.as_ref().and_then(|archive| archive.sha256.parse().ok());
         let act = digest.map_or(act.clone(), |digest| act.archive(digest));
         let act = act.with("level", report.level).with("path", &report.path);
@@ -693,15 +704,7 @@ impl Checked {
 
     fn without_statement(shown: &Path, manifest: &Manifest, id: BundleId) -> Self {
         let mut report = report(shown, None, None);
-        let core = manifest.core();
-        report.bundle = Some(Bundle {
-            name: core.name.to_string(),
-            version: core.version.to_string(),
-            classification: core.classification.to_string(),
-            id: id.to_string(),
-            files: None,
-            bytes: None,
-        });
+        report.bundle = Some(Bundle::of(&bundle_claim(manifest, id)));
         let problem = Problem::new("unsigned", "there is no signature")
             .at(shown.display().to_string())
             .hint("ask the sender for the `.intoto.jsonl` file that belongs to it");
@@ -879,14 +882,7 @@ fn report(shown: &Path, claim: Option<&Claim>, decision: Option<&Decision>) -> B
         level: None,
         as_of: decision.and_then(AsOf::of),
         trusted: decision.is_some_and(|decision| decision.trusted().is_some()),
-        bundle: claim.map(|claim| Bundle {
-            name: claim.bundle.name.to_string(),
-            version: claim.bundle.version.to_string(),
-            classification: claim.bundle.classification.to_string(),
-            id: claim.bundle.id.to_string(),
-            files: None,
-            bytes: None,
-        }),
+        bundle: claim.map(|claim| Bundle::of(&claim.bundle)),
         archive: None,
         encrypted: None,
         public: None,
