@@ -64,6 +64,13 @@ impl Recording {
         entries.map(|entry| entry["event"]["action"].as_str().unwrap().to_owned()).collect()
     }
 
+    /// The actions of the events that still have a body.
+    fn actions_known(&self) -> Vec<String> {
+        let listed = self.run(0, &["ledger", "list"]);
+        let entries = listed["result"]["entries"].as_array().unwrap().iter();
+        entries.filter_map(|entry| Some(entry["event"]["action"].as_str()?.to_owned())).collect()
+    }
+
     fn size(&self) -> u64 {
         self.run(0, &["ledger", "show"])["result"]["size"].as_u64().unwrap()
     }
@@ -426,6 +433,15 @@ fn what_an_append_left_unfinished_is_put_aside_and_said() {
     desk.run(0, &["ledger", "verify"]);
     let alerts = desk.run(0, &["ledger", "alerts", "--severity", "critical"]);
     assert_eq!(alerts["result"]["alerts"][0]["entry"]["event"]["action"], "ledger_repaired");
+    // Dropping bodies writes too, and says so too.
+    let mut torn = fs::read(&segment).unwrap();
+    torn.extend_from_slice(b"{");
+    fs::write(&segment, torn).unwrap();
+    let dropped =
+        desk.run(0, &["ledger", "drop", "--until", "2099-01-01", "--reason", "the end of the test"]);
+    assert_eq!(note(&dropped), "ledger-repaired");
+    assert_eq!(desk.actions_known().last().map(String::as_str), Some("ledger_repaired"));
+    desk.run(0, &["ledger", "verify"]);
 }
 
 #[cfg(target_os = "linux")]

@@ -2,6 +2,7 @@
 //! cannot be written is a note.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use consign_ledger::{
     AppendError, Appended, Event, Nonce, Repair, Service, SignedCheckpoint, append, drop_bodies,
@@ -112,7 +113,7 @@ fn write(context: &Context, mut acts: Vec<Act>) -> Result<Vec<RecordedEvent>, Fa
             write_events(path, &events)?;
             None
         }
-        Place::Ledger | Place::None => Some(append_all(context, &who, &events)?),
+        Place::Ledger | Place::None => Some(Pen::open(context)?.append(&events)?.first),
     };
     context.state().configuration_recorded(&in_force);
     let recorded = acts.iter().zip(&events).zip(0..).map(|((act, event), number)| {
@@ -122,44 +123,63 @@ fn write(context: &Context, mut acts: Vec<Act>) -> Result<Vec<RecordedEvent>, Fa
     recorded.collect()
 }
 
-/// Appends to the ledger; gives the number of the first event. What had to be put in order first is said, and is an
-/// event of its own.
-fn append_all(context: &Context, who: &Who, events: &[Event]) -> Result<u64, Failure> {
-    let (directory, key) = writable(context)?;
-    let seen = context.state().own_checkpoint(key.public_key())?;
-    let appended = append(&directory, &key, seen.as_ref(), events).map_err(|error| not_appended(&error))?;
-    keep(context, &key, &appended.checkpoint);
-    repaired(context, who, &appended, |event, seen| {
-        append(&directory, &key, Some(seen), &[event]).map_err(|error| not_appended(&error))
-    })?;
-    Ok(appended.first)
+/// The ledger of this run, ready to be written.
+struct Pen<'a> {
+    context: &'a Context,
+    directory: PathBuf,
+    key: OpenKey,
 }
 
-/// Says that the ledger was put in order, if it was.
-fn repaired(
-    context: &Context,
-    who: &Who,
-    appended: &Appended,
-    append: impl FnOnce(Event, &SignedCheckpoint) -> Result<Appended, Failure>,
-) -> Result<(), Failure> {
-    let Some(repair) = &appended.repaired else { return Ok(()) };
-    let problem = repair_in_words(repair);
-    let act = Act::new(Action::LedgerRepaired).problems(std::slice::from_ref(&problem));
-    context.note(problem);
-    append(who.event(&act, context.now()?)?, &appended.checkpoint).map(drop)
+impl<'a> Pen<'a> {
+    fn open(context: &'a Context) -> Result<Self, Failure> {
+        let (directory, key) = writable(context)?;
+        Ok(Self { context, directory, key })
+    }
+
+    /// Appends events. What had to be put in order first is said, and is an event of its own.
+    fn append(&self, events: &[Event]) -> Result<Appended, Failure> {
+        let appended = self.write(|seen| append(&self.directory, &self.key, seen, events))?;
+        self.tell(&appended)?;
+        Ok(appended)
+    }
+
+    /// Drops the bodies that an event names.
+    fn drop_bodies(&self, event: &Event) -> Result<(), Failure> {
+        let dropped = self.write(|seen| {
+            drop_bodies(&self.directory, &self.key, seen, event).map(|dropped| dropped.appended)
+        })?;
+        self.tell(&dropped)
+    }
+
+    /// Writes to a ledger that has grown out of what was seen of it, and remembers how far it has come, outside of it.
+    /// If that fails, an older copy could be put in its place unnoticed, which is worth knowing.
+    fn write(
+        &self,
+        write: impl FnOnce(Option<&SignedCheckpoint>) -> Result<Appended, AppendError>,
+    ) -> Result<Appended, Failure> {
+        let (state, key) = (self.context.state(), self.key.public_key());
+        let seen = state.own_checkpoint(key)?;
+        let appended = write(seen.as_ref()).map_err(|error| not_appended(&error))?;
+        if let Err(error) = state.keep_own_checkpoint(key, &appended.checkpoint) {
+            self.context.note(crate::state::not_kept("how far the ledger has come", &error));
+        }
+        Ok(appended)
+    }
+
+    /// Says that the ledger was put in order, if it was.
+    fn tell(&self, appended: &Appended) -> Result<(), Failure> {
+        let Some(repair) = &appended.repaired else { return Ok(()) };
+        let problem = repair_in_words(repair);
+        let act = Act::new(Action::LedgerRepaired).problems(std::slice::from_ref(&problem));
+        self.context.note(problem);
+        let event = Who::here().event(&act, self.context.now()?)?;
+        self.write(|seen| append(&self.directory, &self.key, seen, &[event])).map(drop)
+    }
 }
 
 fn repair_in_words(repair: &Repair) -> Problem {
     Problem::new("ledger-repaired", repair.to_string())
         .hint("look whether the command that was cut short did its work, and run it again if not")
-}
-
-/// Remembers how far the ledger has come, outside of it. If that fails, an older copy could be put in its place
-/// unnoticed, which is worth knowing.
-fn keep(context: &Context, key: &OpenKey, checkpoint: &SignedCheckpoint) {
-    if let Err(error) = context.state().keep_own_checkpoint(key.public_key(), checkpoint) {
-        context.note(crate::state::not_kept("how far the ledger has come", &error));
-    }
 }
 
 fn not_appended(error: &AppendError) -> Failure {
@@ -181,10 +201,10 @@ pub(crate) struct Joining {
 /// # Errors
 /// The ledger cannot be written, or is not in order.
 pub(crate) fn join(context: &Context, events: Vec<Event>) -> Result<Joining, Failure> {
-    let (directory, key) = writable(context)?;
+    let pen = Pen::open(context)?;
     let mut there = HashSet::new();
-    if directory.join("checkpoint").exists() {
-        let open = open(context, Some(key.public_key()))?;
+    if pen.directory.join("checkpoint").exists() {
+        let open = open(context, Some(pen.key.public_key()))?;
         for entry in open.ledger.entries(0..open.ledger.size()) {
             there.insert(entry.map_err(|error| not_in_order(&error))?.digest);
         }
@@ -197,13 +217,8 @@ pub(crate) fn join(context: &Context, events: Vec<Event>) -> Result<Joining, Fai
             known += 1;
         }
     }
-    let seen = context.state().own_checkpoint(key.public_key())?;
-    let appended = append(&directory, &key, seen.as_ref(), &new).map_err(|error| not_appended(&error))?;
-    keep(context, &key, &appended.checkpoint);
-    repaired(context, &Who::here(), &appended, |event, seen| {
-        append(&directory, &key, Some(seen), &[event]).map_err(|error| not_appended(&error))
-    })?;
-    Ok(Joining { added: new.len() as u64, known, size: appended.checkpoint.size() })
+    let size = pen.append(&new)?.checkpoint.size();
+    Ok(Joining { added: new.len() as u64, known, size })
 }
 
 /// Drops the bodies of events, which is an event itself.
@@ -211,15 +226,12 @@ pub(crate) fn join(context: &Context, events: Vec<Event>) -> Result<Joining, Fai
 /// # Errors
 /// The ledger cannot be written, or is not in order.
 pub(crate) fn forget(context: &Context, act: &Act, events: &[u64]) -> Result<(), Failure> {
-    let (directory, key) = writable(context)?;
+    let pen = Pen::open(context)?;
     // An event has room for so many ranges, also where no two of the events stand side by side.
     for events in events.chunks(2000) {
         let mut event = Who::here().event(act, context.now()?)?;
         event.metadata.extend(Event::dropped_metadata(events.iter().copied()));
-        let seen = context.state().own_checkpoint(key.public_key())?;
-        let dropped =
-            drop_bodies(&directory, &key, seen.as_ref(), &event).map_err(|error| not_appended(&error))?;
-        keep(context, &key, &dropped.appended.checkpoint);
+        pen.drop_bodies(&event)?;
     }
     Ok(())
 }

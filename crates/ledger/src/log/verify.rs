@@ -3,6 +3,7 @@
 use std::ops::{ControlFlow, RangeInclusive};
 
 use consign_metadata::Sha256Digest;
+use consign_signing::Timestamp;
 
 use crate::checkpoint::SignedCheckpoint;
 use crate::error::{FaultKind, LedgerError, LedgerFault};
@@ -28,6 +29,9 @@ pub struct Summary {
     pub checkpoint: SignedCheckpoint,
     /// How many of the events have no body any more. For each, a later event records that it was dropped.
     pub dropped: u64,
+    /// Places of events that bear an earlier time than one before them: a clock went back, or they were recorded
+    /// elsewhere and joined later. Nothing is wrong with the ledger then.
+    pub earlier: Vec<u64>,
 }
 
 /// Why a ledger was not found in order.
@@ -84,6 +88,10 @@ struct Check<'a> {
     missing: Vec<RangeInclusive<u64>>,
     /// Events that others record as dropped.
     recorded: Vec<RangeInclusive<u64>>,
+    /// The latest time of an event so far.
+    latest: Option<Timestamp>,
+    /// Events that bear an earlier time than one before them.
+    earlier: Vec<u64>,
 }
 
 /// What is stored of one event.
@@ -120,6 +128,8 @@ impl<'a> Check<'a> {
             faults: Vec::new(),
             missing: Vec::new(),
             recorded: Vec::new(),
+            latest: None,
+            earlier: Vec::new(),
         }
     }
 
@@ -154,7 +164,8 @@ impl<'a> Check<'a> {
         }
         if self.faults.is_empty() {
             let dropped = self.missing.iter().map(|range| range.end() - range.start() + 1).sum();
-            return Ok(Summary { checkpoint: self.ledger.checkpoint().clone(), dropped });
+            let checkpoint = self.ledger.checkpoint().clone();
+            return Ok(Summary { checkpoint, dropped, earlier: self.earlier });
         }
         self.faults.sort_by_key(|fault| (fault.event.unwrap_or(u64::MAX), fault.kind));
         self.faults.truncate(FAULTS_MAX);
@@ -260,10 +271,14 @@ impl<'a> Check<'a> {
             let kind = expected.and_then(|expected| misplaced(line, &expected, digests));
             return self.fault(kind.unwrap_or(FaultKind::EventAltered), event, file());
         }
-        let dropped = Event::parse(line).and_then(|event| event.dropped());
-        match dropped {
-            Ok(ranges) if ranges.last().is_none_or(|last| *last.end() < event) => {
+        let said = Event::parse(line).and_then(|said| Ok((said.dropped()?, said.timestamp)));
+        match said {
+            Ok((ranges, time)) if ranges.last().is_none_or(|last| *last.end() < event) => {
                 self.recorded.extend(ranges);
+                if self.latest.is_some_and(|latest| time < latest) {
+                    self.earlier.push(event);
+                }
+                self.latest = self.latest.max(Some(time));
             }
             Ok(_) | Err(_) => self.fault(FaultKind::EventMalformed, event, file()),
         }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use consign_bundle::Progress as _;
-use consign_ledger::{Ledger, VerifyError};
+use consign_ledger::VerifyError;
 use serde::Serialize;
 
 use super::KeyArgs;
@@ -68,10 +68,8 @@ impl Verify {
     pub(super) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         let OpenLedger { ledger, verifier } = self.key.open(context)?;
         let meter = context.meter("verifying", ledger.size());
-        let mut done = 0;
         let summary = ledger.verify(&mut |events| {
-            meter.advance(events.saturating_sub(done));
-            done = events;
+            meter.advance(events);
             if meter.cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         drop(meter);
@@ -93,7 +91,7 @@ impl Verify {
             root: checkpoint.root().to_string(),
             dropped: summary.dropped,
             checkpoints: self.checkpoint.len() as u64,
-            clock_went_back: clock_went_back(&ledger)?,
+            clock_went_back: summary.earlier,
         }))
     }
 }
@@ -107,19 +105,4 @@ fn failed(error: &VerifyError) -> Failure {
         VerifyError::Ledger(error) => not_in_order(error),
         _ => Failure::failed(crate::checked::interrupted()),
     }
-}
-
-/// Events that bear an earlier time than one before them. Nothing is wrong with the ledger then, but the times in it
-/// are to be read with care. Events that were joined from files are older than what stands before them.
-fn clock_went_back(ledger: &Ledger) -> Result<Vec<u64>, Failure> {
-    let (mut latest, mut found) = (None, Vec::new());
-    for entry in ledger.entries(0..ledger.size()) {
-        let entry = entry.map_err(|error| not_in_order(&error))?;
-        let Some(time) = entry.body.map(|event| event.timestamp) else { continue };
-        if latest.is_some_and(|latest| time < latest) {
-            found.push(entry.index);
-        }
-        latest = latest.max(Some(time));
-    }
-    Ok(found)
 }
