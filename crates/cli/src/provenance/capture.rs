@@ -11,10 +11,11 @@ use serde_json::{Map, json};
 
 use super::{BUILD_TYPE, BUILDERS, BUNDLE};
 use crate::environment::{Run, variables};
-use crate::git::WorkTree;
+use crate::git::{Changes, WorkTree};
 use crate::hashing::digest_of_file;
 use crate::outcome::Failure;
 use crate::state::known::Known;
+use crate::style::count;
 
 /// A file that configured what made the content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,8 +72,19 @@ impl Capture {
             external.insert("configuration".into(), names.into());
         }
         let mut internal = Map::new();
-        if let Some(changed) = self.tree.as_ref().and_then(|tree| tree.changed) {
-            internal.insert("workTree".into(), json!({"changedFiles": changed}));
+        match self.tree.as_ref().and_then(|tree| tree.changes) {
+            Some(Changes { changed, open: 0 }) => {
+                internal.insert("workTree".into(), json!({"changedFiles": changed}));
+            }
+            Some(Changes { changed, open }) => {
+                let found = json!({"changedFilesFound": changed, "filesNotCompared": open});
+                internal.insert("workTree".into(), found);
+                let files = count(open, "tracked file", "tracked files");
+                notes.push(format!(
+                    "the provenance leaves open whether the work tree is unchanged: {files} cannot be compared without running a filter of Git, and consign runs none"
+                ));
+            }
+            None => {}
         }
         if let Content::Archive(archive) = &claim.content {
             internal.insert("encoder".into(), archive.encoder.as_str().into());

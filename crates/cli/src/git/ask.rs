@@ -1,0 +1,179 @@
+//! Questions to Git that it answers without starting anything and without reading a file of the work tree.
+
+use std::ffi::OsString;
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+/// How long one question may take; what concerns a large repository on a slow file system takes longer, and is then
+/// left open.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// No answer that is waited for is longer.
+const ANSWER_MAX: u64 = 64 * 1024;
+/// Lists of files may be longer.
+pub(super) const LIST_MAX: u64 = 64 * 1024 * 1024;
+/// Variables of Git that are the user's choice of where configuration lies and how far to look for a repository. Every
+/// other one points Git elsewhere, as a hook's do, or names a program or a file to write to.
+const KEPT: [&str; 5] = [
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_SYSTEM",
+    "GIT_CONFIG_NOSYSTEM",
+    "GIT_CEILING_DIRECTORIES",
+    "GIT_DISCOVERY_ACROSS_FILESYSTEM",
+];
+
+/// Git, asked about a directory.
+#[derive(Clone, Debug)]
+pub(super) struct Git<'a> {
+    program: PathBuf,
+    directory: &'a Path,
+}
+
+impl<'a> Git<'a> {
+    /// `None` if there is no Git, or none but in the directory itself.
+    pub(super) fn at(directory: &'a Path) -> Option<Self> {
+        let inside = std::fs::canonicalize(directory).ok()?;
+        let program = program_in(&std::env::var_os("PATH")?, &inside)?;
+        Some(Self { program, directory })
+    }
+
+    /// The answer, if it is one line.
+    pub(super) fn line(&self, question: &[&str]) -> Option<String> {
+        let answer = self.answer(question)?;
+        let line = answer.trim_end_matches(['\n', '\r']);
+        (!line.contains('\n')).then(|| line.to_owned())
+    }
+
+    /// What Git prints, if it succeeds and prints text.
+    pub(super) fn answer(&self, question: &[&str]) -> Option<String> {
+        String::from_utf8(self.bytes(question, ANSWER_MAX)?).ok()
+    }
+
+    /// A list of things, each ended by NUL, if Git succeeds and gives all of it.
+    pub(super) fn list(&self, question: &[&str]) -> Option<Vec<u8>> {
+        self.bytes(question, LIST_MAX)
+    }
+
+    /// What Git says to a list that it is given, if it succeeds and says all of it.
+    pub(super) fn list_for(&self, question: &[&str], input: Vec<u8>) -> Option<Vec<u8>> {
+        run(self.command(question), input, PATIENCE, LIST_MAX)
+    }
+
+    pub(super) fn bytes(&self, question: &[&str], longest: u64) -> Option<Vec<u8>> {
+        run(self.command(question), Vec::new(), PATIENCE, longest)
+    }
+
+    fn command(&self, question: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg("-C").arg(self.directory);
+        // Programs that a configuration could name, should one of the questions come to ask for them after all.
+        for setting in
+            ["core.fsmonitor=false", "core.hooksPath=/dev/null", "core.pager=cat", "submodule.recurse=false"]
+        {
+            command.args(["-c", setting]);
+        }
+        command.args(question);
+        for (name, _) in std::env::vars_os() {
+            let git = name.to_string_lossy().to_ascii_uppercase().starts_with("GIT_");
+            if git && !KEPT.iter().any(|kept| name == **kept) {
+                command.env_remove(name);
+            }
+        }
+        command.env("GIT_OPTIONAL_LOCKS", "0").env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C");
+        // A partial clone fetches what it lacks: no connection is opened here.
+        command.env("GIT_NO_LAZY_FETCH", "1").env("GIT_ALLOW_PROTOCOL", "none");
+        command
+    }
+}
+
+/// The program `git` in a search path: of absolute folders only, and not below `inside`, whose content may be a
+/// stranger's.
+fn program_in(path: &OsString, inside: &Path) -> Option<PathBuf> {
+    let name = if cfg!(windows) { "git.exe" } else { "git" };
+    std::env::split_paths(path).filter(|folder| folder.is_absolute()).find_map(|folder| {
+        let real = std::fs::canonicalize(&folder).ok()?;
+        let program = folder.join(name);
+        (!real.starts_with(inside) && is_program(&program)).then_some(program)
+    })
+}
+
+fn is_program(path: &Path) -> bool {
+    let Ok(metadata) = std::fs::metadata(path) else { return false };
+    #[cfg(unix)]
+    let may_run = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o111 != 0;
+    #[cfg(not(unix))]
+    let may_run = true;
+    metadata.is_file() && may_run
+}
+
+/// What a program prints, if it succeeds and prints no more than `longest` bytes. It is killed when its time is over.
+fn run(mut command: Command, input: Vec<u8>, patience: Duration, longest: u64) -> Option<Vec<u8>> {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let begun = Instant::now();
+    let mut child = command.spawn().ok()?;
+    let (mut to, from) = (child.stdin.take()?, child.stdout.take()?);
+    let (send, receive) = mpsc::channel();
+    // It may print before it has read everything. That it does not read to the end shows in its exit code.
+    std::thread::Builder::new().spawn(move || drop(to.write_all(&input))).ok()?;
+    std::thread::Builder::new()
+        .spawn(move || {
+            let mut bytes = Vec::new();
+            let read = from.take(longest + 1).read_to_end(&mut bytes);
+            // Nobody listens any more if the time was over.
+            let _ = send.send(read.ok().map(|_| bytes));
+        })
+        .ok()?;
+    let bytes = receive.recv_timeout(patience).ok().flatten().filter(|bytes| bytes.len() as u64 <= longest);
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break Some(status),
+            Ok(None) if bytes.is_some() && begun.elapsed() < patience => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            _ => {
+                let _ = child.kill();
+                let _ = child.wait();
+                break None;
+            }
+        }
+    };
+    bytes.filter(|_| status.is_some_and(|status| status.success()))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_ends() {
+        let begun = Instant::now();
+        let mut slow = Command::new("sleep");
+        slow.arg("60");
+        assert!(run(slow, Vec::new(), Duration::from_millis(50), ANSWER_MAX).is_none());
+        let mut endless = Command::new("yes");
+        endless.arg("x");
+        assert!(run(endless, Vec::new(), Duration::from_secs(20), ANSWER_MAX).is_none());
+        let mut deaf = Command::new("true");
+        deaf.arg("x");
+        assert_eq!(run(deaf, vec![0; 1 << 20], Duration::from_secs(20), ANSWER_MAX), Some(Vec::new()));
+        assert!(begun.elapsed() < Duration::from_secs(20));
+    }
+
+    #[test]
+    fn attack_a1_git_is_not_taken_from_the_directory_or_a_relative_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let inside = std::fs::canonicalize(dir.path()).unwrap();
+        let program = inside.join("git");
+        std::fs::write(&program, "#!/bin/sh\n").unwrap();
+        std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let path = |folders: &[&Path]| std::env::join_paths(folders).unwrap();
+        assert_eq!(program_in(&path(&[&inside]), &inside), None);
+        assert_eq!(program_in(&path(&[Path::new("."), Path::new("bin"), Path::new("")]), &inside), None);
+        let elsewhere = tempfile::tempdir().unwrap();
+        assert_eq!(program_in(&path(&[&inside]), elsewhere.path()), Some(program));
+        std::os::unix::fs::symlink(&inside, elsewhere.path().join("link")).unwrap();
+        assert_eq!(program_in(&path(&[&elsewhere.path().join("link")]), &inside), None);
+    }
+}
