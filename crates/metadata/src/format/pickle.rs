@@ -7,8 +7,9 @@
 /// Whether the head is that of a pickle, by its announcement or its first opcodes. [`calls`] tells of others.
 pub(super) fn is_pickle(head: &[u8]) -> bool {
     match *head {
-        // The announcement, and then an opcode: every protocol may be announced.
-        [0x80, 0..=5, opcode, ..] => step(opcode, &head[3..]).is_some() || head.len() < 16,
+        // The announcement, and then an opcode: every protocol may be announced, and an argument may be longer than
+        // the head.
+        [0x80, 0..=5, opcode, ..] => is_opcode(opcode),
         _ => holds_container(head),
     }
 }
@@ -63,6 +64,13 @@ fn is_import(argument: &[u8]) -> bool {
     };
     let mut lines = argument.split(|&b| b == b'\n');
     lines.next().is_some_and(identifier) && lines.next().is_some_and(identifier)
+}
+
+/// Whether there is such an opcode.
+fn is_opcode(opcode: u8) -> bool {
+    // Enough for the argument of every one: two lines, or a count of eight bytes.
+    step(opcode, b"\n\n\0\0\0\0\0\0\0\0").is_some()
+        || matches!(opcode, b'T' | b'X' | b'B' | 0x8b | 0x8d | 0x8e | 0x96)
 }
 
 /// Length of the argument of an opcode; `None` if there is no such opcode, or its argument is cut or too long.

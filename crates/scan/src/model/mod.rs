@@ -126,7 +126,8 @@ pub fn model_inspector(
     }
     if !walks {
         // Whatever it looks like: a loader of pickles does not ask.
-        all.push(Box::new(Pickle::perhaps(subject)));
+        let promised = promises_pickle(suffix, format);
+        all.push(Box::new(if promised { Pickle::promised(subject) } else { Pickle::perhaps(subject) }));
     }
     all.push(Box::new(Program::new(subject, format, name)));
     Some(Box::new(Several::new(all)))
@@ -157,6 +158,17 @@ fn is_pickle_suffix(suffix: &str) -> bool {
         suffix,
         "pkl" | "pickle" | "p" | "pt" | "pth" | "bin" | "ckpt" | "joblib" | "model" | "dat" | "data"
     )
+}
+
+/// Whether a file of that name, which is no known container, is nothing else than a pickle. Text may be in Portuguese
+/// (`.pt`), or name folders for Python (`.pth`).
+fn promises_pickle(suffix: &str, format: FileFormat) -> bool {
+    let unknown = matches!(format, FileFormat::Binary | FileFormat::Pickle);
+    match suffix {
+        "pkl" | "pickle" | "joblib" => unknown || format.is_text(),
+        "pt" | "pth" | "ckpt" => unknown,
+        _ => false,
+    }
 }
 
 /// Names under which `transformers` and Keras load configurations.

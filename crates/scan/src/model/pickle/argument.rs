@@ -30,6 +30,8 @@ impl Few {
 pub(super) struct Text {
     pub(super) bytes: Vec<u8>,
     pub(super) cut: bool,
+    /// The last byte that is not white space, also of what is not kept.
+    last: Option<u8>,
 }
 
 impl Text {
@@ -37,6 +39,24 @@ impl Text {
         let room = KEPT_MAX - self.bytes.len();
         self.cut |= bytes.len() > room;
         self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.last = bytes.iter().rev().find(|byte| !byte.is_ascii_whitespace()).copied().or(self.last);
+    }
+
+    /// Takes off the last byte.
+    pub(super) fn shorten(&mut self) {
+        if !self.cut {
+            self.bytes.pop();
+            self.last = self.bytes.trim_ascii_end().last().copied();
+        }
+    }
+
+    /// Whether it stands in quotes, also where the end is not kept.
+    pub(super) fn quoted(&self) -> bool {
+        let begin = self.bytes.trim_ascii_start();
+        let first = begin.first().copied();
+        matches!(first, Some(b'\'' | b'"'))
+            && self.last == first
+            && (self.cut || begin.trim_ascii_end().len() > 1)
     }
 
     pub(super) fn whole(&self) -> Option<&[u8]> {
@@ -48,24 +68,66 @@ impl Text {
     }
 }
 
-/// A key of the memo. Python takes more than plain digits for a number; no pickler writes it.
-pub(super) fn decimal(line: &Text) -> Option<u64> {
-    let text = line.utf8()?;
-    (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok()).flatten()
+/// A number as a loader reads a line: `int()` in the one, and `PyLong_FromString`, which ends at a NUL, in the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    /// As a pickler writes it.
+    Plain(u64),
+    /// Spelled otherwise.
+    Odd(u64),
+    /// A number that is larger than any that is kept.
+    Large,
 }
 
-pub(super) fn quoted(line: &[u8]) -> bool {
-    let line = line.trim_ascii();
-    matches!(line, [first @ (b'\'' | b'"'), .., last] if first == last)
+/// A key of the memo; `None` if no loader takes it.
+pub(super) fn key(line: &Text) -> Option<Key> {
+    let whole = line.bytes.as_slice();
+    let text = whole.split(|byte| *byte == 0).next().unwrap_or_default();
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
+    let begin = text.iter().position(|byte| !blank(byte))?;
+    let end = text.iter().rposition(|byte| !blank(byte))? + 1;
+    let number = &text[begin..end];
+    let digits = match number {
+        [b'+', digits @ ..] => digits,
+        [b'-', digits @ ..] if digits.iter().all(|byte| matches!(byte, b'0' | b'_')) => digits,
+        digits => digits,
+    };
+    let well_divided =
+        !digits.starts_with(b"_") && !digits.ends_with(b"_") && !digits.windows(2).any(|two| two == b"__");
+    if digits.is_empty() || !well_divided || !digits.iter().all(|byte| byte.is_ascii_digit() || *byte == b'_')
+    {
+        return None;
+    }
+    if line.cut {
+        return Some(Key::Large);
+    }
+    let value = digits
+        .iter()
+        .filter(|byte| **byte != b'_')
+        .try_fold(0_u64, |value, digit| value.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
+    Some(match value {
+        None => Key::Large,
+        Some(value) if value.to_string().as_bytes() == whole => Key::Plain(value),
+        Some(value) => Key::Odd(value),
+    })
+}
+
+/// Whether a line may be a number for a loader: they take white space before it, signs, bases, and ignore what follows
+/// a NUL.
+pub(super) fn may_be_a_number(line: &Text) -> bool {
+    let text = line.bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+    let plain = |byte: &u8| byte.is_ascii_graphic() || matches!(byte, b' ' | b'\t'..=b'\r');
+    text.iter().all(plain) && text.iter().any(u8::is_ascii_alphanumeric)
 }
 
 /// The text of a Python literal in quotes (`codecs.escape_decode`).
 pub(super) fn unquote(line: &[u8]) -> Option<String> {
     let line = line.trim_ascii();
-    if !quoted(line) {
+    let [first @ (b'\'' | b'"'), inner @ .., last] = line else { return None };
+    if first != last {
         return None;
     }
-    let mut rest = &line[1..line.len() - 1];
+    let mut rest = inner;
     let mut text = Vec::with_capacity(rest.len());
     while let Some((&byte, after)) = rest.split_first() {
         rest = after;

@@ -8,14 +8,19 @@ use std::sync::Arc;
 pub(super) const TEXT_MAX: usize = 256;
 /// Most texts that are kept at once.
 const TEXTS_MAX: usize = 1 << 17;
+/// The texts that decide how joblib reads an array; they are always kept, in this order.
+const ARRAY_KEYS: [&str; 3] = ["shape", "dtype", "numpy_array_alignment_bytes"];
 /// Most imports that are told apart.
 pub(super) const IMPORTS_MAX: usize = 4096;
-/// Most values on the stack.
-const STACK_MAX: usize = 1 << 18;
-/// One more than the highest key of the memo.
-const MEMO_MAX: usize = 1 << 21;
+/// Most values on the stack, and in the memo, of the main reading; others are short, or not what they seem.
+pub(super) const VALUES_MAX: usize = 1 << 21;
+pub(super) const VALUES_ASIDE_MAX: usize = 1 << 16;
+/// Keys of the memo so far beyond the last one are kept one by one.
+const MEMO_GAP: usize = 1024;
 /// Most types of arrays.
 const DTYPES_MAX: usize = 1 << 16;
+/// Most dicts of which more is known than that they are dicts.
+const DICTS_MAX: usize = 1 << 16;
 
 /// What is known about an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +31,8 @@ pub(super) enum Value {
     Text(u32),
     /// Something imported.
     Import(u32),
+    /// `None`.
+    None,
     /// A number.
     Int(u64),
     /// A tuple of numbers, by their product: the shape of an array has so many elements.
@@ -36,11 +43,17 @@ pub(super) enum Value {
     ImportTuple(u32),
     /// A NumPy type.
     Dtype(u32),
-    /// A tuple or dict that somewhere holds a NumPy type whose elements are objects.
+    /// A dict, by its number, since what is said of it may be said through another reference to it.
+    Dict(u32),
+    /// A tuple or list that somewhere holds a NumPy type whose elements are objects.
     HoldsObjects,
     /// An object of an imported class.
     Object(u32),
-    /// Anything else, among it texts that cannot be names.
+    /// A text that is not kept: whether it is a name cannot be told.
+    Str,
+    /// Anything, also something imported: the walk could not follow.
+    Unknown,
+    /// Anything else that is neither text nor imported.
     Other,
 }
 
@@ -56,38 +69,87 @@ pub(super) enum Lost {
 }
 
 /// What joblib writes about an array (`NumpyArrayWrapper`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ArrayState {
     pub elements: Option<u64>,
     pub dtype: Option<u32>,
-    pub aligned: bool,
+    /// Whether the numbers begin at a multiple of something; `None` if that is not said.
+    pub aligned: Option<bool>,
+}
+
+impl Default for ArrayState {
+    /// Before joblib 1.2 nothing was aligned, and nothing was said of it.
+    fn default() -> Self {
+        Self { elements: None, dtype: None, aligned: Some(false) }
+    }
 }
 
 /// Stack and memo of one pickle.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Machine {
-    pub stack: Vec<Value>,
-    memo: Vec<Option<Value>>,
+    stack: Vec<Value>,
+    /// Where on the stack the marks are.
+    marks: Vec<usize>,
+    /// The lower part of the stack was dropped: what is taken from below may be anything.
+    buried: bool,
+    memo: Memo,
+    limit: usize,
+}
+
+/// The memo: keys mostly follow each other, but may be any number.
+#[derive(Debug, Default)]
+struct Memo {
+    near: Vec<Option<Value>>,
+    far: HashMap<u64, Value>,
     /// How many keys are set: what MEMOIZE takes for the next.
     set: usize,
-    /// The memo can no longer be relied on.
+    /// Something that was put in is not kept: what is not found may be anything.
     lost: bool,
-    /// The dict that was filled last.
-    pub last_dict: ArrayState,
 }
 
 impl Machine {
+    pub fn new(limit: usize) -> Self {
+        Self { stack: Vec::new(), marks: Vec::new(), buried: false, memo: Memo::default(), limit }
+    }
+
+    /// The values on the stack, marks among them.
+    pub fn stack(&self) -> &[Value] {
+        &self.stack
+    }
+
+    /// The value on top, or a mark.
+    pub fn top(&self) -> Option<Value> {
+        self.stack.last().copied().or(self.buried.then_some(Value::Unknown))
+    }
+
+    pub fn top_mut(&mut self) -> Option<&mut Value> {
+        self.stack.last_mut()
+    }
+
+    /// [`Lost::TooMuch`] if the lower half had to be dropped for it.
     pub fn push(&mut self, value: Value) -> Result<(), Lost> {
-        if self.stack.len() == STACK_MAX {
-            return Err(Lost::TooMuch);
+        let full = self.stack.len() >= self.limit;
+        if full {
+            let dropped = self.stack.len() / 2;
+            self.stack.drain(..dropped);
+            self.marks.retain_mut(|at| {
+                let stays = *at >= dropped;
+                *at = at.saturating_sub(dropped);
+                stays
+            });
+            self.buried = true;
+        }
+        if value == Value::Mark {
+            self.marks.push(self.stack.len());
         }
         self.stack.push(value);
-        Ok(())
+        if full { Err(Lost::TooMuch) } else { Ok(()) }
     }
 
     /// The value on top, which is no mark.
     pub fn pop(&mut self) -> Result<Value, Lost> {
         match self.stack.last() {
+            None if self.buried => Ok(Value::Unknown),
             None | Some(Value::Mark) => Err(Lost::Underflow),
             Some(&value) => {
                 self.stack.pop();
@@ -96,51 +158,77 @@ impl Machine {
         }
     }
 
-    /// Where the values above the last mark begin.
-    pub fn marked(&self) -> Result<usize, Lost> {
-        let at = self.stack.iter().rposition(|value| *value == Value::Mark).ok_or(Lost::Underflow)?;
-        Ok(at + 1)
+    /// Takes a mark from the top, if one is there.
+    pub fn pop_mark(&mut self) -> bool {
+        let is_mark = self.stack.last() == Some(&Value::Mark);
+        if is_mark {
+            self.stack.pop();
+            self.marks.pop();
+        }
+        is_mark
+    }
+
+    /// Where the values above the last mark begin. If it was dropped, they may be any.
+    pub fn marked(&self) -> Result<Option<usize>, Lost> {
+        match self.marks.last() {
+            Some(at) => Ok(Some(at + 1)),
+            None if self.buried => Ok(None),
+            None => Err(Lost::Underflow),
+        }
+    }
+
+    /// Takes everything above the last mark, and the mark.
+    pub fn truncate_to_mark(&mut self) {
+        self.stack.truncate(self.marks.pop().unwrap_or(0));
     }
 
     pub fn put(&mut self, key: u64) -> Result<(), Lost> {
-        let value = match self.stack.last() {
+        let value = match self.top() {
             None | Some(Value::Mark) => return Err(Lost::Underflow),
-            Some(&value) => value,
+            Some(value) => value,
         };
-        let Some(key) = usize::try_from(key).ok().filter(|key| *key < MEMO_MAX) else {
-            // Whatever is asked for from now on may be what was put here.
-            self.lost = true;
-            return Err(Lost::TooMuch);
-        };
-        if key >= self.memo.len() {
-            self.memo.resize(key + 1, None);
-        }
-        if self.memo[key].replace(value).is_none() {
-            self.set += 1;
-        }
-        Ok(())
+        self.memo.put(key, value, self.limit)
     }
 
     pub fn memoize(&mut self) -> Result<(), Lost> {
-        self.put(self.set as u64)
+        self.put(self.memo.set as u64)
     }
 
     pub fn get(&self, key: u64) -> Result<Value, Lost> {
-        if self.lost {
-            return Ok(Value::Other);
-        }
-        let found = usize::try_from(key).ok().and_then(|key| self.memo.get(key).copied().flatten());
-        found.ok_or(Lost::Unset)
+        let near = usize::try_from(key).ok().and_then(|key| self.memo.near.get(key).copied().flatten());
+        let found = near.or_else(|| self.memo.far.get(&key).copied());
+        found.or(self.memo.lost.then_some(Value::Unknown)).ok_or(Lost::Unset)
     }
 
-    /// From now on nobody knows what the memo holds.
-    pub fn lose_memo(&mut self) {
-        self.lost = true;
-    }
-
-    /// The values that are still within reach.
+    /// The values that are still within reach: those on the stack, and those that are remembered.
     fn values(&mut self) -> (impl Iterator<Item = &Value>, impl Iterator<Item = &mut Value>) {
-        (self.stack.iter(), self.memo.iter_mut().flatten())
+        (self.stack.iter(), self.memo.near.iter_mut().flatten().chain(self.memo.far.values_mut()))
+    }
+
+    /// How many values there are.
+    fn len(&self) -> usize {
+        self.stack.len() + self.memo.near.len() + self.memo.far.len()
+    }
+}
+
+impl Memo {
+    fn put(&mut self, key: u64, value: Value, limit: usize) -> Result<(), Lost> {
+        let index = usize::try_from(key).unwrap_or(usize::MAX);
+        if index >= self.near.len() && index < limit && index - self.near.len() <= MEMO_GAP {
+            self.near.resize(index + 1, None);
+        }
+        if let Some(place) = self.near.get_mut(index) {
+            let known = place.replace(value).is_some() || self.far.remove(&key).is_some();
+            self.set += usize::from(!known);
+            return Ok(());
+        }
+        if self.far.len() >= limit && !self.far.contains_key(&key) {
+            self.lost = true;
+            self.set += 1;
+            return Err(Lost::TooMuch);
+        }
+        self.set += usize::from(self.far.insert(key, value).is_none());
+        Ok(())
     }
 }
 
@@ -154,32 +242,74 @@ pub(super) struct Dtype {
 }
 
 /// What values refer to. Bounded: what is not kept cannot be resolved later, which is then said.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tables {
     texts: HashMap<Arc<str>, u32>,
     by_id: HashMap<u32, Arc<str>>,
     next_text: u32,
     /// Texts that served as names: they are likely to serve again.
     names: HashSet<u32>,
+    /// How many texts may go unkept before it is worth looking again which are still needed.
+    unkept: usize,
+    next_dict: u32,
+    dicts: HashMap<u32, DictState>,
+    /// Something was said of a dict that is not kept.
+    dicts_lost: bool,
     imports: Vec<(Box<str>, Box<str>)>,
     import_ids: HashMap<(Box<str>, Box<str>), u32>,
     pub dtypes: Vec<Dtype>,
 }
 
+/// What is known of a dict.
+#[derive(Clone, Copy, Debug, Default)]
+struct DictState {
+    array: ArrayState,
+    /// It holds a NumPy type whose elements are objects.
+    objects: bool,
+}
+
 impl Tables {
-    /// A value for `text`. `machines` are where it may be referred to.
-    pub fn text(&mut self, text: &str, machines: &mut [Machine]) -> Value {
+    pub fn new() -> Self {
+        let mut tables = Self {
+            texts: HashMap::new(),
+            by_id: HashMap::new(),
+            next_text: 0,
+            names: HashSet::new(),
+            unkept: 0,
+            next_dict: 0,
+            dicts: HashMap::new(),
+            dicts_lost: false,
+            imports: Vec::new(),
+            import_ids: HashMap::new(),
+            dtypes: Vec::new(),
+        };
+        for key in ARRAY_KEYS {
+            if let Value::Text(id) = tables.text(key, &mut [], &mut 0) {
+                tables.names.insert(id);
+            }
+        }
+        tables
+    }
+
+    /// A value for `text`. `machines` are where it may be referred to; the work that this takes is added to `work`.
+    pub fn text(&mut self, text: &str, machines: &mut [Machine], work: &mut u64) -> Value {
         if text.len() > TEXT_MAX || !text.chars().all(may_stand_in_a_name) {
-            return Value::Other;
+            return Value::Str;
         }
         if let Some(&id) = self.texts.get(text) {
             return Value::Text(id);
         }
         if self.by_id.len() >= TEXTS_MAX {
-            self.forget(machines);
+            // Looking through everything is paid for by as many texts as can be kept.
+            if self.unkept == 0 {
+                *work += machines.iter().map(|machine| machine.len() as u64).sum::<u64>();
+                self.forget(machines);
+                self.unkept = TEXTS_MAX;
+            }
+            self.unkept -= 1;
         }
         if self.by_id.len() >= TEXTS_MAX || self.next_text == u32::MAX {
-            return Value::Other;
+            return Value::Str;
         }
         let id = self.next_text;
         self.next_text += 1;
@@ -203,12 +333,69 @@ impl Tables {
                 if let Value::Text(id) | Value::TextTuple(id) = value
                     && !kept.contains(id)
                 {
-                    *value = Value::Other;
+                    *value = Value::Str;
                 }
             }
         }
         self.by_id.retain(|id, _| kept.contains(id));
         self.texts.retain(|_, id| kept.contains(id));
+    }
+
+    /// A new dict.
+    pub fn dict(&mut self) -> Value {
+        self.next_dict = self.next_dict.wrapping_add(1);
+        Value::Dict(self.next_dict)
+    }
+
+    /// Notes that `key` of a dict is `value` from now on.
+    pub fn set_item(&mut self, dict: u32, key: Value, value: Value) {
+        let objects = self.holds_objects(value);
+        let key = match key {
+            Value::Text(id) => self.name(id).and_then(|name| ARRAY_KEYS.iter().position(|key| *key == name)),
+            Value::Unknown => {
+                self.dicts_lost = true;
+                None
+            }
+            _ => None,
+        };
+        if key.is_none() && !objects {
+            return;
+        }
+        if self.dicts.len() >= DICTS_MAX && !self.dicts.contains_key(&dict) {
+            self.dicts_lost = true;
+            return;
+        }
+        let state = self.dicts.entry(dict).or_default();
+        state.objects |= objects;
+        match (key, value) {
+            (Some(0), Value::Shape(elements)) => state.array.elements = Some(elements),
+            (Some(0), _) => state.array.elements = None,
+            (Some(1), Value::Dtype(id)) => state.array.dtype = Some(id),
+            (Some(1), _) => state.array.dtype = None,
+            (Some(_), Value::Int(_)) => state.array.aligned = Some(true),
+            (Some(_), Value::None) => state.array.aligned = Some(false),
+            (Some(_), _) => state.array.aligned = None,
+            (None, _) => {}
+        }
+    }
+
+    /// What a dict says about an array; nothing if that is not certain.
+    pub fn array(&self, dict: Value) -> ArrayState {
+        match dict {
+            Value::Dict(id) if !self.dicts_lost => self.dicts.get(&id).map(|state| state.array),
+            _ => None,
+        }
+        .unwrap_or_default()
+    }
+
+    /// Whether something holds a NumPy type whose elements are objects, or may.
+    pub fn holds_objects(&self, value: Value) -> bool {
+        match value {
+            Value::HoldsObjects => true,
+            Value::Dtype(id) => self.dtypes.get(id as usize).is_none_or(|dtype| dtype.objects),
+            Value::Dict(id) => self.dicts_lost || self.dicts.get(&id).is_some_and(|state| state.objects),
+            _ => false,
+        }
     }
 
     pub fn name(&self, id: u32) -> Option<&str> {
@@ -237,13 +424,31 @@ impl Tables {
         Some((id, true))
     }
 
+    /// The same value as `other` knows it: names and imports are numbered anew, and of the rest nothing is known.
+    pub fn translated(&self, value: Value, other: &mut Self) -> Value {
+        let mut import = |id| {
+            let (module, name) = self.imported(id);
+            other.import(module, name).map(|(id, _)| id)
+        };
+        match value {
+            Value::Text(id) => match self.name(id) {
+                Some(name) => other.text(name, &mut [], &mut 0),
+                None => Value::Str,
+            },
+            Value::Import(id) => import(id).map_or(Value::Unknown, Value::Import),
+            Value::Object(id) => import(id).map_or(Value::Unknown, Value::Object),
+            Value::TextTuple(_) | Value::ImportTuple(_) | Value::Dtype(_) | Value::Dict(_) => Value::Other,
+            value => value,
+        }
+    }
+
     pub fn imported(&self, id: u32) -> (&str, &str) {
         self.imports.get(id as usize).map_or(("", ""), |(module, name)| (module, name))
     }
 
     pub fn dtype(&mut self, text: &str) -> Value {
         if self.dtypes.len() == DTYPES_MAX {
-            return Value::Other;
+            return Value::Unknown;
         }
         self.dtypes.push(parse_dtype(text));
         u32::try_from(self.dtypes.len() - 1).map_or(Value::Other, Value::Dtype)
@@ -252,12 +457,7 @@ impl Tables {
 
 /// What a value made by a tuple of `values` is.
 pub(super) fn tuple_of(values: &[Value], tables: &Tables) -> Value {
-    let objects = |value: &Value| match value {
-        Value::HoldsObjects => true,
-        Value::Dtype(id) => tables.dtypes.get(*id as usize).is_none_or(|dtype| dtype.objects),
-        _ => false,
-    };
-    if values.iter().any(objects) {
+    if values.iter().any(|value| tables.holds_objects(*value)) {
         return Value::HoldsObjects;
     }
     match values.first() {

@@ -5,7 +5,7 @@ mod effects;
 use std::collections::BTreeSet;
 
 use super::argument::{Few, Text};
-use super::machine::{IMPORTS_MAX, Machine, Tables, Value};
+use super::machine::{IMPORTS_MAX, Machine, Tables, VALUES_ASIDE_MAX, VALUES_MAX, Value};
 use super::opcode::{self as op, Argument};
 
 /// Length of the shortest pickle that calls something: `(ios\na\n.`.
@@ -16,6 +16,8 @@ const DEPTH_MAX: u8 = 4;
 const ASIDE_MAX: usize = 8;
 /// How many pickles `torch.save` wrote one after the other before 1.6; storages follow.
 const LEGACY_PICKLES: u32 = 5;
+/// So many values of the stack are handed on to another reading of what follows.
+const HANDED_ON: usize = 16;
 
 /// What follows the end of a pickle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +108,8 @@ pub(super) struct Walk {
     ended: u32,
     /// Whether an import stands in the pickle that is being read.
     imports: bool,
+    /// Whether one of these imports cannot be there by chance: what ends oddly behind it is no other kind of file.
+    telling: bool,
     /// Whether the pickle is at its very beginning.
     at_start: bool,
     /// Other readings of the same bytes, numbered, and what the ones that are over found.
@@ -116,8 +120,12 @@ pub(super) struct Walk {
     adopted: BTreeSet<Event>,
     /// A pickle that imports but calls nothing has ended; it counts if nothing follows.
     pending: bool,
+    /// The argument that is being read goes on beyond the frame that it began in.
+    crossed: bool,
     /// The walk is over, whatever the state says.
     dead: bool,
+    /// Steps that were taken, a measure of the time that it took.
+    work: u64,
 }
 
 impl Walk {
@@ -128,8 +136,8 @@ impl Walk {
             bottomless: false,
             faith,
             state: State::Opcode,
-            machines: vec![Machine::default()],
-            tables: Tables::default(),
+            machines: Vec::new(),
+            tables: Tables::new(),
             events: Vec::new(),
             odd: BTreeSet::new(),
             unknown: BTreeSet::new(),
@@ -138,13 +146,16 @@ impl Walk {
             frame_end: 0,
             ended: 0,
             imports: false,
+            telling: false,
             at_start: true,
             aside: Vec::new(),
             branches: 0,
             found_aside: Vec::new(),
             adopted: BTreeSet::new(),
             pending: false,
+            crossed: false,
             dead: false,
+            work: 0,
         }
     }
 
@@ -185,7 +196,8 @@ impl Walk {
         let mut rest = bytes;
         while !rest.is_empty() {
             let known = self.branches;
-            let taken = if self.dead { rest.len() } else { self.step(rest) };
+            self.work += 1;
+            let taken = if self.dead { rest.len() } else { self.step_in_frame(rest) };
             let (now, after) = rest.split_at(taken.min(rest.len()));
             rest = after;
             self.position = self.behind;
@@ -207,8 +219,10 @@ impl Walk {
     /// Takes over what other readings are sure of, and drops those that lead nowhere.
     fn collect_aside(&mut self) {
         let found = &mut self.found_aside;
+        let work = &mut self.work;
         self.aside.retain_mut(|(number, walk)| {
             found.extend(walk.take_events().into_iter().map(|event| (*number, event)));
+            *work += std::mem::take(&mut walk.work);
             !walk.is_idle()
         });
     }
@@ -233,7 +247,22 @@ impl Walk {
         }
     }
 
+    /// A line at the end of the bytes needs no end for a loader, which takes off its last character all the same.
+    fn end_line(&mut self) {
+        if self.dead {
+            return;
+        }
+        if let State::Lines { opcode, left, first, line } = &mut self.state {
+            let (opcode, mut line) = (*opcode, std::mem::take(line));
+            line.shorten();
+            let (first, line) = if *left == 2 { (Some(line), Text::default()) } else { (first.take(), line) };
+            self.lines(opcode, first, &line);
+        }
+    }
+
     pub(super) fn finish(&mut self) {
+        self.end_line();
+        self.note_crossing();
         for (_, walk) in &mut self.aside {
             walk.finish();
         }
@@ -243,6 +272,7 @@ impl Walk {
         {
             inner.finish();
             let events = inner.take_events();
+            self.work += inner.work;
             self.adopt(events);
         }
         if self.pending && self.depth == 0 && !self.dead {
@@ -268,14 +298,19 @@ impl Walk {
         self.adopt(found.into_iter().map(|(_, event)| event).collect());
     }
 
-    /// Something that cannot be: the walk ends.
+    /// Something that no loader reads on from: the walk ends.
     fn fail(&mut self, what: &'static str) {
         match self.faith {
             // Another reading ends where it makes no sense; what it met before counts.
             Faith::Sure if self.bottomless => {}
             Faith::Sure => self.odd(what),
             Faith::Unsure { from, stray } => {
-                self.events.truncate(from);
+                if self.telling {
+                    self.faith = Faith::Sure;
+                    self.odd(what);
+                } else {
+                    self.events.truncate(from);
+                }
                 if stray {
                     self.faith = Faith::Sure;
                     self.odd("has stray bytes behind its end");
@@ -296,6 +331,30 @@ impl Walk {
         if self.unknown.len() < 64 && self.unknown.insert(what.clone()) {
             self.events.push(Event::Unknown(what));
         }
+    }
+
+    /// Reads on. Where a frame ends within an argument, CPython's loader in C drops what it has of the frame, and reads
+    /// something else than is written there. That is said once the argument is read, however the bytes come.
+    fn step_in_frame(&mut self, bytes: &[u8]) -> usize {
+        let (within, begin, frame_end) = (self.is_in_argument(), self.position, self.frame_end);
+        let taken = self.step(bytes);
+        self.crossed |= within && frame_end > 0 && begin <= frame_end && self.behind > frame_end;
+        if !self.is_in_argument() {
+            self.note_crossing();
+        }
+        taken
+    }
+
+    fn note_crossing(&mut self) {
+        if std::mem::take(&mut self.crossed) && !self.dead {
+            self.is_pickle_after_all();
+            self.odd("has a frame that ends within an argument");
+        }
+    }
+
+    fn is_in_argument(&self) -> bool {
+        use State as S;
+        matches!(self.state, S::Fixed { .. } | S::Lines { .. } | S::Count { .. } | S::Payload { .. })
     }
 
     /// Reads on; says how many bytes it took, at least one.
@@ -320,11 +379,6 @@ impl Walk {
                 let end = memchr::memchr(b'\n', bytes);
                 let step = self.advance(end.map_or(bytes.len(), |end| end + 1), bytes);
                 line.extend(&bytes[..end.unwrap_or(step)]);
-                // What is not sure to be a pickle does not have lines of such length.
-                if line.cut && (matches!(self.faith, Faith::Unsure { .. }) || self.bottomless) {
-                    self.fail("has a line that is too long");
-                    return step;
-                }
                 if end.is_none() {
                     self.state = State::Lines { opcode, left, first, line };
                     return step;
@@ -373,6 +427,7 @@ impl Walk {
                 if let Some(mut walk) = inner {
                     walk.finish();
                     let events = walk.take_events();
+                    self.work += walk.work;
                     self.adopt(events);
                 }
                 self.counted(opcode, &text);
@@ -397,11 +452,16 @@ impl Walk {
     fn opcode(&mut self, opcode: u8) {
         self.at_start = false;
         if self.pending {
-            // The end was not the end of the bytes. A line end behind a text is nothing.
-            if !matches!(opcode, b'\n' | b'\r') {
-                self.fail("");
+            // A line end behind a text is nothing.
+            if matches!(opcode, b'\n' | b'\r') {
+                return;
             }
-            return;
+            // The end was not the end of the bytes: another pickle may follow.
+            self.pending = false;
+            if std::mem::take(&mut self.telling) {
+                self.faith = Faith::Unsure { from: self.events.len(), stray: true };
+            }
+            self.imports = false;
         }
         match op::argument(opcode) {
             None => self.fail("has something that is no opcode"),
@@ -433,15 +493,6 @@ impl Walk {
         step
     }
 
-    /// Something that a strict loader refuses and another does not.
-    fn soft(&mut self, what: &'static str) {
-        match self.faith {
-            Faith::Sure if !self.bottomless => self.odd(what),
-            Faith::Sure => {}
-            Faith::Unsure { .. } => self.fail(what),
-        }
-    }
-
     /// Begins another reading, in which what follows are opcodes.
     fn branch(&mut self) {
         if self.depth >= DEPTH_MAX {
@@ -452,8 +503,19 @@ impl Walk {
         }
         let mut walk = Walk::perhaps_at(DEPTH_MAX);
         walk.bottomless = true;
+        let machine = self.machines.last();
+        let stack = machine.map_or(&[][..], Machine::stack);
+        for value in &stack[stack.len().saturating_sub(HANDED_ON)..] {
+            let value = self.tables.translated(*value, &mut walk.tables);
+            walk.push(value);
+        }
         self.aside.push((self.branches, walk));
         self.branches += 1;
+    }
+
+    /// How many values a machine may hold.
+    fn limit(&self) -> usize {
+        if self.depth == 0 { VALUES_MAX } else { VALUES_ASIDE_MAX }
     }
 
     fn stop(&mut self) {
@@ -465,24 +527,21 @@ impl Walk {
         if self.machines.len() > 1 {
             // It stood in place of an array; the wrapper on the stack becomes that array.
             self.machines.pop();
-            if let Some(value) = self.machine().stack.last_mut() {
+            if let Some(value) = self.machine().top_mut() {
                 *value = Value::Other;
             }
             return;
         }
         if self.frame_end > self.behind {
-            self.soft("ends before the end of a frame");
-            if self.dead {
-                return;
-            }
+            self.odd("ends before the end of a frame");
         }
         if self.bottomless {
-            self.fail("");
+            self.fail("ends oddly");
             return;
         }
         self.ended = self.ended.saturating_add(1);
         self.machines.truncate(1);
-        self.machines[0] = Machine::default();
+        self.machines[0] = Machine::new(self.limit());
         self.frame_end = 0;
         self.at_start = true;
         match self.faith {
@@ -490,6 +549,7 @@ impl Walk {
             Faith::Unsure { stray: false, .. } if self.imports => self.pending = true,
             Faith::Unsure { stray: true, .. } | Faith::Sure => {
                 self.imports = false;
+                self.telling = false;
                 self.faith = match self.layout {
                     Layout::LegacyTorch => Faith::Sure,
                     // What follows is another pickle, or stray.
@@ -508,3 +568,6 @@ impl Walk {
 fn raw(left: u64) -> State {
     if left == 0 { State::Opcode } else { State::Raw { left } }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,190 @@
+//! Pickles that once passed in silence, or kept the scanner busy.
+
+mod looking;
+
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::{GzEncoder, ZlibEncoder};
+use looking::{findings, scan};
+
+const CALL: &[u8] = b"cos\nsystem\n(S'id'\ntR.";
+
+fn joined(parts: &[&[u8]]) -> Vec<u8> {
+    parts.concat()
+}
+
+/// Each way in which a loader was led to a call that the walk did not see.
+fn evasions() -> Vec<(&'static str, Vec<u8>)> {
+    let long = vec![b'A'; 5000];
+    let many = vec![b'N'; (1 << 21) + 10];
+    vec![
+        ("a string over 1 KiB", joined(&[b"S'", &long, b"'\n0", CALL])),
+        ("a text over 1 KiB", joined(&[b"V", &long, b"\n0", CALL])),
+        ("a string over 1 KiB behind the announcement", joined(&[b"\x80\x02S'", &long, b"'\n0", CALL])),
+        ("a first line over 64 KiB", joined(&[b"\x80\x02V", &vec![b'A'; 70_000], b"\n0", CALL])),
+        ("a first line over 64 KiB, not announced", joined(&[b"V", &vec![b'A'; 70_000], b"\n0", CALL])),
+        ("frames that overlap", joined(&[b"\x95\x14\0\0\0\0\0\0\0\x95\x16\0\0\0\0\0\0\0", CALL])),
+        ("a frame that ends within a line", joined(&[b"\x95\x04\0\0\0\0\0\0\0cxxxos\nsystem\n(S'id'\ntR."])),
+        ("a high key of the memo", joined(&[b"cos\nsystem\nr\x00\x00\x20\x000j\x00\x00\x20\x00(S'id'\ntR."])),
+        (
+            "keys beyond any",
+            joined(&[b"cos\nsystem\np99999999999999999999\n0g99999999999999999999\n(S'id'\ntR."]),
+        ),
+        ("a key with a sign", joined(&[b"cos\nsystem\np+1\n0g1\n(S'id'\ntR."])),
+        ("a key with blanks", joined(&[b"cos\nsystem\np 1\t\n0g0_1\n(S'id'\ntR."])),
+        ("a key that ends at a NUL", joined(&[b"cos\nsystem\np1\0x\n0g1\n(S'id'\ntR."])),
+        ("a high stack", joined(&[b"(", &many, b"1", CALL])),
+        ("a high stack that buries the import", joined(&[b"cos\nsystem\n(", &many, b"1(S'id'\ntR."])),
+        ("a high memo", {
+            let mut bytes = b"N".to_vec();
+            (0..70_000_u32).for_each(|n| bytes.extend(joined(&[b"r", &(n * 60_000).to_le_bytes()])));
+            joined(&[&bytes, b"0", CALL])
+        }),
+        ("a change of what is imported", b"cos\nenviron\n}S'a'\nS'b'\nsb.".to_vec()),
+        ("BUILD as a call", b"crandom\n_inst\nNb.".to_vec()),
+        ("an item set", b"cos\nenviron\nS'PATH'\nS'.'\ns.".to_vec()),
+        ("items set", b"cos\nenviron\n(S'PATH'\nS'.'\nu.".to_vec()),
+        ("something appended", b"csys\npath\nS'/tmp'\na.".to_vec()),
+        ("several appended", b"csys\npath\n(S'/tmp'\ne.".to_vec()),
+        ("an extension", b"\x82\x01)R.".to_vec()),
+        ("a number with a tab", joined(&[b"I\t5\n0", CALL])),
+        ("a number with a NUL", joined(&[b"I5\0junk \x01\n0", CALL])),
+        ("arguments that are no tuple", b"cos\nsystem\nS'id'\nR.".to_vec()),
+        ("another pickle behind one that only imports", joined(&[b"cx\ny\n.", CALL])),
+        ("a last line without its end", b"(S'id'\nios\nsystemX".to_vec()),
+        ("a name that is too long to keep", {
+            let name = [&b"path.os."[..]; 40].concat();
+            joined(&[
+                b"N0\x80\x04\x8c\x02osX",
+                &(name.len() as u32 + 6).to_le_bytes(),
+                &name,
+                b"system\x93\x8c\x02id\x85R.",
+            ])
+        }),
+        ("more texts than are kept", {
+            let mut bytes = b"(".to_vec();
+            (0..140_000).for_each(|n| bytes.extend(format!("V{n}\n").into_bytes()));
+            joined(&[&bytes, b"Vos\nVsystem\n\x93(S'id'\ntR."])
+        }),
+    ]
+}
+
+/// Whether something was found that a policy refuses.
+fn alarms(found: &[String]) -> bool {
+    found.iter().any(|one| one.contains("malformed/") || one.contains("code/pickle-"))
+}
+
+#[test]
+fn attack_a2_no_call_is_passed_over() {
+    for (what, bytes) in evasions() {
+        for name in ["model.pkl", "weights.bin", "notes.txt", "archive/data.pkl"] {
+            let found = findings(name, &bytes);
+            assert!(alarms(&found), "{what}, as {name}: {found:?}");
+        }
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(&bytes).unwrap();
+        let found = findings("model.pkl.gz", &gzip.finish().unwrap());
+        assert!(alarms(&found), "{what}, in gzip: {found:?}");
+        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::fast());
+        zlib.write_all(&bytes).unwrap();
+        let found = findings("model.joblib", &zlib.finish().unwrap());
+        assert!(alarms(&found), "{what}, in zlib: {found:?}");
+    }
+}
+
+#[test]
+fn attack_a2_a_name_is_a_promise() {
+    for name in ["a.pkl", "a.pickle", "a.joblib", "a.pt", "a.pth", "a.ckpt", "archive/data.pkl"] {
+        let found = findings(name, b"\x00\x01\x02 this is nothing\xff that is known");
+        assert!(alarms(&found), "{name}: {found:?}");
+    }
+    assert!(alarms(&findings("a.dat", b"\x80\x04V and then nothing that ends")));
+    // Text in Portuguese, and a list of folders for Python.
+    for name in ["train.en-pt.pt", "notes.txt", "words.csv"] {
+        let found = findings(name, "Olá, mundo\nchá\ncom leite\n".as_bytes());
+        assert!(!alarms(&found), "{name}: {found:?}");
+    }
+}
+
+#[test]
+fn attack_a2_an_import_that_ends_oddly_is_malformed() {
+    for bytes in [
+        &b"cos\nsystem\n\xff\xfe"[..],
+        b"cos\nsystem\n(S'id'\nt",
+        b"\x8c\x02os\x8c\x06system\x93\xff",
+        b"cbuiltins\neval\n00",
+    ] {
+        let found = findings("notes.bin", bytes);
+        assert!(
+            found.iter().any(|one| one.starts_with("malformed/pickle")),
+            "{}: {found:?}",
+            bytes.escape_ascii()
+        );
+    }
+    // Lists of words are not.
+    for text in ["cat\ndog\nbird\n", "cnn.com\ncbs.com\nbbc.com\n", "cow\nsheep\ncat\nmouse\nRat\n", "car\n"]
+    {
+        assert_eq!(findings("words.txt", text.as_bytes()), [""; 0], "{text}");
+    }
+}
+
+/// What joblib writes about an array, with items of its dict in that order.
+fn wrapper(items: &[u8], behind: &[u8]) -> Vec<u8> {
+    joined(&[b"\x80\x03cjoblib.numpy_pickle\nNumpyArrayWrapper\n)\x81", items, b"b", behind, b"."])
+}
+
+#[test]
+fn attack_a3_the_array_is_what_joblib_takes_it_for() {
+    let dtype = b"cnumpy\ndtype\nX\x02\0\0\0u1K\0K\x01\x87R";
+    let small = joined(&[b"}(X\x05\0\0\0shapeK\x01\x85X\x05\0\0\0dtype", dtype, b"u"]);
+    let large = joined(&[b"}(X\x05\0\0\0shapeK\x64\x85X\x05\0\0\0dtype", dtype, b"u"]);
+    // As written by joblib: 100 bytes of numbers.
+    let fair = wrapper(&large, &[b'N'; 100]);
+    assert!(!alarms(&findings("a.joblib", &fair)), "{:?}", findings("a.joblib", &fair));
+    let hidden = |count: usize| joined(&[&[b'N'; 1][..count], CALL, &[b'N'; 100]]);
+    // The dict that was filled last is not the one that BUILD takes.
+    let decoy = wrapper(&joined(&[&small, &large, b"0"]), &hidden(1));
+    assert!(alarms(&findings("a.joblib", &decoy)), "{:?}", findings("a.joblib", &decoy));
+    // A dict that is made of items at once, and one that is changed by way of the memo.
+    let at_once = joined(&[b"(X\x05\0\0\0shapeK\x01\x85X\x05\0\0\0dtype", dtype, b"d"]);
+    let found = findings("a.joblib", &wrapper(&at_once, &hidden(1)));
+    assert!(alarms(&found), "{found:?}");
+    let by_memo = joined(&[&large[..1], b"q\x07", &large[1..], b"h\x07X\x05\0\0\0shapeK\x01\x85s0"]);
+    let found = findings("a.joblib", &wrapper(&by_memo, &hidden(1)));
+    assert!(alarms(&found), "{found:?}");
+    // Behind 32 other items.
+    let mut crowd = b"}(".to_vec();
+    (0..40_u8).for_each(|n| crowd.extend([b'K', n, b'N']));
+    let crowd = joined(&[&crowd, &large[2..large.len() - 1], b"X\x05\0\0\0shapeK\x01\x85u"]);
+    let found = findings("a.joblib", &wrapper(&crowd, &hidden(1)));
+    assert!(alarms(&found), "{found:?}");
+    // Described twice, through the memo and through a copy.
+    for again in [&b"q\x09h\x09"[..], b"2"] {
+        let twice = joined(&[b"\x80\x03cjoblib.numpy_pickle\nNumpyArrayWrapper\n)\x81", again, &large, b"b"]);
+        let found = findings("a.joblib", &joined(&[&twice, &[b'N'; 100], b"0."]));
+        assert!(found.iter().any(|one| one.contains("malformed/pickle")), "{found:?}");
+    }
+    // For a loader other than joblib's the numbers are opcodes, which may take names from what stands before.
+    let names =
+        joined(&[b"\x80\x03X\x02\0\0\0osX\x06\0\0\0system", &fair[2..fair.len() - 101], b"0\x93(S'id'\ntR"]);
+    let other = joined(&[&names, &[b'N'; 89], b"."]);
+    let found = findings("a.joblib", &other);
+    assert!(found.iter().any(|one| one.contains("os.system")), "{found:?}");
+}
+
+#[test]
+fn attack_a4_hostile_pickles_end() {
+    // Each took minutes; that they end is what is tested, and that they do not end in silence. How many steps they take
+    // is counted in the walk's own tests.
+    let mut texts = b"\x80\x02".to_vec();
+    (0..(1 << 17) + 40_000).for_each(|n| texts.extend(format!("V{n:x}\n").into_bytes()));
+    for bytes in [
+        joined(&[&texts, b"."]),
+        joined(&[b"\x80\x02", &vec![b'N'; 200_000], &vec![b'1'; 400_000], b"."]),
+        joined(&[b"\x80\x02", &b"N(t".repeat(150_000), b"."]),
+    ] {
+        let report = scan("model.pkl", &bytes);
+        assert!(!report.findings.is_empty());
+    }
+}
