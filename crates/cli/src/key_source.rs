@@ -69,7 +69,7 @@ impl Signer for OpenKey {
     fn sign(&self, message: &[u8]) -> Result<Signature, SignerError> {
         if let Some(origin) = self.origin_elsewhere() {
             // Whoever waits should know for what; whoever reads a log, who signed.
-            let _ = writeln!(anstream::stderr(), "signing with {origin}");
+            let _ = writeln!(crate::stream::stderr(), "signing with {origin}");
         }
         self.signer.sign(message)
     }

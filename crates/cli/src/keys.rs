@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
-use consign_metadata::Problem;
+use consign_metadata::{Problem, printable};
 use consign_signing::{
     Passphrase, PassphraseAnswer, PassphraseRequest, PrivateKey, PublicKey, PublicKeyError,
     read_private_key_file,
@@ -39,8 +39,12 @@ impl PassphraseArgs {
             },
         };
         let mut bytes = zeroize::Zeroizing::new(Vec::new());
-        let shown =
-            self.passphrase_fd.map_or_else(|| path.clone(), |fd| format!("--passphrase-fd {fd}").into());
+        // Not by its name: people give the passphrase itself, and it would stand in the error.
+        let shown = PathBuf::from(match (&self.passphrase_file, self.passphrase_fd) {
+            (_, Some(fd)) => format!("--passphrase-fd {fd}"),
+            (Some(_), None) => "the passphrase file".to_owned(),
+            (None, None) => "CONSIGN_PASSPHRASE_FILE".to_owned(),
+        });
         let file = std::fs::File::open(&path).map_err(|error| {
             let mut failure = unreadable(&shown, &error);
             if self.passphrase_fd.is_some() {
@@ -61,7 +65,7 @@ pub(crate) fn prompt(question: &str) -> std::io::Result<Option<Passphrase>> {
     if !std::io::stdin().is_terminal() {
         return Ok(None);
     }
-    let answer = zeroize::Zeroizing::new(rpassword::prompt_password(question)?);
+    let answer = zeroize::Zeroizing::new(rpassword::prompt_password(printable(question))?);
     Passphrase::from_line(answer.as_bytes()).map(Some).map_err(std::io::Error::other)
 }
 

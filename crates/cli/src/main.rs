@@ -29,14 +29,17 @@ mod receipts;
 mod scan_args;
 #[cfg(all(test, feature = "encryption"))]
 mod schemas;
+mod secrecy;
 mod sign_statement;
 mod source_args;
 mod state;
 mod store_args;
+mod stream;
 mod style;
 mod survey;
 mod vouching;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -51,6 +54,10 @@ use crate::ledger::Recorded;
 use crate::outcome::{Failure, Outcome};
 
 fn main() -> ExitCode {
+    if let Err(failure) = secrecy::check(std::env::args_os(), std::env::vars_os()) {
+        let json = secrecy::asks_for_json(std::env::args_os());
+        return ExitCode::from(Outcome::from(failure).print("consign", json, &Recorded::default()).code());
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return ExitCode::from(refuse(&error).code()),
@@ -58,27 +65,33 @@ fn main() -> ExitCode {
     let Arguments { json, progress, ledger, command } = arguments;
     let context = Context::new(json, progress, cancel_on_signals(), ledger);
     let (name, outcome) = command.run(&context);
+    let outcome = outcome.guarded();
     let recorded = ledger::record(&context, name, &outcome);
     ExitCode::from(outcome.print(name, json, &recorded).code())
 }
 
 /// Says what is wrong with the command line, as one JSON document if that is what it asks for.
 fn refuse(error: &clap::Error) -> Exit {
-    let set = |value: std::ffi::OsString| !value.is_empty() && value != "0" && value != "false";
-    let json = std::env::args_os().any(|argument| argument == "--json")
-        || std::env::var_os("CONSIGN_JSON").is_some_and(set);
+    let json = secrecy::asks_for_json(std::env::args_os());
     if json && error.use_stderr() {
         let text = error.render().to_string();
         let message = text.strip_prefix("error: ").unwrap_or(&text);
         // The first paragraph names what is wrong, what follows is usage.
         let message = message.split("\n\n").next().unwrap_or_default().split_whitespace();
-        let problem = Problem::new("usage", message.collect::<Vec<_>>().join(" "))
+        let problem = Problem::new("usage", secrecy::hidden(&message.collect::<Vec<_>>().join(" ")))
             .hint("`consign COMMAND --help` shows what there is");
         return Outcome::from(Failure::usage(problem)).print("consign", true, &Recorded::default());
     }
+    // What is wrong quotes the command line, which may be anything.
+    if error.use_stderr() {
+        let text = secrecy::hidden(&error.render().to_string());
+        let mut err = stream::stderr();
+        // There is nowhere to say that standard error is gone.
+        let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+        return Exit::Usage;
+    }
     // Help and version are what was asked for.
     match error.print() {
-        Ok(()) if error.use_stderr() => Exit::Usage,
         Ok(()) => Exit::Done,
         Err(_) => Exit::Failed,
     }

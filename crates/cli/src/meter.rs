@@ -88,7 +88,7 @@ impl Progress for Meter {
                     let percent = (done.min(total) * 100).checked_div(total).unwrap_or(100);
                     format!("{doing}: {percent} % ({} of {})", size(done.min(total)), size(total))
                 };
-                let _ = writeln!(std::io::stderr(), "{line}");
+                let _ = writeln!(crate::stream::stderr(), "{line}");
             }
             Shown::Nothing => {}
         }

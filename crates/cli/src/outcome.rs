@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 
 use crate::exit::Exit;
 use crate::ledger::Recorded;
+use crate::stream;
 
 /// A result that can be shown in both ways: for programs by serialising.
 pub(crate) trait Report: erased_serde::Serialize {
@@ -56,6 +57,12 @@ impl Outcome {
         Self { exit: Exit::Done, problems: Vec::new(), report: Some(Box::new(report)) }
     }
 
+    /// The same without what looks like a secret in its problems.
+    pub(crate) fn guarded(mut self) -> Self {
+        self.problems = self.problems.into_iter().map(crate::secrecy::guarded).collect();
+        self
+    }
+
     /// Writes the one document of `--json`. Its schema is `schemas/output.schema.json`.
     fn write_json(&self, command: &str, recorded: &Recorded, out: &mut dyn Write) -> io::Result<()> {
         #[derive(Serialize)]
@@ -90,7 +97,7 @@ impl Outcome {
     /// Prints everything, and gives the exit code. A reader that went away is no failure of the command.
     pub(crate) fn print(&self, command: &str, json: bool, recorded: &Recorded) -> Exit {
         let written = if json {
-            self.write_json(command, recorded, &mut BufWriter::new(io::stdout().lock()))
+            self.write_json(command, recorded, &mut BufWriter::new(stream::json()))
         } else {
             self.print_for_people(recorded)
         };
@@ -102,11 +109,11 @@ impl Outcome {
 
     fn print_for_people(&self, recorded: &Recorded) -> io::Result<()> {
         if let Some(report) = &self.report {
-            let mut out = BufWriter::new(anstream::stdout().lock());
+            let mut out = BufWriter::new(stream::stdout());
             report.human(&mut out)?;
             out.flush()?;
         }
-        let mut err = anstream::stderr().lock();
+        let mut err = stream::stderr();
         let error = crate::style::ERROR;
         for problem in &self.problems {
             write_problem(&format!("{error}error{error:#}"), problem, &mut err)?;
@@ -115,7 +122,7 @@ impl Outcome {
         for note in &recorded.notes {
             write_problem(&format!("{warn}note{warn:#}"), note, &mut err)?;
         }
-        Ok(())
+        err.flush()
     }
 }
 

@@ -58,5 +58,5 @@ pub use text::{
 };
 pub use text_problems::TextProblems;
 pub use time::{Date, Timestamp};
-pub use unicode::printable;
+pub use unicode::{is_printable, printable};
 pub use uri::{CommitId, Repository, URI_MAX, Uri};

@@ -57,13 +57,18 @@ pub(crate) fn fold(text: &str) -> Cow<'_, str> {
 pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if is_deceptive(c) || is_unassigned(c) {
-            shown.extend(c.escape_unicode());
-        } else {
+        if is_printable(c) {
             shown.push(c);
+        } else {
+            shown.extend(c.escape_unicode());
         }
     }
     shown
+}
+
+/// Whether a character can neither deceive a reader nor drive a terminal.
+pub fn is_printable(c: char) -> bool {
+    matches!(c, ' '..='~') || !(is_deceptive(c) || is_unassigned(c))
 }
 
 /// The beginning of `text`, fit for a message: [`printable`], and cut where it would fill the screen.

@@ -27,3 +27,4 @@ pub use marking::{MARKING_MAX, MARKINGS_MAX, Marking};
 pub use members::{Member, MemberFactory, Nesting};
 pub use model::{ModelMembers, model_inspector};
 pub use scanner::{FileReport, FileScan, ScanOptions, Scanner};
+pub use secret::secret_in;

@@ -24,9 +24,16 @@ pub(crate) fn unarmor(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     Some(bytes)
 }
 
+/// Longest label; none in use is longer than `PGP PRIVATE KEY BLOCK`.
+const LABEL_MAX: usize = 40;
+
 /// The label of the first armour in `text`, even if the rest is damaged; for messages.
 pub(crate) fn label(text: &[u8]) -> Option<&str> {
     let rest = text.strip_prefix(b"-----BEGIN ")?;
     let line = rest.split(|&b| b == b'\n').next()?;
-    std::str::from_utf8(line).ok()?.trim_end().strip_suffix("-----")
+    let label = std::str::from_utf8(line).ok()?.trim_end().strip_suffix("-----")?;
+    // RFC 7468 admits more, but every label in use is like this; where line breaks were lost, the key itself would
+    // stand in the label and be quoted with it.
+    let plain = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b' ';
+    (label.len() <= LABEL_MAX && label.bytes().all(plain)).then_some(label)
 }

@@ -62,6 +62,11 @@ pub enum PrivateKeyError {
     /// Armour with another label.
     #[error("this is a `{0}`, not a private key in PKCS#8 or OpenSSH form")]
     OtherLabel(String),
+    /// Armour whose first line is more than a label: the line breaks were lost. It is not quoted, for it holds the key.
+    #[error(
+        "the key begins with `-----BEGIN`, but its first line is not just that: its line breaks were lost"
+    )]
+    NoLabel,
     /// Rewritten on its way.
     #[error(transparent)]
     Mangled(#[from] Mangled),
@@ -116,6 +121,12 @@ impl PrivateKeyError {
                 ),
             ),
             Self::OtherLabel(_) => ("key-type", Some("`openssl pkcs8 -topk8 -in FILE` writes PKCS#8")),
+            Self::NoLabel => (
+                "key-mangled",
+                Some(
+                    "copy the file again; where a variable holds the key, `printf '%s\\n' \"$VARIABLE\"`, with these quotes, keeps its lines",
+                ),
+            ),
             Self::Mangled(mangled) => ("key-mangled", Some(mangled.hint())),
             Self::Malformed(_) => ("key-malformed", None),
             Self::OtherEncryption(_) => (
@@ -179,7 +190,7 @@ impl PrivateKey {
             });
         }
         // The label first, by itself: old formats carry headers that make the armour itself unreadable.
-        let label = armor::label(text).unwrap_or_default();
+        let label = armor::label(text).ok_or(PrivateKeyError::NoLabel)?;
         let read: fn(&[u8], &mut Asker<'_>) -> Result<PrivateKey, PrivateKeyError> = match label {
             "PRIVATE KEY" => read_pkcs8,
             "ENCRYPTED PRIVATE KEY" => read_encrypted_pkcs8,

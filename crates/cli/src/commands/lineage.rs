@@ -51,7 +51,7 @@ impl Report for Walked {
         out.write_all(&self.text)?;
         for note in &self.notes {
             // Not among what another program reads.
-            writeln!(anstream::stderr(), "note: {}", printable(&note.to_string()))?;
+            writeln!(crate::stream::stderr(), "note: {}", printable(&note.to_string()))?;
         }
         Ok(())
     }

@@ -855,7 +855,7 @@ impl Packed {
         let classification: &Classification = &described.description.core.classification;
         let contact = &described.description.core.contact;
         let _ = writeln!(
-            anstream::stderr(),
+            crate::stream::stderr(),
             "packing {} {} [{}] for {} <{}>: {}, {}",
             self.name,
             self.version,

@@ -149,7 +149,7 @@ impl Session<'_> {
         if !self.context.json {
             let home = shell_word(&self.home.display().to_string());
             let _ = writeln!(
-                anstream::stdout(),
+                crate::stream::stdout(),
                 "A scratch home, so that nothing of yours is touched:\n  export CONSIGN_HOME={home}"
             );
         }
@@ -161,7 +161,7 @@ impl Session<'_> {
         if !json {
             let line: Vec<_> = words.iter().map(|word| shell_word(word)).collect();
             let hint = style::HINT;
-            let _ = writeln!(anstream::stdout(), "\n{hint}$ consign {}{hint:#}", line.join(" "));
+            let _ = writeln!(crate::stream::stdout(), "\n{hint}$ consign {}{hint:#}", line.join(" "));
         }
         let arguments = Arguments::try_parse_from(["consign".to_owned()].iter().chain(words))
             .map_err(|error| Failure::usage(Problem::new("quickstart", error.to_string())))?;

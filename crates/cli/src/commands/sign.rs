@@ -365,7 +365,7 @@ impl Sign {
         key: &OpenKey,
         handling: &Handling,
     ) -> Result<(), Failure> {
-        let mut err = anstream::stderr();
+        let mut err = crate::stream::stderr();
         let shown = self.show(checked, there, key, &mut err).and_then(|()| handling.human(&mut err, 13));
         let failed = |error: io::Error| Failure::failed(Problem::new("terminal", error.to_string()));
         shown.map_err(failed)?;

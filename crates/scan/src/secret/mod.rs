@@ -5,9 +5,12 @@
 mod assignment;
 pub(crate) mod credential_file;
 mod engine;
+mod given;
 mod literals;
 mod mask;
 mod plausible;
 mod tokens;
+
+pub use given::secret_in;
 
 pub(crate) use engine::{AHEAD, BEHIND, Context, Engine};

@@ -77,7 +77,7 @@ impl Export {
                 );
                 return Err(Failure::usage(problem.hint("name a file: `--output FILE`")));
             }
-            match write(&mut BufWriter::new(io::stdout().lock()))? {
+            match write(&mut BufWriter::new(crate::stream::json()))? {
                 Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                     return Err(unwritable(&self.output, &error));
                 }

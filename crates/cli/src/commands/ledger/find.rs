@@ -107,7 +107,7 @@ impl Report for Answer {
         }
         writeln!(out, "{faint}{}{faint:#}", count(self.bundles.len() as u64, "bundle", "bundles"))?;
         for note in &self.notes {
-            writeln!(anstream::stderr(), "note: {}", printable(&note.to_string()))?;
+            writeln!(crate::stream::stderr(), "note: {}", printable(&note.to_string()))?;
         }
         Ok(())
     }

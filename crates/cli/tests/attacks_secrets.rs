@@ -1,0 +1,337 @@
+//! No secret is ever echoed, whatever argument, variable or file it was put into by mistake; and nothing from outside
+//! reaches a terminal as it is.
+#![cfg(unix)]
+
+#[path = "support/bundles.rs"]
+mod bundles;
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use bundles::descriptor;
+use support::{Desk, written_down};
+
+/// A command with the options that take a value, as its help lists them.
+struct Spoken {
+    words: Vec<String>,
+    options: Vec<String>,
+    flags: Vec<String>,
+}
+
+/// Every command that there is, by way of the help.
+fn commands(desk: &Desk) -> Vec<Spoken> {
+    let mut open = vec![Vec::<String>::new()];
+    let mut found = Vec::new();
+    while let Some(words) = open.pop() {
+        let help = desk.succeed(words.iter().map(String::as_str).chain(["--help"]));
+        let mut in_commands = false;
+        let (mut options, mut flags) = (BTreeSet::new(), BTreeSet::new());
+        for line in help.lines() {
+            if !line.starts_with(' ') && !line.is_empty() {
+                in_commands = line == "Commands:";
+            }
+            let text = line.trim_start();
+            if in_commands && line.starts_with("  ") && !line.starts_with("   ") {
+                let name = text.split_whitespace().next().unwrap();
+                open.push(words.iter().cloned().chain([name.to_owned()]).collect());
+            }
+            if let Some(at) = text.find("--").filter(|_| text.starts_with('-')) {
+                let rest = &text[at..];
+                let name = rest.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).next().unwrap();
+                let takes = rest[name.len()..].starts_with([' ', '='])
+                    && rest[name.len()..].trim_start().starts_with('<');
+                if takes {
+                    options.insert(name.to_owned())
+                } else {
+                    flags.insert(name.to_owned())
+                };
+            }
+        }
+        if !words.is_empty() {
+            found.push(Spoken {
+                words,
+                options: options.into_iter().collect(),
+                flags: flags.into_iter().collect(),
+            });
+        }
+    }
+    found
+}
+
+/// Secrets that are made here, each with pieces that nobody may see.
+fn secrets(desk: &Desk) -> Vec<(&'static str, String)> {
+    desk.key("k");
+    desk.succeed(["keygen", "--encryption", "--no-passphrase", "-o", "a.txt"]);
+    let pem = desk.read("k");
+    let openssh =
+        desk.program("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f", "s"]).output().unwrap();
+    assert!(openssh.status.success(), "{}", written_down(&openssh));
+    let openssh = desk.read("s");
+    let identity = desk.read("a.txt").lines().last().unwrap().to_owned();
+    let base64 = {
+        use base64::Engine as _;
+        base64::engine::general_purpose::STANDARD.encode(&openssh)
+    };
+    vec![
+        ("pem", pem.clone()),
+        ("pem in one line", pem.replace('\n', " ")),
+        ("pem without line breaks", pem.replace('\n', "")),
+        ("pem with escapes", pem.replace('\n', "\\n")),
+        ("openssh", openssh.clone()),
+        ("openssh in one line", openssh.replace('\n', " ")),
+        ("openssh in base64", base64),
+        ("identity", identity.clone()),
+        ("identity in capitals and a comment", format!("# mine\n{}\n", identity.to_uppercase())),
+        ("token", ["ghp", "_x7Kq2Lm9Rt4Vw8Zb3Nc6Hd1Jf5Gs0PaYe2Uo"].concat()),
+        ("hugging face", ["hf", "_QwErTyUiOpAsDfGhJkLzXcVbNmQwErTyUi"].concat()),
+    ]
+}
+
+/// What of a secret nobody may see: pieces of what is random in it.
+fn pieces(secret: &str) -> Vec<String> {
+    secret
+        .split(|c: char| !(c.is_ascii_alphanumeric() || "+/=_".contains(c)))
+        .filter(|run| run.len() >= 32)
+        .flat_map(|run| {
+            let body = if run.len() > 60 { &run[44..] } else { &run[12..] };
+            body.as_bytes()
+                .chunks_exact(12)
+                .map(|piece| String::from_utf8(piece.to_vec()).unwrap())
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+fn shows(text: &[u8], pieces: &[String]) -> bool {
+    let text = String::from_utf8_lossy(text);
+    pieces.iter().any(|piece| text.contains(piece.as_str()))
+}
+
+/// Files below a folder that show something of a secret.
+fn files_that_show(folder: &Path, pieces: &[String], planted: &[&str], found: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            files_that_show(&path, pieces, planted, found);
+        } else if !planted.contains(&entry.file_name().to_str().unwrap_or_default())
+            && fs::read(&path).is_ok_and(|bytes| shows(&bytes, pieces))
+        {
+            found.push(path.display().to_string());
+        }
+    }
+}
+
+/// What makes a command get as far as it can with one odd value.
+fn plausible(desk: &Desk, command: &Spoken, option: &str, value: &str) -> Vec<String> {
+    let mut words = command.words.clone();
+    words.extend([option.to_owned(), value.to_owned()]);
+    for (name, likely) in [("-o", "out-x"), ("--key", "k")] {
+        let long = if name == "-o" { "--output" } else { name };
+        if option != long && command.options.iter().any(|one| one == long) {
+            words.extend([name.to_owned(), likely.to_owned()]);
+        }
+    }
+    if command.flags.iter().any(|flag| flag == "--yes") {
+        words.push("--yes".into());
+    }
+    let _ = desk;
+    words
+}
+
+#[test]
+fn attack_s2_no_argument_or_variable_is_echoed_that_is_a_secret() {
+    let desk = Desk::recording();
+    let secrets = secrets(&desk);
+    desk.write("d/consign.yaml", descriptor("tiny", "1.0.0"));
+    desk.write("d/a", "x");
+    desk.succeed(["pack", "d", "-o", "out", "--key", "k"]);
+    let commands = commands(&desk);
+    assert!(commands.len() > 35, "the help lists them: {}", commands.len());
+    let mut runs = 0;
+    let mut check = |command: &mut assert_cmd::Command, secret: &str, what: &str| {
+        let output = command.output().unwrap();
+        runs += 1;
+        let pieces = pieces(secret);
+        assert!(!pieces.is_empty(), "{what}");
+        assert!(
+            !shows(&output.stdout, &pieces) && !shows(&output.stderr, &pieces),
+            "{what}: {}",
+            written_down(&output)
+        );
+        assert_eq!(output.status.code(), Some(2), "{what}: {}", written_down(&output));
+    };
+    for command in &commands {
+        for (n, option) in command.options.iter().enumerate() {
+            let (kind, secret) = &secrets[n % secrets.len()];
+            let what = format!("{} {option} with {kind}", command.words.join(" "));
+            let words = plausible(&desk, command, option, secret);
+            check(desk.consign([]).args(&words), secret, &what);
+            let words = command.words.iter().cloned().chain([format!("{option}={secret}"), "--json".into()]);
+            check(desk.consign([]).args(words), secret, &what);
+        }
+        for (kind, secret) in &secrets {
+            let what = format!("{} with {kind}", command.words.join(" "));
+            check(desk.consign([]).args(&command.words).arg(secret), secret, &what);
+        }
+    }
+    for (kind, secret) in &secrets {
+        for variable in [
+            "CONSIGN_KEY",
+            "CONSIGN_TRUST",
+            "CONSIGN_POLICY",
+            "CONSIGN_HOME",
+            "CONSIGN_LEDGER",
+            "CONSIGN_STORE",
+            "CONSIGN_IDENTITY",
+            "CONSIGN_PASSPHRASE_FILE",
+            "CONSIGN_IDENTITY_PASSPHRASE_FILE",
+            "CONSIGN_PROVENANCE",
+            "CONSIGN_FINDINGS_ALLOW",
+            "CONSIGN_PROGRESS",
+            "CONSIGN_JSON",
+            "CONSIGN_THREADS",
+            "CONSIGN_UNHEARD_OF",
+        ] {
+            for words in [&["verify", "out"][..], &["pack", "d", "-o", "out-y"], &["verify", "out", "--json"]]
+            {
+                check(
+                    desk.consign(words.iter().copied()).env(variable, secret),
+                    secret,
+                    &format!("{variable}: {kind}"),
+                );
+            }
+        }
+    }
+    assert!(runs > 1000, "{runs}");
+    let all: Vec<String> = secrets.iter().flat_map(|(_, secret)| pieces(secret)).collect();
+    let mut found = Vec::new();
+    files_that_show(&desk.dir(), &all, &["k", "s", "s.pub", "a.txt"], &mut found);
+    files_that_show(&desk.home(), &all, &["ledger.key"], &mut found);
+    assert_eq!(found, [""; 0]);
+}
+
+#[test]
+fn attack_s1_no_file_is_quoted_that_holds_a_secret() {
+    let desk = Desk::recording();
+    let secrets = secrets(&desk);
+    desk.write("d/consign.yaml", descriptor("tiny", "1.0.0"));
+    desk.write("d/a", "x");
+    desk.succeed(["pack", "d", "-o", "out", "--key", "k"]);
+    for (n, (_, secret)) in secrets.iter().enumerate() {
+        desk.write(&format!("secret-{n}"), secret);
+        fs::set_permissions(
+            desk.path(&format!("secret-{n}")),
+            std::os::unix::fs::PermissionsExt::from_mode(0o600),
+        )
+        .unwrap();
+    }
+    let planted: Vec<String> = (0..secrets.len()).map(|n| format!("secret-{n}")).collect();
+    let commands = commands(&desk);
+    for command in &commands {
+        for option in &command.options {
+            if ["--ledger", "--output", "--event-out"].contains(&option.as_str()) {
+                continue;
+            }
+            for (n, (kind, secret)) in secrets.iter().enumerate() {
+                // Every kind where keys belong, else one broken key and one whole.
+                if !(option.contains("key") || option.contains("identity") || [1, 4].contains(&n)) {
+                    continue;
+                }
+                let file = format!("secret-{n}");
+                let mut words = plausible(&desk, command, option, &file);
+                if let Some(bundle) = command.words.first().filter(|word| {
+                    ["verify", "unpack", "inspect", "sign", "submit", "decrypt", "revoke", "lineage"]
+                        .contains(&word.as_str())
+                }) {
+                    words.insert(1, "out".into());
+                    let _ = bundle;
+                } else if ["pack", "seal", "preflight", "init"].contains(&command.words[0].as_str()) {
+                    words.insert(1, "d".into());
+                }
+                let output = desk.consign([]).args(&words).output().unwrap();
+                let pieces = pieces(secret);
+                let shown = shows(&output.stdout, &pieces) || shows(&output.stderr, &pieces);
+                assert!(!shown, "{} with {kind}: {}", words.join(" "), written_down(&output));
+            }
+        }
+        // And in place of whatever it works on.
+        for (n, (kind, secret)) in secrets.iter().enumerate() {
+            let words = command.words.iter().cloned().chain([format!("secret-{n}")]);
+            let output = desk.consign([]).args(words).output().unwrap();
+            let pieces = pieces(secret);
+            let shown = shows(&output.stdout, &pieces) || shows(&output.stderr, &pieces);
+            assert!(!shown, "{} secret-{n} with {kind}: {}", command.words.join(" "), written_down(&output));
+        }
+    }
+    let all: Vec<String> = secrets.iter().flat_map(|(_, secret)| pieces(secret)).collect();
+    let mut planted: Vec<&str> = planted.iter().map(String::as_str).collect();
+    planted.extend(["k", "s", "s.pub", "a.txt", "ledger.key"]);
+    let mut found = Vec::new();
+    files_that_show(&desk.home(), &all, &planted, &mut found);
+    files_that_show(&desk.dir(), &all, &planted, &mut found);
+    assert_eq!(found, [""; 0]);
+}
+
+#[test]
+fn attack_s2_a_passphrase_in_place_of_its_file_is_not_repeated() {
+    let desk = Desk::new();
+    desk.key("k");
+    desk.write("d/consign.yaml", descriptor("tiny", "1.0.0"));
+    let word = "correct horse battery staple";
+    for command in [
+        desk.consign(["pack", "d", "-o", "out", "--key", "k", "--passphrase-file", word]),
+        desk.consign(["keygen", "-o", "new", "--passphrase-file", word]),
+    ] {
+        let mut command = command;
+        let output = command.output().unwrap();
+        assert!(!written_down(&output).contains(word), "{}", written_down(&output));
+    }
+    let output = desk.consign(["keygen", "-o", "new"]).env("CONSIGN_PASSPHRASE_FILE", word).output().unwrap();
+    assert!(!written_down(&output).contains(word), "{}", written_down(&output));
+}
+
+#[test]
+fn attack_a13_nothing_from_outside_reaches_the_terminal_as_it_is() {
+    let desk = Desk::new();
+    desk.key("k");
+    let odd = "\u{1b}[31m\u{7}\u{9b}2J\u{202e}\u{200b}\u{85}";
+    desk.write("d/consign.yaml", descriptor("tiny", "1.0.0"));
+    desk.write("d/a", "x");
+    desk.succeed(["pack", "d", "-o", "out", "--key", "k"]);
+    fs::rename(desk.path("out"), desk.path(&format!("out{odd}"))).unwrap();
+    let out = format!("out{odd}");
+    let raw = |bytes: &[u8]| {
+        String::from_utf8_lossy(bytes).chars().any(|c| "\u{1b}\u{7}\u{9b}\u{202e}\u{200b}\u{85}".contains(c))
+    };
+    let mut seen = 0;
+    for command in &commands(&desk) {
+        for option in command.options.iter().map(Some).chain([None]) {
+            for json in [false, true] {
+                let mut words = command.words.clone();
+                words.extend(option.map(|option| format!("{option}={odd}")));
+                words.push(out.clone());
+                if json {
+                    words.push("--json".into());
+                }
+                if command.flags.iter().any(|flag| flag == "--yes") {
+                    words.push("--yes".into());
+                }
+                let output = desk.consign([]).args(&words).output().unwrap();
+                assert!(
+                    !raw(&output.stdout) && !raw(&output.stderr),
+                    "{words:?}: {}",
+                    written_down(&output).escape_debug()
+                );
+                let text = written_down(&output);
+                seen += usize::from(text.contains("\\u{202e}") || text.contains("\\u202e"));
+            }
+        }
+    }
+    for words in [vec!["verify", &out, "--key", "k.pub"], vec!["sign", &out, "--key", "k", "--yes"]] {
+        let output = desk.consign(words).output().unwrap();
+        assert!(!raw(&output.stdout) && !raw(&output.stderr), "{}", written_down(&output).escape_debug());
+    }
+    assert!(seen > 100, "it is shown, escaped: {seen}");
+}
