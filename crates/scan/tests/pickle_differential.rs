@@ -61,7 +61,7 @@ fn fault(sample: &Sample) -> Option<String> {
     sample.imports.iter().find_map(|(module, name)| {
         // As excerpts show it: escaped, and cut.
         let named: String = format!("{module}.{name}").chars().take(100).collect();
-        let named = format!(" {}", printable(&named).trim_end());
+        let named = printable(&named).trim().to_owned();
         let listed = firm.iter().any(|one| {
             one.contains(&named) || (module == "ext_module" && one.contains("extension registry"))
         });

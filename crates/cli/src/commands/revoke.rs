@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use consign_bundle::publish::{prepare, publish, replace};
+use consign_bundle::publish::{exclusive, replace_exclusively};
 use consign_metadata::{Line, Problem, Role};
 use consign_signing::{Revocation, Revocations, SignedRevocation, Signer as _};
 use serde::Serialize;
@@ -90,7 +90,7 @@ impl Revoke {
         };
         let path = folder.join(&name);
         let act = Act::of(Action::BundleRevoked, claim).signed_by(key.public_key(), &self.role);
-        write(&folder, name, signed)?;
+        write(&folder, &name, signed)?;
         context.record(act.with("reason", &self.reason));
         Ok(Outcome::done(Revoked {
             name: claim.bundle.name.to_string(),
@@ -105,15 +105,16 @@ impl Revoke {
     }
 }
 
-/// Puts it into the file, behind what others signed.
-fn write(folder: &Path, name: String, signed: SignedRevocation) -> Result<(), Failure> {
-    let path = folder.join(&name);
-    if path.exists() {
+/// Puts it into the file, behind what others signed, also while others do so at the same time.
+fn write(folder: &Path, name: &str, signed: SignedRevocation) -> Result<(), Failure> {
+    let path = folder.join(name);
+    let held = exclusive(folder).map_err(|error| unwritable(folder, &error))?;
+    let all = if path.exists() {
         let mut all = read_revocations(&path)?;
         all.push(signed).map_err(|error| too_many(&error, &path))?;
-        return replace(&path, &all.to_bytes()).map_err(|error| unwritable(&path, &error));
-    }
-    let file =
-        prepare(folder, &Revocations::new(signed).to_bytes()).map_err(|error| unwritable(&path, &error))?;
-    publish(folder, vec![(name, file)]).map_err(|(at, error)| unwritable(&at, &error))
+        all
+    } else {
+        Revocations::new(signed)
+    };
+    replace_exclusively(&held, &path, &all.to_bytes()).map_err(|error| unwritable(&path, &error))
 }

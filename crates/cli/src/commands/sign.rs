@@ -5,13 +5,13 @@ use std::io::{self, IsTerminal as _, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use consign_bundle::publish::{prepare, publish, replace};
+use consign_bundle::publish::{exclusive, replace_exclusively};
 use consign_bundle::{Scope, TreeLayout, compare_directory};
 use consign_metadata::{Manifest, Problem, Role};
 use consign_policy::Stage;
-#[cfg(feature = "encryption")]
-use consign_signing::EncryptedAttestations;
 use consign_signing::{Attestations, Basis, Claim, Content, KeyOrigin, SignedStatement, Signer as _};
+#[cfg(feature = "encryption")]
+use consign_signing::{EncryptedAttestations, SignedEncrypted};
 use serde::Serialize;
 
 use crate::act::{Act, Action};
@@ -135,7 +135,7 @@ impl Sign {
             if before.is_none() {
                 self.check(context, &set, merged.as_ref())?;
             }
-            return self.finish(context, &path, before.as_ref(), merged, None);
+            return self.finish(context, &path, merged, None);
         };
         let checked = self.check(context, &set, merged.as_ref())?;
         let same = |s: &SignedStatement| {
@@ -144,7 +144,7 @@ impl Sign {
                 && s.statement().claim == checked.claim
         };
         if merged.as_ref().is_some_and(|there| there.statements().iter().any(same)) {
-            return self.finish(context, &path, before.as_ref(), merged, Some((&key, checked.basis)));
+            return self.finish(context, &path, merged, Some((&key, checked.basis)));
         }
         let signed = self.sign_checked(context, &checked, merged.as_ref(), &key)?;
         let all = match merged {
@@ -155,7 +155,7 @@ impl Sign {
                 there
             }
         };
-        self.finish(context, &path, before.as_ref(), Some(all), Some((&key, checked.basis)))
+        self.finish(context, &path, Some(all), Some((&key, checked.basis)))
     }
 
     /// Asks the policy and the person, and signs.
@@ -204,8 +204,7 @@ impl Sign {
             let signed = self.sign_checked(context, &checked, inner, &key)?;
             let claim = ciphertext.claim().clone();
             let signed = crate::encryption::seal(context, &key, claim, signed, opened.recipients)?;
-            after.push(signed).map_err(|error| too_many(&error, path))?;
-            write_encrypted_attestations(path, before, &after)?;
+            after = add_encrypted(path, signed)?;
             context.record(self.act(&checked.claim, Some((&key, checked.basis))));
         }
         let bundle = &checked.claim.bundle;
@@ -449,7 +448,6 @@ impl Sign {
         &self,
         context: &Context,
         path: &Path,
-        before: Option<&Attestations>,
         after: Option<Attestations>,
         signer: Option<(&OpenKey, Basis)>,
     ) -> Result<Outcome, Failure> {
@@ -459,11 +457,8 @@ impl Sign {
                 "there is nothing to sign or to merge",
             )));
         };
-        let bytes = after.to_bytes();
-        let unchanged = before.is_some_and(|before| before.to_bytes() == bytes);
-        if !unchanged {
-            write_attestations(path, before, &bytes)?;
-        }
+        let (after, is_new) = add(path, after)?;
+        let unchanged = !is_new;
         let statement = after.statements().first().map(SignedStatement::statement);
         if let Some(statement) = statement.filter(|_| !unchanged) {
             context.record(self.act(&statement.claim, signer));
@@ -488,47 +483,37 @@ impl Sign {
     }
 }
 
-/// Somebody else added to the file while this process was about to.
-fn changed_meanwhile(path: &Path) -> Failure {
-    let problem =
-        Problem::new("attestations-changed", "was changed by another process meanwhile; nothing was written");
-    Failure::failed(problem.at(path.display().to_string()).hint("sign again"))
-}
-
-/// The same for statements about an encrypted bundle, of which there is one at least.
+/// Adds a statement to those about an encrypted bundle, behind what others added meanwhile.
 #[cfg(feature = "encryption")]
-fn write_encrypted_attestations(
-    path: &Path,
-    before: &EncryptedAttestations,
-    after: &EncryptedAttestations,
-) -> Result<(), Failure> {
-    if crate::encrypted_set::read(path).is_ok_and(|now| now == *before) {
-        return replace(path, &after.to_bytes()).map_err(|error| unwritable(path, &error));
-    }
-    Err(changed_meanwhile(path))
+fn add_encrypted(path: &Path, signed: SignedEncrypted) -> Result<EncryptedAttestations, Failure> {
+    let folder = consign_bundle::publish::parent(path);
+    let held = exclusive(folder).map_err(|error| unwritable(folder, &error))?;
+    let mut all = crate::encrypted_set::read(path)?;
+    all.push(signed).map_err(|error| too_many(&error, path))?;
+    replace_exclusively(&held, path, &all.to_bytes()).map_err(|error| unwritable(path, &error))?;
+    Ok(all)
 }
 
-/// Replaces the file at once, unless somebody else changed it meanwhile.
-fn write_attestations(path: &Path, before: Option<&Attestations>, bytes: &[u8]) -> Result<(), Failure> {
-    let changed = || changed_meanwhile(path);
+/// Puts statements into the file, behind what others added meanwhile. Gives all that it holds then, and whether any of
+/// them is new.
+fn add(path: &Path, statements: Attestations) -> Result<(Attestations, bool), Failure> {
     let folder = consign_bundle::publish::parent(path);
-    match before {
-        None => {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let file = prepare(folder, bytes).map_err(|error| unwritable(path, &error))?;
-            publish(folder, vec![(name, file)]).map_err(|(at, error)| match error.kind() {
-                io::ErrorKind::AlreadyExists => changed(),
-                _ => unwritable(&at, &error),
-            })
-        }
-        Some(before) => {
-            let known = read_attestations(path).is_ok_and(|now| {
-                now.statements().iter().all(|s| before.statements().iter().any(|b| b.line() == s.line()))
-            });
-            if !known {
-                return Err(changed());
-            }
-            replace(path, bytes).map_err(|error| unwritable(path, &error))
-        }
+    let held = exclusive(folder).map_err(|error| unwritable(folder, &error))?;
+    let there = if path.exists() { Some(read_attestations(path)?) } else { None };
+    let before = there.as_ref().map(Attestations::to_bytes);
+    let all = match there {
+        None => statements,
+        Some(there) => join(there, statements, path)?,
+    };
+    if all.claims().len() > 1 {
+        let problem =
+            Problem::new("statements-disagree", "speaks of another bundle now; nothing was written");
+        return Err(Failure::new(Exit::NotIntact, problem.at(path.display().to_string())));
     }
+    let bytes = all.to_bytes();
+    if before.is_some_and(|before| before == bytes) {
+        return Ok((all, false));
+    }
+    replace_exclusively(&held, path, &bytes).map_err(|error| unwritable(path, &error))?;
+    Ok((all, true))
 }

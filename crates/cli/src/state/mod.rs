@@ -7,7 +7,7 @@ pub(crate) mod known;
 pub(crate) mod ledger;
 pub(crate) mod revocations;
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -116,15 +116,9 @@ pub(crate) fn make_private(directory: &Path) -> io::Result<()> {
     builder.create(directory)
 }
 
-/// Keeps others out until the handle is dropped. Where locks do not exist, the last writer wins.
-pub(crate) fn lock(directory: &Path) -> io::Result<File> {
-    // Windows opens no directories; a file of its own does everywhere.
-    let file =
-        fs::OpenOptions::new().create(true).truncate(false).write(true).open(directory.join(".lock"))?;
-    match file.lock() {
-        Err(error) if error.kind() != io::ErrorKind::Unsupported => Err(error),
-        _ => Ok(file),
-    }
+/// Keeps others out until it is dropped.
+pub(crate) fn lock(directory: &Path) -> io::Result<publish::Exclusive> {
+    publish::exclusive_by(&directory.join(".lock"))
 }
 
 /// A note that something could not be kept; never a reason to fail.

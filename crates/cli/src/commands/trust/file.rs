@@ -1,6 +1,6 @@
 //! `trust.toml` on disk: read, changed one at a time, replaced whole.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use consign_bundle::publish;
@@ -70,8 +70,7 @@ impl<'a> TrustFile<'a> {
             crate::state::make_private(home).map_err(|error| unwritable(home, &error))?;
         }
         let directory = directory_for(&self.path)?;
-        // Where locks do not exist, the last writer wins. Closing the handle releases it.
-        let _lock = File::open(directory).and_then(|handle| handle.lock().map(|()| handle));
+        let held = publish::exclusive(directory).map_err(|error| unwritable(directory, &error))?;
         let old = self.read()?;
         let text = match fs::read_to_string(&self.path) {
             Ok(text) => text,
@@ -84,7 +83,7 @@ impl<'a> TrustFile<'a> {
         }
         // A link stays a link: what it leads to is replaced.
         let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
-        publish::replace(&path, edited(&text, &old, &new).as_bytes())
+        publish::replace_exclusively(&held, &path, edited(&text, &old, &new).as_bytes())
             .map_err(|error| unwritable(&self.path, &error))?;
         self.record(&old, &new);
         then().map(|()| new)

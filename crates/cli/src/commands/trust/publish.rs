@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 
-use consign_bundle::publish::{prepare, publish, replace};
+use consign_bundle::publish::{exclusive, replace_exclusively};
 use consign_metadata::{Line, Problem, Role, printable};
 use consign_signing::{
     AcceptedTrust, BundlePattern, Fingerprint, ImportError, ImportFrom, Signer as _, TRUST_BUNDLE_BYTES_MAX,
@@ -136,7 +136,6 @@ impl Export {
         file.read_listed()?;
         let text = std::fs::read_to_string(file.path()).map_err(|error| unreadable(file.path(), &error))?;
         let folder = directory_for(&self.output)?;
-        let there = if self.output.exists() { Some(read(&self.output)?) } else { None };
         let key = load_private(&self.key, &self.passphrase)?;
         let own = TrustBundle::publish(&key, &text, file.context().now()?).map_err(|problems| {
             let at = |problem: Problem| {
@@ -148,6 +147,8 @@ impl Export {
             };
             Failure { exit: Exit::Usage, problems: problems.into_iter().map(at).collect() }
         })?;
+        let held = exclusive(folder).map_err(|error| unwritable(folder, &error))?;
+        let there = if self.output.exists() { Some(read(&self.output)?) } else { None };
         let joined = |a: TrustBundle, b: TrustBundle, at: &Path| {
             let hint = "name another output for another version, and sign the very same text";
             a.merge(b).map_err(|p| Failure::failed(p.at(at.display().to_string()).hint(hint)))
@@ -163,13 +164,8 @@ impl Export {
             all = joined(all, read(path)?, path)?;
         }
         let bytes = all.to_bytes();
-        if there.is_some() {
-            replace(&self.output, &bytes).map_err(|error| unwritable(&self.output, &error))?;
-        } else {
-            let name = self.output.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let prepared = prepare(folder, &bytes).map_err(|error| unwritable(&self.output, &error))?;
-            publish(folder, vec![(name, prepared)]).map_err(|(at, error)| unwritable(&at, &error))?;
-        }
+        replace_exclusively(&held, &self.output, &bytes).map_err(|error| unwritable(&self.output, &error))?;
+        drop(held);
         let act = Act::new(Action::TrustPublished).with("version", all.version());
         file.context().record(act.with("file", self.output.display().to_string()));
         let root = all.root();

@@ -120,6 +120,8 @@ pub(super) struct Walk {
     adopted: BTreeSet<Event>,
     /// A pickle that imports but calls nothing has ended; it counts if nothing follows.
     pending: bool,
+    /// The opcode before this one, and this one.
+    last: (u8, u8),
     /// The argument that is being read goes on beyond the frame that it began in.
     crossed: bool,
     /// The walk is over, whatever the state says.
@@ -153,6 +155,7 @@ impl Walk {
             found_aside: Vec::new(),
             adopted: BTreeSet::new(),
             pending: false,
+            last: (0, 0),
             crossed: false,
             dead: false,
             work: 0,
@@ -450,6 +453,7 @@ impl Walk {
     }
 
     fn opcode(&mut self, opcode: u8) {
+        self.last = (self.last.1, opcode);
         self.at_start = false;
         if self.pending {
             // A line end behind a text is nothing.
