@@ -3,15 +3,19 @@
 //! Siblings match by digest, not by file name. Where nothing matches by digest, a sibling that belongs by its
 //! name is taken all the same, so that an altered archive is told apart from one that nobody signed.
 
+use std::cell::OnceCell;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use consign_bundle::{Anchor, Archive, ArchiveFacts, ReadAt};
-use consign_metadata::{Manifest, Problem};
+use consign_metadata::{Manifest, Problem, Sha256Digest};
 use consign_signing::{
-    ATTESTATIONS_BYTES_MAX, AttestationError, Attestations, Claim, Content, TooManyAttestations,
+    ATTESTATIONS_BYTES_MAX, AttestationError, Attestations, Claim, Content, SignedRevocation,
+    TooManyAttestations,
 };
 
 use crate::checked::open_archive;
@@ -19,6 +23,7 @@ use crate::context::unreadable;
 use crate::encrypted_set::{EncryptedSet, is_about_encrypted};
 use crate::exit::Exit;
 use crate::outcome::Failure;
+use crate::reading::regular_files;
 
 const ARCHIVE: &str = ".tar.zst";
 const ATTESTATIONS: &str = ".intoto.jsonl";
@@ -52,6 +57,8 @@ pub(crate) struct BundleSet {
     pub(crate) manifest: Option<PathBuf>,
     /// What was decrypted, where `archive` is encrypted.
     decrypted: Option<Decrypted>,
+    /// What lies in the same folder; `None` for what was named in full.
+    siblings: Option<Rc<Siblings>>,
 }
 
 /// An encrypted archive that was opened.
@@ -110,11 +117,11 @@ impl BundleSet {
     pub(crate) fn each_in_folder(folder: &Path) -> Result<Vec<Result<Self, Broken>>, Failure> {
         let siblings = Siblings::of(folder)?;
         let mut sets: Vec<Result<Self, Broken>> = Vec::new();
-        let mut seen: Vec<PathBuf> = Vec::new();
+        let mut seen: HashSet<PathBuf> = HashSet::new();
         for path in &siblings.archives {
             match Self::of_archive(path, &siblings) {
                 Ok(set) => {
-                    seen.extend_from_slice(&set.sources);
+                    seen.extend(set.sources.iter().cloned());
                     sets.push(Ok(set));
                 }
                 Err(failure) => {
@@ -123,7 +130,7 @@ impl BundleSet {
                 }
             }
         }
-        for path in siblings.attestations.iter().filter(|path| !seen.contains(path)) {
+        for path in siblings.attestations.iter().filter(|path| !seen.contains(*path)) {
             let set = Self::of_attestations(path, &siblings);
             sets.push(set.map_err(|failure| Broken { path: path.clone(), archive: None, failure }));
         }
@@ -158,23 +165,15 @@ impl BundleSet {
         }
     }
 
-    fn of_archive(path: &Path, siblings: &Siblings) -> Result<Self, Failure> {
+    fn of_archive(path: &Path, siblings: &Rc<Siblings>) -> Result<Self, Failure> {
         let facts = claimed_facts(path)?;
-        let by_digest: Vec<_> = siblings
-            .attestations
-            .iter()
-            .filter(|candidate| facts.as_ref().is_some_and(|facts| mentions(candidate, facts)))
-            .collect();
+        let by_digest = facts.as_ref().map(|facts| siblings.about(&facts.sha256)).unwrap_or_default();
         let by_name = attestations_by_name(path);
         let chosen: Vec<&Path> = if by_digest.is_empty() {
-            siblings
-                .attestations
-                .iter()
-                .filter(|path| Some(*path) == by_name.as_ref())
-                .map(PathBuf::as_path)
-                .collect()
+            let listed = by_name.as_ref().filter(|name| siblings.attestations.binary_search(name).is_ok());
+            listed.map(PathBuf::as_path).into_iter().collect()
         } else {
-            by_digest.into_iter().map(PathBuf::as_path).collect()
+            by_digest
         };
         let sources = chosen.iter().map(|path| path.to_path_buf()).collect();
         let mut attestations: Option<(PathBuf, Attestations)> = None;
@@ -186,24 +185,21 @@ impl BundleSet {
             });
         }
         let manifest = siblings.manifest_of(path, attestations.as_ref().map(|(_, found)| found));
-        Ok(Self { archive: Some(path.to_path_buf()), attestations, sources, manifest, decrypted: None })
+        let siblings = Some(Rc::clone(siblings));
+        Ok(Self { archive: Some(path.into()), attestations, sources, manifest, decrypted: None, siblings })
     }
 
-    fn of_attestations(path: &Path, siblings: &Siblings) -> Result<Self, Failure> {
+    fn of_attestations(path: &Path, siblings: &Rc<Siblings>) -> Result<Self, Failure> {
         let attestations = read_attestations(path)?;
         let claims: Vec<Claim> = attestations.claims().into_iter().map(|group| group.claim.clone()).collect();
-        let signed = |facts: &ArchiveFacts| claims.iter().any(|claim| is_about(claim, facts));
-        let mut archive = None;
-        for candidate in &siblings.archives {
-            if claimed_facts(candidate)?.as_ref().is_some_and(signed) {
-                archive = Some(candidate.clone());
-                break;
-            }
-        }
+        let archive = claims.iter().find_map(|claim| match &claim.content {
+            Content::Archive(archive) => siblings.archive(&archive.sha256).cloned(),
+            Content::Sealed => None,
+        });
         let by_name = claims
             .iter()
             .map(|claim| path.with_file_name(claim.subject_name()))
-            .find(|name| siblings.archives.contains(name));
+            .find(|name| siblings.archives.binary_search(name).is_ok());
         let manifest = siblings.manifest_of(path, Some(&attestations));
         Ok(Self {
             archive: archive.or(by_name),
@@ -211,7 +207,14 @@ impl BundleSet {
             sources: vec![path.into()],
             manifest,
             decrypted: None,
+            siblings: Some(Rc::clone(siblings)),
         })
+    }
+
+    /// What lies in the same folder.
+    pub(crate) fn siblings(&self) -> Option<Rc<Siblings>> {
+        let lies_in = || Siblings::of(self.folder()?).ok();
+        self.siblings.clone().or_else(lies_in)
     }
 
     /// A set named in full, for standard input and the like.
@@ -224,6 +227,7 @@ impl BundleSet {
             sources,
             manifest: None,
             decrypted: None,
+            siblings: None,
         })
     }
 
@@ -241,6 +245,7 @@ impl BundleSet {
             sources: Vec::new(),
             manifest: None,
             decrypted: Some(Decrypted { content, stem }),
+            siblings: None,
         }
     }
 
@@ -248,6 +253,15 @@ impl BundleSet {
     pub(crate) fn open_archive(&self, path: &Path) -> Result<Box<dyn ReadAt + Send>, Failure> {
         match &self.decrypted {
             Some(decrypted) => Ok(Box::new(Arc::clone(&decrypted.content))),
+            // What was found in a folder was no link when it was found.
+            None if self
+                .siblings
+                .as_ref()
+                .is_some_and(|found| found.archives.iter().any(|one| one == path)) =>
+            {
+                let opened = crate::reading::open_found(path);
+                Ok(Box::new(opened.map_err(|error| unreadable(path, &error))?))
+            }
             None => Ok(Box::new(open_archive(path)?)),
         }
     }
@@ -268,7 +282,14 @@ impl BundleSet {
     /// A manifest with what was signed of it.
     pub(crate) fn of_manifest(manifest: &Path, attestations: Option<(PathBuf, Attestations)>) -> Self {
         let sources = attestations.iter().map(|(path, _)| path.clone()).collect();
-        Self { archive: None, attestations, sources, manifest: Some(manifest.into()), decrypted: None }
+        Self {
+            archive: None,
+            attestations,
+            sources,
+            manifest: Some(manifest.into()),
+            decrypted: None,
+            siblings: None,
+        }
     }
 }
 
@@ -288,33 +309,104 @@ fn attestations_by_name(archive: &Path) -> Option<PathBuf> {
     Some(archive.with_file_name(format!("{}{ATTESTATIONS}", name.strip_suffix(ARCHIVE).unwrap_or(name))))
 }
 
-/// What lies in a folder, by the ends of names, in order.
-struct Siblings {
+/// What lies in a folder, by the ends of names, in order: regular files only. Each is read at most once for all bundles
+/// together, so that a folder costs what it holds, and not the square of that.
+pub(crate) struct Siblings {
     archives: Vec<PathBuf>,
     attestations: Vec<PathBuf>,
     manifests: Vec<PathBuf>,
+    revocations: Vec<PathBuf>,
+    provenance: Vec<PathBuf>,
+    /// Which attestations speak of an archive, by its digest. Files that cannot be read belong to other bundles as far
+    /// as anyone can tell.
+    by_archive: OnceCell<HashMap<Sha256Digest, Vec<usize>>>,
+    /// Which archive has a digest, as its own tail says.
+    by_digest: OnceCell<HashMap<Sha256Digest, usize>>,
+    /// What the revocations say; nothing where a file cannot be read.
+    revoked: OnceCell<Vec<(PathBuf, Option<Vec<SignedRevocation>>)>>,
 }
 
 impl Siblings {
-    fn of(folder: &Path) -> Result<Self, Failure> {
-        let mut found = Self { archives: Vec::new(), attestations: Vec::new(), manifests: Vec::new() };
-        let entries = std::fs::read_dir(folder).map_err(|error| unreadable(folder, &error))?;
-        for entry in entries {
-            let name = entry.map_err(|error| unreadable(folder, &error))?.file_name();
-            let Some(text) = name.to_str() else { continue };
-            let path = if folder == Path::new(".") { PathBuf::from(&name) } else { folder.join(&name) };
-            if text.ends_with(ARCHIVE) {
-                found.archives.push(path);
+    fn of(folder: &Path) -> Result<Rc<Self>, Failure> {
+        let mut found = Self {
+            archives: Vec::new(),
+            attestations: Vec::new(),
+            manifests: Vec::new(),
+            revocations: Vec::new(),
+            provenance: Vec::new(),
+            by_archive: OnceCell::new(),
+            by_digest: OnceCell::new(),
+            revoked: OnceCell::new(),
+        };
+        for path in regular_files(folder).map_err(|error| unreadable(folder, &error))? {
+            let Some(text) = path.file_name().and_then(|name| name.to_str()) else { continue };
+            let list = if text.ends_with(ARCHIVE) {
+                &mut found.archives
             } else if is_attestations(text) && !is_about_encrypted(&path) {
-                found.attestations.push(path);
+                &mut found.attestations
             } else if text.ends_with(MANIFEST) {
-                found.manifests.push(path);
+                &mut found.manifests
+            } else if text.ends_with(REVOCATIONS) {
+                &mut found.revocations
+            } else if text.ends_with(PROVENANCE) {
+                &mut found.provenance
+            } else {
+                continue;
+            };
+            list.push(path);
+        }
+        Ok(Rc::new(found))
+    }
+
+    /// The attestations that speak of an archive.
+    fn about(&self, archive: &Sha256Digest) -> Vec<&Path> {
+        let index = self.by_archive.get_or_init(|| {
+            let mut index: HashMap<Sha256Digest, Vec<usize>> = HashMap::new();
+            for (n, path) in self.attestations.iter().enumerate() {
+                let Ok(found) = read_attestations(path) else { continue };
+                for group in found.claims() {
+                    if let Content::Archive(archive) = &group.claim.content {
+                        let listed = index.entry(archive.sha256).or_default();
+                        if listed.last() != Some(&n) {
+                            listed.push(n);
+                        }
+                    }
+                }
             }
-        }
-        for list in [&mut found.archives, &mut found.attestations, &mut found.manifests] {
-            list.sort();
-        }
-        Ok(found)
+            index
+        });
+        let listed = index.get(archive).map(Vec::as_slice).unwrap_or_default();
+        listed.iter().map(|n| self.attestations[*n].as_path()).collect()
+    }
+
+    /// The archive that says of itself that it has this digest.
+    fn archive(&self, digest: &Sha256Digest) -> Option<&PathBuf> {
+        let index = self.by_digest.get_or_init(|| {
+            let mut index = HashMap::new();
+            for (n, path) in self.archives.iter().enumerate() {
+                if let Ok(Some(facts)) = claimed_facts(path) {
+                    index.entry(facts.sha256).or_insert(n);
+                }
+            }
+            index
+        });
+        index.get(digest).map(|n| &self.archives[*n])
+    }
+
+    /// What the revocations in the folder say, by file; nothing where a file cannot be read.
+    pub(crate) fn revocations(&self) -> &[(PathBuf, Option<Vec<SignedRevocation>>)] {
+        self.revoked.get_or_init(|| {
+            let read = |path: &PathBuf| {
+                let read = crate::state::revocations::read_revocations(path).ok();
+                (path.clone(), read.map(|read| read.signed().to_vec()))
+            };
+            self.revocations.iter().map(read).collect()
+        })
+    }
+
+    /// Files that say where bundles come from.
+    pub(crate) fn provenance(&self) -> &[PathBuf] {
+        &self.provenance
     }
 
     /// The copy of the manifest: by digest if there is one, else by its name.
@@ -335,25 +427,15 @@ impl Siblings {
 
 /// What an archive says of itself by its tail; `None` if it has none that can be read.
 fn claimed_facts(path: &Path) -> Result<Option<ArchiveFacts>, Failure> {
-    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    let file = crate::reading::open(path).map_err(|error| unreadable(path, &error))?;
     Ok(Archive::open(file, Anchor::Unsigned).ok().map(|archive| archive.facts().clone()))
-}
-
-fn mentions(attestations: &Path, facts: &ArchiveFacts) -> bool {
-    // Files that cannot be read belong to other bundles as far as anyone can tell.
-    read_attestations(attestations)
-        .is_ok_and(|found| found.claims().iter().any(|group| is_about(group.claim, facts)))
-}
-
-fn is_about(claim: &Claim, facts: &ArchiveFacts) -> bool {
-    matches!(&claim.content, Content::Archive(archive) if archive.sha256 == facts.sha256)
 }
 
 /// Reads an attestations file; every line must verify.
 pub(crate) fn read_attestations(path: &Path) -> Result<Attestations, Failure> {
     let mut bytes = Vec::new();
     let read = |file: File| file.take(ATTESTATIONS_BYTES_MAX as u64 + 1).read_to_end(&mut bytes);
-    File::open(path).and_then(read).map_err(|error| unreadable(path, &error))?;
+    crate::reading::open(path).and_then(read).map_err(|error| unreadable(path, &error))?;
     Attestations::parse(&bytes).map_err(|errors| {
         let problem = |error: &AttestationError| {
             let problem = error.problem();
@@ -382,7 +464,7 @@ pub(crate) fn read_manifest(path: &Path) -> Result<(Manifest, Vec<u8>), Failure>
     let mut bytes = Vec::new();
     let limit = consign_metadata::limits::MANIFEST_BYTES_MAX;
     let read = |file: File| file.take(limit + 1).read_to_end(&mut bytes);
-    File::open(path).and_then(read).map_err(|error| unreadable(path, &error))?;
+    crate::reading::open(path).and_then(read).map_err(|error| unreadable(path, &error))?;
     let manifest = Manifest::parse(&bytes).map_err(|error| {
         let problem = Problem::new("manifest-malformed", error.to_string());
         Failure::new(Exit::NotIntact, problem.at(path.display().to_string()))

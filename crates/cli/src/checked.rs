@@ -105,7 +105,7 @@ fn claim_in_words(claim: &Claim) -> String {
 pub(crate) fn open_archive(path: &Path) -> Result<File, Failure> {
     let open = || {
         if path != Path::new("-") {
-            return File::open(path);
+            return crate::reading::open(path);
         }
         let mut file = tempfile::tempfile()?;
         io::copy(&mut io::stdin().lock(), &mut file)?;

@@ -155,7 +155,8 @@ impl Context {
             return Self::builtin_policy();
         };
         let bytes = match named {
-            Some(path) => std::fs::read(path).map_err(|error| unreadable(path, &error))?,
+            Some(path) => crate::reading::read(path, crate::reading::TEXT_MAX)
+                .map_err(|error| unreadable(path, &error))?,
             None => match own_file(&path)? {
                 Some(bytes) => bytes,
                 None => return Self::builtin_policy(),
@@ -200,7 +201,8 @@ impl Context {
         };
         let text = match named {
             // Who may write a file that the caller names is the caller's business.
-            Some(path) => std::fs::read(path).map_err(|error| unreadable(path, &error))?,
+            Some(path) => crate::reading::read(path, crate::reading::TEXT_MAX)
+                .map_err(|error| unreadable(path, &error))?,
             None => match own_file(&path)? {
                 Some(text) => text,
                 None => return Ok(None),

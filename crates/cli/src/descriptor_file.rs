@@ -35,7 +35,8 @@ pub(crate) fn read(
         let problem = Problem::new("descriptor-syntax", "is neither `.yaml`, `.json` nor `.toml`");
         Failure::usage(problem.at(at.clone()))
     })?;
-    let text = std::fs::read(&path).map_err(|error| unreadable(&path, &error))?;
+    let text =
+        crate::reading::read(&path, crate::reading::TEXT_MAX).map_err(|error| unreadable(&path, &error))?;
     let descriptor = Descriptor::parse(&text, syntax, edits, scheme).map_err(|problems| {
         let place = |problem: Problem| {
             let field = problem.at.clone().map_or_else(String::new, |field| format!(": {field}"));

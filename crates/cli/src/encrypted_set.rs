@@ -15,6 +15,7 @@ use crate::encryption::IdentityArgs;
 use crate::exit::Exit;
 use crate::hashing;
 use crate::outcome::Failure;
+use crate::reading::regular_files;
 
 const ARCHIVE: &str = ".tar.zst.age";
 const ATTESTATIONS: &str = ".age.intoto.jsonl";
@@ -311,18 +312,13 @@ pub(crate) fn sealed(named: &Path) -> Failure {
 /// Encrypted archives, and statements about such, in order.
 fn siblings(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Failure> {
     let (mut archives, mut attestations) = (Vec::new(), Vec::new());
-    let entries = std::fs::read_dir(folder).map_err(|error| unreadable(folder, &error))?;
-    for entry in entries {
-        let name = entry.map_err(|error| unreadable(folder, &error))?.file_name();
-        let path = if folder == Path::new(".") { PathBuf::from(&name) } else { folder.join(&name) };
+    for path in regular_files(folder).map_err(|error| unreadable(folder, &error))? {
         if is_encrypted(&path) {
             archives.push(path);
         } else if is_about_encrypted(&path) {
             attestations.push(path);
         }
     }
-    archives.sort();
-    attestations.sort();
     Ok((archives, attestations))
 }
 
@@ -331,7 +327,7 @@ pub(crate) fn read(path: &Path) -> Result<EncryptedAttestations, Failure> {
     let mut bytes = Vec::new();
     let limit = EncryptedAttestations::BYTES_MAX as u64 + 1;
     let read = |file: File| file.take(limit).read_to_end(&mut bytes);
-    File::open(path).and_then(read).map_err(|error| unreadable(path, &error))?;
+    crate::reading::open(path).and_then(read).map_err(|error| unreadable(path, &error))?;
     EncryptedAttestations::parse(&bytes).map_err(|errors| {
         let problem = |error: &AttestationError| {
             let mut problem = error.problem().at(path.display().to_string());

@@ -1,6 +1,5 @@
 //! Reading a file to its end: its digest, told of on the way, and a copy if one is wanted.
 
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
@@ -70,7 +69,7 @@ pub(crate) fn copy_verified(
     folder: &Path,
 ) -> Result<NamedTempFile, Failure> {
     let failed = |error: io::Error| unwritable(folder, &error);
-    let source = File::open(from).map_err(|error| unreadable(from, &error))?;
+    let source = crate::reading::open(from).map_err(|error| unreadable(from, &error))?;
     let size = source.metadata().map_err(|error| unreadable(from, &error))?.len();
     let mut target = temporary(folder).map_err(failed)?;
     let meter = context.meter("copying", size);
@@ -85,6 +84,6 @@ pub(crate) fn copy_verified(
 
 /// The digest of a file.
 pub(crate) fn digest_of_file(path: &Path, progress: &dyn Progress) -> Result<Sha256Digest, Failure> {
-    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    let file = crate::reading::open(path).map_err(|error| unreadable(path, &error))?;
     digest(file, progress, None).map_err(|stopped| stopped.failure(path, path))
 }

@@ -45,7 +45,7 @@ impl PassphraseArgs {
             (Some(_), None) => "the passphrase file".to_owned(),
             (None, None) => "CONSIGN_PASSPHRASE_FILE".to_owned(),
         });
-        let file = std::fs::File::open(&path).map_err(|error| {
+        let file = crate::reading::open(&path).map_err(|error| {
             let mut failure = unreadable(&shown, &error);
             if self.passphrase_fd.is_some() {
                 failure.problems[0].hint = Some("open that descriptor for consign, as with `N<FILE`".into());
@@ -85,7 +85,9 @@ pub(crate) fn load_private(path: &Path, passphrase: &PassphraseArgs) -> Result<P
     let at = |problem: Problem| Failure::new(Exit::Failed, problem.at(path.display().to_string()));
     let text = read_private_key_file(path).map_err(|error| {
         // Whoever names the wrong half of the pair is not helped by advice about permissions.
-        if std::fs::read(path).is_ok_and(|bytes| PublicKey::parse(&bytes).is_ok()) {
+        if crate::reading::read(path, crate::reading::TEXT_MAX)
+            .is_ok_and(|bytes| PublicKey::parse(&bytes).is_ok())
+        {
             let problem = Problem::new("public-key-given", "is a public key; only the private one can sign");
             return at(problem.hint("`consign keygen` puts the private key beside it, without `.pub`"));
         }
@@ -134,7 +136,8 @@ pub(crate) fn secret_file(path: &Path) -> Result<Passphrase, Failure> {
 
 /// Loads the public key in a file.
 pub(crate) fn load_public_file(path: &Path) -> Result<PublicKey, Failure> {
-    let text = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
+    let text =
+        crate::reading::read(path, crate::reading::TEXT_MAX).map_err(|error| unreadable(path, &error))?;
     PublicKey::parse(&text).map_err(|error| Failure::usage(error.problem().at(path.display().to_string())))
 }
 

@@ -25,6 +25,7 @@ mod outcome;
 mod outputs;
 mod parcel;
 mod provenance;
+mod reading;
 mod receipts;
 mod scan_args;
 #[cfg(all(test, feature = "encryption"))]

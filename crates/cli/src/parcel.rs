@@ -1,7 +1,6 @@
 //! The files of a bundle that are handed over together, and how they come to appear in a folder: whoever looks there
 //! finds an archive only once everything that belongs to it is there, whole.
 
-use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
@@ -167,7 +166,7 @@ impl Parcel {
 /// Whether a file of that content is there; an error if another one is.
 fn is_there(context: &Context, folder: &Path, piece: &Piece) -> Result<bool, Failure> {
     let path = folder.join(&piece.name);
-    let file = match File::open(&path) {
+    let file = match crate::reading::open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(unreadable(&path, &error)),
@@ -222,7 +221,7 @@ fn read_provenance(
 ) -> Result<Option<Vec<u8>>, String> {
     let mut bytes = Vec::new();
     let limit = ATTESTATIONS_BYTES_MAX as u64 + 1;
-    match File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)) {
+    match crate::reading::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)) {
         Ok(_) => {}
         Err(error) if is_absent(&error) => return Ok(None),
         Err(error) => return Err(format!("it cannot be read: {error}")),

@@ -45,7 +45,8 @@ impl ScanArgs {
             let message = format!("the file is larger than {ALLOW_LIST_BYTES_MAX} bytes");
             return Err(wrong(Problem::new("allow-too-large", message)));
         }
-        let text = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
+        let text =
+            crate::reading::read(path, crate::reading::TEXT_MAX).map_err(|error| unreadable(path, &error))?;
         let text =
             String::from_utf8(text).map_err(|_| wrong(Problem::new("allow-syntax", "is not UTF-8")))?;
         AllowList::parse(&text).map_err(|problems| Failure {

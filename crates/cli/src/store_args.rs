@@ -240,7 +240,7 @@ fn read_side(path: &Path) -> Result<Vec<u8>, Failure> {
     use std::io::Read as _;
     let mut bytes = Vec::new();
     let read = |file: std::fs::File| file.take(ATTESTATIONS_BYTES_MAX as u64 + 1).read_to_end(&mut bytes);
-    std::fs::File::open(path).and_then(read).map_err(|error| unreadable(path, &error))?;
+    crate::reading::open(path).and_then(read).map_err(|error| unreadable(path, &error))?;
     if bytes.len() > ATTESTATIONS_BYTES_MAX {
         let problem = Problem::new("too-large", "is larger than a file of attestations may be");
         return Err(Failure::failed(problem.at(path.display().to_string())));

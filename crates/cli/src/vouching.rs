@@ -379,15 +379,17 @@ pub(crate) struct Remembered {
 
 /// The revocations that lie beside a bundle.
 fn beside(set: &BundleSet, claim: &Claim) -> Result<Vec<SignedRevocation>, Failure> {
-    let Some(folder) = set.folder() else { return Ok(Vec::new()) };
+    let Some(siblings) = set.siblings() else { return Ok(Vec::new()) };
     let own = format!("{}-{}{}", claim.bundle.name, claim.bundle.version, crate::bundle_set::REVOCATIONS);
     let mut all = Vec::new();
-    for path in revocations::files_in(folder)? {
-        match revocations::read_revocations(&path) {
-            Ok(read) => all.extend_from_slice(read.signed()),
+    for (path, read) in siblings.revocations() {
+        match read {
+            Some(read) => all.extend(read.iter().filter(|one| one.revocation().is_about(claim)).cloned()),
             // What cannot be read belongs to other bundles, unless its name says that it does not.
-            Err(failure) if path.file_name().is_some_and(|name| name == own.as_str()) => return Err(failure),
-            Err(_) => {}
+            None if path.file_name().is_some_and(|name| name == own.as_str()) => {
+                all.extend_from_slice(revocations::read_revocations(path)?.signed());
+            }
+            None => {}
         }
     }
     Ok(all)

@@ -210,7 +210,7 @@ impl Amend {
         let trusted = self.trusted(context, &policy, &set, claim, path, key.as_ref())?;
         let old = trusted.claim();
         let signed = expected(old)?;
-        let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+        let file = crate::reading::open(path).map_err(|error| unreadable(path, &error))?;
         let archive =
             Archive::open(&file, Anchor::Signed(&signed)).map_err(|error| archive_failure(error, path))?;
         if let Some(copy) = &set.manifest {

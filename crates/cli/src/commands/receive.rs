@@ -417,6 +417,10 @@ impl Receive {
 
     /// A directory that was there before must hold just what would have been unpacked.
     fn holds(&self, desk: &Desk<'_>, directory: &Path, manifest: &Manifest) -> Result<(), Failure> {
+        // A link planted there would make something else pass for what was unpacked.
+        if !directory.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+            return Err(destination_exists(directory));
+        }
         let meter = desk.context.meter("comparing", manifest.payload_bytes());
         let same = compare_directory(directory, manifest, TreeLayout::Payload, threads(self.threads), &meter)
             .is_ok_and(|faults| faults.is_empty());

@@ -630,9 +630,8 @@ fn beside(
     id: BundleId,
 ) -> Result<Option<(PathBuf, consign_signing::Attestations)>, Failure> {
     let folder = consign_bundle::publish::parent(manifest);
-    let entries = std::fs::read_dir(folder).map_err(|error| crate::context::unreadable(folder, &error))?;
-    let mut names: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-    names.sort();
+    let names =
+        crate::reading::regular_files(folder).map_err(|error| crate::context::unreadable(folder, &error))?;
     let attestations = names.iter().filter(|path| {
         crate::bundle_set::is_attestations(&path.file_name().unwrap_or_default().to_string_lossy())
     });

@@ -137,7 +137,7 @@ fn load_one(option: &str, value: &str, names: &dyn RecipientNames) -> Result<Vec
             value.parse::<Recipient>().map_err(|error| Failure::usage(error.problem().at(option)))?;
         return Ok(vec![Named { name: None, recipient }]);
     }
-    let text = std::fs::read(path).map_err(|error| {
+    let text = crate::reading::read(path, crate::reading::TEXT_MAX).map_err(|error| {
         let mut failure = unreadable(path, &error);
         if error.kind() == io::ErrorKind::NotFound {
             failure.problems[0].hint =

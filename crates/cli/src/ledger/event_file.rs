@@ -74,7 +74,7 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
 
 fn read(path: &Path) -> Result<Vec<Event>, Failure> {
     let mut bytes = Vec::new();
-    let file = fs::File::open(path).map_err(|error| unreadable(path, &error))?;
+    let file = crate::reading::open(path).map_err(|error| unreadable(path, &error))?;
     file.take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| unreadable(path, &error))?;
     let malformed = |line: usize, message: String| {
         let problem = Problem::new("event-malformed", message).at(path.display().to_string());

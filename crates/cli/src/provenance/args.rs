@@ -122,7 +122,7 @@ impl ProvenanceArgs {
 fn read_predicate(path: &Path) -> Result<ProvenancePredicate, Failure> {
     let mut bytes = Vec::new();
     let read = |file: File| file.take(PROVENANCE_ENVELOPE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes);
-    File::open(path).and_then(read).map_err(|error| {
+    crate::reading::open(path).and_then(read).map_err(|error| {
         let mut failure = unreadable(path, &error);
         if error.kind() == std::io::ErrorKind::NotFound {
             failure.problems[0].hint = Some("say `auto`, `none`, or name a file that is there".into());

@@ -11,8 +11,8 @@ use consign_signing::{
 };
 
 use super::facts::ProvenanceOut;
-use crate::bundle_set::{BundleSet, Names, PROVENANCE};
-use crate::context::{is_absent, unreadable};
+use crate::bundle_set::{BundleSet, Names};
+use crate::context::unreadable;
 use crate::exit::Exit;
 use crate::outcome::Failure;
 
@@ -34,7 +34,7 @@ pub(crate) fn check(set: &BundleSet, claim: &Claim, decision: &Decision) -> Resu
         let mut counted = decision.signatures().iter().filter(|one| one.verdict == Verdict::Counted);
         counted.any(|one| one.signer.public_key == *key)
     };
-    for path in files(set, claim)? {
+    for path in files(set, claim) {
         let file =
             ProvenanceFile::parse(&read_bytes(&path)?, &signers).map_err(|errors| altered(&path, &errors))?;
         for signed in file.signed() {
@@ -76,7 +76,7 @@ pub(crate) fn claimed_statements(
     claim: &Claim,
 ) -> Result<Vec<(PathBuf, ProvenanceStatement)>, Failure> {
     let mut all = Vec::new();
-    for path in files(set, claim)? {
+    for path in files(set, claim) {
         let statements =
             ProvenanceFile::unverified(&read_bytes(&path)?).map_err(|errors| altered(&path, &errors))?;
         let about = statements.into_iter().filter(|statement| statement.is_about(claim));
@@ -85,30 +85,23 @@ pub(crate) fn claimed_statements(
     Ok(all)
 }
 
+/// Where more such files lie in a folder, only one that is named after a bundle is taken for its own.
+const FILES_MAX: usize = 64;
+
 /// The file that lies beside a bundle and is named after it; if there is none, those that are about it. In a folder of many
 /// bundles nobody reads the files of all the others for each.
-fn files(set: &BundleSet, claim: &Claim) -> Result<Vec<PathBuf>, Failure> {
-    let Some(folder) = set.folder() else { return Ok(Vec::new()) };
-    let own = Names::of(&claim.bundle.name, &claim.bundle.version).provenance;
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if is_absent(&error) => return Ok(Vec::new()),
-        Err(error) => return Err(unreadable(folder, &error)),
-    };
-    if folder.join(&own).is_file() {
-        return Ok(vec![folder.join(own)]);
+fn files(set: &BundleSet, claim: &Claim) -> Vec<PathBuf> {
+    let (Some(folder), Some(siblings)) = (set.folder(), set.siblings()) else { return Vec::new() };
+    let own = folder.join(Names::of(&claim.bundle.name, &claim.bundle.version).provenance);
+    let files = siblings.provenance();
+    let is_own = |path: &&PathBuf| path.file_name() == own.file_name();
+    if let Some(own) = files.iter().find(is_own) {
+        return vec![own.clone()];
     }
-    let mut found = Vec::new();
-    for entry in entries {
-        let name = entry.map_err(|error| unreadable(folder, &error))?.file_name();
-        let Some(name) = name.to_str().filter(|name| name.ends_with(PROVENANCE)) else { continue };
-        let path = folder.join(name);
-        if speaks_of(&path, claim) {
-            found.push(path);
-        }
+    if files.len() > FILES_MAX {
+        return Vec::new();
     }
-    found.sort();
-    Ok(found)
+    files.iter().filter(|path| speaks_of(path, claim)).cloned().collect()
 }
 
 /// Whether a file of another name is about the same thing. What cannot be read belongs to other bundles.
@@ -121,7 +114,7 @@ fn speaks_of(path: &Path, claim: &Claim) -> bool {
 pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let read = |file: File| file.take(PROVENANCE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes);
-    File::open(path).and_then(read).map_err(|error| unreadable(path, &error))?;
+    crate::reading::open(path).and_then(read).map_err(|error| unreadable(path, &error))?;
     if bytes.len() > PROVENANCE_BYTES_MAX {
         let message = format!("is larger than provenance may be ({PROVENANCE_BYTES_MAX} bytes)");
         let problem = Problem::new("provenance-too-large", message).at(path.display().to_string());

@@ -129,7 +129,8 @@ pub(super) fn read_limited(file: File) -> io::Result<Vec<u8>> {
 
 /// Reads a receipt, whose signature must hold under the key that it names. That says nothing about trust.
 pub(crate) fn read(path: &Path) -> Result<SignedReceipt, Failure> {
-    let bytes = File::open(path).and_then(read_limited).map_err(|error| unreadable(path, &error))?;
+    let bytes =
+        crate::reading::open(path).and_then(read_limited).map_err(|error| unreadable(path, &error))?;
     SignedReceipt::read(&bytes).map_err(|error| {
         let mut problem = error.problem().at(path.display().to_string());
         problem.hint.get_or_insert_with(|| "ask the recipient for the receipt again".into());

@@ -217,7 +217,7 @@ impl Issuer<'_> {
         for n in 1..=NUMBER_MAX {
             let name = name(&stem, n);
             let path = folder.join(&name);
-            let file = std::fs::File::open(&path);
+            let file = crate::reading::open(&path);
             match file.and_then(super::check::read_limited) {
                 Ok(there) => {
                     let there = SignedReceipt::read(&there).ok();

@@ -44,7 +44,7 @@ impl State {
     /// Another bundle that went by the same name and version before, under the same trust.
     pub(crate) fn other_bundle(&self, trusted: &TrustedClaim) -> io::Result<Option<Verified>> {
         let Some(path) = self.path(FILE) else { return Ok(None) };
-        let known = match File::open(path) {
+        let known = match crate::reading::open(&path) {
             Ok(file) => read(file)?,
             Err(error) if is_absent(&error) => return Ok(None),
             Err(error) => return Err(error),

@@ -163,7 +163,7 @@ impl Known {
         let path = folder.join(format!("{}{end}", id.0.hex()));
         let mut bytes = Vec::new();
         let read = |file: File| file.take(limit + 1).read_to_end(&mut bytes);
-        match File::open(&path).and_then(read) {
+        match crate::reading::open(&path).and_then(read) {
             Ok(_) => Ok(Some((path, bytes))),
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => {

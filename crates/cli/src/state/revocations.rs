@@ -1,6 +1,6 @@
 //! Revocations of bundles: beside a bundle, where the caller says, and those that were seen before.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ use crate::bundle_set::REVOCATIONS;
 use crate::context::unreadable;
 use crate::exit::Exit;
 use crate::outcome::Failure;
+use crate::reading::regular_files;
 
 const FOLDER: &str = "revocations";
 
@@ -20,7 +21,7 @@ const FOLDER: &str = "revocations";
 pub(crate) fn read_revocations(path: &Path) -> Result<Revocations, Failure> {
     let mut bytes = Vec::new();
     let read = |file: File| file.take(ATTESTATIONS_BYTES_MAX as u64 + 1).read_to_end(&mut bytes);
-    File::open(path).and_then(read).map_err(|error| unreadable(path, &error))?;
+    crate::reading::open(path).and_then(read).map_err(|error| unreadable(path, &error))?;
     Revocations::parse(&bytes).map_err(|errors| {
         let problem = |error: &AttestationError| {
             let mut problem = error.problem().at(path.display().to_string());
@@ -43,16 +44,9 @@ pub(crate) fn read_named(named: &Path) -> Result<Vec<SignedRevocation>, Failure>
 
 /// The files of a folder that hold revocations, by their names, in order.
 pub(crate) fn files_in(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let entries = fs::read_dir(folder).map_err(|error| unreadable(folder, &error))?;
-    let mut found = Vec::new();
-    for entry in entries {
-        let name = entry.map_err(|error| unreadable(folder, &error))?.file_name();
-        if name.to_str().is_some_and(|name| name.ends_with(REVOCATIONS)) {
-            found.push(folder.join(name));
-        }
-    }
-    found.sort();
-    Ok(found)
+    let files = regular_files(folder).map_err(|error| unreadable(folder, &error))?;
+    let named = |path: &PathBuf| path.to_str().is_some_and(|name| name.ends_with(REVOCATIONS));
+    Ok(files.into_iter().filter(named).collect())
 }
 
 impl State {

@@ -1,6 +1,5 @@
 //! The archive made again: as it was, where it is there whole; else packed again out of its files.
 
-use std::fs::File;
 use std::path::Path;
 
 use consign_bundle::publish::temporary;
@@ -169,7 +168,7 @@ fn whole(
         }
     }
     for path in &target.archives {
-        let opened = File::open(path).map_err(ArchiveError::from);
+        let opened = crate::reading::open(path).map_err(ArchiveError::from);
         let Ok(archive) = opened.and_then(|file| Archive::open(file, Anchor::Unsigned)) else { continue };
         let facts = archive.facts().clone();
         match copy_verified(context, path, facts.sha256, out) {
@@ -281,7 +280,7 @@ fn find<'m>(
         if finder.is_done() {
             break;
         }
-        let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+        let file = crate::reading::open(path).map_err(|error| unreadable(path, &error))?;
         // What only ends like an archive is content like any other.
         let Ok(archive) = Archive::open(file, Anchor::Unsigned) else { continue };
         note(finder.search_archive(&archive, scratch, threads, &meter), path, &mut report.notes)?;

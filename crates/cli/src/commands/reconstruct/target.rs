@@ -127,7 +127,7 @@ impl Target {
 }
 
 fn claimed(path: &Path) -> Option<Claimed> {
-    let archive = Archive::open(std::fs::File::open(path).ok()?, Anchor::Unsigned).ok()?;
+    let archive = Archive::open(crate::reading::open(path).ok()?, Anchor::Unsigned).ok()?;
     let (manifest, bytes) = archive.manifest().ok()?;
     Some(Claimed { path: path.into(), facts: archive.facts().clone(), manifest, id: Manifest::id_of(&bytes) })
 }

@@ -114,7 +114,7 @@ impl Report for Imported {
 fn read(path: &Path) -> Result<TrustBundle, Failure> {
     let mut bytes = Vec::new();
     let read = |file: File| file.take(TRUST_BUNDLE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes);
-    File::open(path).and_then(read).map_err(|error| unreadable(path, &error))?;
+    crate::reading::open(path).and_then(read).map_err(|error| unreadable(path, &error))?;
     let too_large = || {
         let message = format!("is larger than {TRUST_BUNDLE_BYTES_MAX} bytes");
         vec![Problem::new("trust-too-large", message)]
