@@ -18,6 +18,7 @@ mod format;
 pub mod limits;
 mod literal;
 mod manifest;
+pub mod pattern;
 mod problem;
 mod strict_toml;
 mod text;

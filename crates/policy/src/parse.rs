@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use consign_metadata::pattern::{Subject, compile};
 use consign_metadata::{
     Classification, Problem, RuleId, Scheme, Sha256Digest, TextProblems, did_you_mean, printable,
 };
 use consign_signing::PublicKey;
-use globset::{GlobBuilder, GlobMatcher};
+use globset::GlobMatcher;
 use toml::Spanned;
 
 use crate::decision::RuleName;
@@ -393,7 +394,11 @@ impl Reader {
                 name: category.name,
                 description: category.description,
                 level: category.level,
-                files: category.files.iter().filter_map(|pattern| self.pattern(pattern)).collect(),
+                files: category
+                    .files
+                    .iter()
+                    .filter_map(|pattern| self.pattern(pattern, Subject::AnyCasePath))
+                    .collect(),
             });
         }
         categories
@@ -403,19 +408,19 @@ impl Reader {
         let mut sources = Vec::new();
         for spanned in &document.sources {
             self.known_level(&spanned.get_ref().level, scheme, &spanned.span());
-            if let Some(uri) = self.pattern(&spanned.get_ref().uri) {
+            if let Some(uri) = self.pattern(&spanned.get_ref().uri, Subject::AnyCaseText) {
                 sources.push(SourceRule { uri, level: spanned.get_ref().level.clone() });
             }
         }
         sources
     }
 
-    fn pattern(&mut self, pattern: &Spanned<String>) -> Option<GlobMatcher> {
-        match GlobBuilder::new(pattern.get_ref()).case_insensitive(true).build() {
-            Ok(glob) => Some(glob.compile_matcher()),
+    fn pattern(&mut self, pattern: &Spanned<String>, subject: Subject) -> Option<GlobMatcher> {
+        match compile(pattern.get_ref(), subject) {
+            Ok(glob) => Some(glob),
             Err(error) => {
-                let message =
-                    format!("`{}` is not a pattern: {}", printable(pattern.get_ref()), error.kind());
+                let shown: String = pattern.get_ref().chars().take(60).collect();
+                let message = format!("`{}` {error}", printable(&shown));
                 self.report("policy-pattern", Some(pattern.span()), &message);
                 None
             }
@@ -473,10 +478,9 @@ impl Reader {
         }
         Accept {
             classifications: document.classifications.clone(),
-            licenses: document
-                .licenses
-                .as_ref()
-                .map(|patterns| patterns.iter().filter_map(|pattern| self.pattern(pattern)).collect()),
+            licenses: document.licenses.as_ref().map(|patterns| {
+                patterns.iter().filter_map(|pattern| self.pattern(pattern, Subject::AnyCaseText)).collect()
+            }),
             largest_file: document.largest_file,
             largest_bundle: document.largest_bundle,
             most_files: document.most_files,

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use consign_metadata::pattern::{Subject, compile};
 use consign_metadata::{
     Finding, Line, Problem, RuleId, TextError, TomlFormat, TomlReader, TomlTable, TomlValue, did_you_mean,
     printable,
 };
-use globset::{GlobBuilder, GlobMatcher};
+use globset::GlobMatcher;
 
 /// Largest allow-list, in bytes.
 pub const ALLOW_LIST_BYTES_MAX: usize = 1 << 18;
@@ -205,11 +206,10 @@ fn rule(reader: &mut TomlReader, value: TomlValue<'_>) -> Option<RulePattern> {
 fn path(reader: &mut TomlReader, value: TomlValue<'_>) -> Option<(Line, GlobMatcher)> {
     let line = short_line(reader, value)?;
     // `*` does not match `/`, so that nothing is allowed further down than was meant.
-    let glob = GlobBuilder::new(line.as_str()).literal_separator(true).backslash_escape(true).build();
-    match glob {
-        Ok(glob) => Some((line, glob.compile_matcher())),
+    match compile(line.as_str(), Subject::Path) {
+        Ok(glob) => Some((line, glob)),
         Err(error) => {
-            reader.report("bad-pattern", value.at(), format!("`{}`: {}", value.name(), error.kind()));
+            reader.report("bad-pattern", value.at(), format!("`{}` {error}", value.name()));
             None
         }
     }

@@ -54,7 +54,9 @@ fn fault(sample: &Sample) -> Option<String> {
     if sample.called && !tells(&firm) {
         return Some(format!("a call under a telling name: {firm:?}"));
     }
-    if sample.called && !tells(&plain) {
+    // Entries of the extension registry are a program's own: they count where a pickle was promised.
+    let registered = sample.imports.iter().any(|(module, _)| module == "ext_module");
+    if sample.called && !registered && !tells(&plain) {
         return Some(format!("a call under another name: {plain:?}"));
     }
     let malformed = firm.iter().any(|one| one.starts_with("malformed/"));

@@ -6,8 +6,9 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use consign_metadata::pattern::{self, PatternError};
 use consign_metadata::{BundleName, Line, Role, printable};
-use globset::{GlobBuilder, GlobMatcher};
+use globset::GlobMatcher;
 use serde::Serialize;
 
 use crate::public_key::PublicKey;
@@ -64,9 +65,12 @@ impl FromStr for BundlePattern {
         if let Some(c) = text.chars().find(|&c| !known(c)) {
             return fail(format!("matches no bundle: none has `{}` in its name", printable(&c.to_string())));
         }
-        match GlobBuilder::new(text).build() {
-            Ok(glob) => Ok(Self { text: text.into(), matcher: Arc::new(glob.compile_matcher()) }),
-            Err(error) => fail(format!("is not a pattern: {}", error.kind())),
+        match pattern::compile(text, pattern::Subject::BundleName) {
+            Ok(matcher) => Ok(Self { text: text.into(), matcher: Arc::new(matcher) }),
+            Err(PatternError::MatchesNothing) => {
+                fail("matches no bundle: no valid name fits it, so the rule would ask for nothing".into())
+            }
+            Err(error) => fail(error.to_string()),
         }
     }
 }

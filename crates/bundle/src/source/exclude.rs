@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use consign_metadata::Line;
-use globset::{GlobBuilder, GlobMatcher};
+use consign_metadata::pattern::{Subject, compile};
+use globset::GlobMatcher;
 
 use super::fault::SourceError;
 
@@ -29,12 +30,7 @@ impl Pattern {
         if let Some(part) = glob.split('/').find(|part| matches!(*part, "" | "." | "..")) {
             return Err(error(format!("it has the part `{part}`, which no path in the source has")));
         }
-        let glob = GlobBuilder::new(glob)
-            .literal_separator(true)
-            .backslash_escape(true)
-            .build()
-            .map_err(|e| error(e.kind().to_string()))?
-            .compile_matcher();
+        let glob = compile(glob, Subject::Path).map_err(|e| error(format!("it {e}")))?;
         Ok(Self { text: text.clone(), glob, directories_only: whole.ends_with('/'), any_depth })
     }
 

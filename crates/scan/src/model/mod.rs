@@ -82,8 +82,8 @@ pub fn model_inspector(
     match format {
         // Tensors in an archive may begin like a pickle; which members are loaded as one, their names say.
         FileFormat::Pickle if subject.member.is_some() && !is_pickle_suffix(suffix) => {}
-        FileFormat::Pickle => {
-            all.push(Box::new(Pickle::firm(subject, Layout::Pickles)));
+        FileFormat::Pickle if !promises_pickle(suffix, format) => {
+            all.push(Box::new(Pickle::likely(subject)));
             walks = true;
         }
         FileFormat::TorchLegacy => {

@@ -72,6 +72,8 @@ def watch(data):
     imports, called = set(), False
     for loader in (InC, InPython):
         SEEN.clear()
+        # Else an entry that was asked for once is never imported again.
+        copyreg._extension_cache.clear()
         stream = io.BytesIO(data)
         try:
             # Pickles may follow each other.

@@ -42,6 +42,19 @@ impl Text {
         self.last = bytes.iter().rev().find(|byte| !byte.is_ascii_whitespace()).copied().or(self.last);
     }
 
+    /// Whether what is kept of it may begin a name.
+    pub(super) fn may_be_a_name(&self) -> bool {
+        let text = match std::str::from_utf8(&self.bytes) {
+            Ok(text) => Some(text),
+            // Cut within a character.
+            Err(error) if self.cut && error.error_len().is_none() => {
+                std::str::from_utf8(&self.bytes[..error.valid_up_to()]).ok()
+            }
+            Err(_) => None,
+        };
+        text.is_some_and(|text| !text.is_empty() && !text.contains(char::is_control))
+    }
+
     /// Takes off the last byte.
     pub(super) fn shorten(&mut self) {
         if !self.cut {

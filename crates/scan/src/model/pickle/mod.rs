@@ -21,24 +21,39 @@ pub(crate) use self::walk::Layout;
 pub(crate) struct Pickle {
     notes: Notes,
     walk: Walk,
-    /// The first byte, while two are needed to tell whether what was promised to be a pickle is a compressed one.
-    promised: Option<Vec<u8>>,
+    /// The first bytes, until they tell whether it must be a pickle.
+    told_by: Option<Head>,
 }
+
+#[derive(Debug)]
+struct Head {
+    bytes: Vec<u8>,
+    /// Its name says that it is one.
+    named: bool,
+}
+
+/// So many bytes tell.
+const HEAD: usize = 3;
 
 impl Pickle {
     /// The bytes are said to be a pickle: if they are none, that is a fault.
     pub(crate) fn firm(subject: &Subject, layout: Layout) -> Self {
-        Self { notes: Notes::new(subject), walk: Walk::firm(layout), promised: None }
+        Self { notes: Notes::new(subject), walk: Walk::firm(layout), told_by: None }
     }
 
     /// The bytes may be a pickle: nothing is said unless they import something and call it, whatever follows.
     pub(crate) fn perhaps(subject: &Subject) -> Self {
-        Self { notes: Notes::new(subject), walk: Walk::perhaps(), promised: None }
+        Self { notes: Notes::new(subject), walk: Walk::perhaps(), told_by: None }
     }
 
     /// A name says that the bytes are a pickle, perhaps a compressed one: others look into those.
     pub(crate) fn promised(subject: &Subject) -> Self {
-        Self { promised: Some(Vec::new()), ..Self::firm(subject, Layout::Pickles) }
+        Self { told_by: Some(Head { bytes: Vec::new(), named: true }), ..Self::perhaps(subject) }
+    }
+
+    /// The bytes look like a pickle. If they begin as one does they are one; something further in may have come by chance.
+    pub(crate) fn likely(subject: &Subject) -> Self {
+        Self { told_by: Some(Head { bytes: Vec::new(), named: false }), ..Self::perhaps(subject) }
     }
 
     fn report(&mut self, report: &mut Report) {
@@ -59,23 +74,27 @@ impl Pickle {
     }
 }
 
-/// How zlib, LZ4 and raw LZMA data begin, in which joblib packs its pickles.
-fn is_compressed(head: &[u8]) -> bool {
-    match *head {
-        [0x78, flags] => (0x7800 + u16::from(flags)).is_multiple_of(31),
-        [0x04, 0x22] | [0x5d, 0x00] => true,
-        _ => false,
+impl Head {
+    /// Whether the bytes must be a pickle: they announce a protocol, or open a container as protocols 0 and 1 do; or
+    /// they are named so, and are not compressed by zlib, LZ4 or LZMA, as joblib does it.
+    fn is_pickle(&self) -> bool {
+        match *self.bytes {
+            [0x80, 2..=5, _] | [b'(', b'd' | b'l', b'p'] | [b'}' | b']', b'q', 0] => true,
+            [0x78, flags, ..] if (0x7800 + u16::from(flags)).is_multiple_of(31) => false,
+            [0x04, 0x22, ..] | [0x5d, 0x00, ..] => false,
+            _ => self.named,
+        }
     }
 }
 
 impl Pickle {
     /// Walks over the bytes that were kept until it was clear what they are.
-    fn keep_promise(&mut self) {
-        if let Some(head) = self.promised.take() {
-            if is_compressed(&head) {
-                self.walk = Walk::perhaps();
+    fn decide(&mut self) {
+        if let Some(head) = self.told_by.take() {
+            if head.is_pickle() {
+                self.walk = Walk::firm(Layout::Pickles);
             }
-            self.walk.update(&head);
+            self.walk.update(&head.bytes);
         }
     }
 }
@@ -83,21 +102,21 @@ impl Pickle {
 impl Inspect for Pickle {
     fn update(&mut self, bytes: &[u8], report: &mut Report) {
         let mut bytes = bytes;
-        if let Some(head) = &mut self.promised {
-            let missing = bytes.len().min(2 - head.len());
-            head.extend_from_slice(&bytes[..missing]);
+        if let Some(head) = &mut self.told_by {
+            let missing = bytes.len().min(HEAD - head.bytes.len());
+            head.bytes.extend_from_slice(&bytes[..missing]);
             bytes = &bytes[missing..];
-            if head.len() < 2 {
+            if head.bytes.len() < HEAD {
                 return;
             }
-            self.keep_promise();
+            self.decide();
         }
         self.walk.update(bytes);
         self.report(report);
     }
 
     fn finish(&mut self, report: &mut Report) {
-        self.keep_promise();
+        self.decide();
         self.walk.finish();
         self.report(report);
         // Whoever forbids pickles finds each of them by this rule, whatever it imports.

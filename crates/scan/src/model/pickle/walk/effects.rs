@@ -89,6 +89,14 @@ impl Walk {
 
     /// Something is imported.
     fn import(&mut self, module: &str, name: &str, opcode: u8) -> Value {
+        let unsure = matches!(self.faith, Faith::Unsure { .. });
+        if unsure
+            && (module.is_empty() || module.contains(char::is_control) || name.contains(char::is_control))
+        {
+            // No loader finds that.
+            self.fail("ends oddly");
+            return Value::Unknown;
+        }
         let likely = is_dotted_name(module) && is_dotted_name(name);
         self.imports |= likely;
         // A line that begins with `c` and the next may be any text; two texts and an opcode that is none are not.
@@ -105,6 +113,17 @@ impl Walk {
                 Value::Unknown
             }
         }
+    }
+
+    /// Something is imported whose name is not kept, or is none.
+    fn import_untold(&mut self, module: &Text, name: &Text) -> Value {
+        if matches!(self.faith, Faith::Unsure { .. }) && !(module.may_be_a_name() && name.may_be_a_name()) {
+            // No loader imports that.
+            self.fail("ends oddly");
+        } else {
+            self.odd(NAMELESS);
+        }
+        Value::Unknown
     }
 
     /// Something is called or changed that is imported, or may be: these bytes are a pickle after all.
@@ -180,9 +199,8 @@ impl Walk {
                 }
             }
             op::FRAME => {
-                if self.behind.saturating_sub(9) < self.frame_end {
-                    self.is_pickle_after_all();
-                    self.odd("has frames that overlap");
+                if self.behind.saturating_sub(9) < self.frame_end && self.overlap.is_none() {
+                    self.overlap = Some(self.frame_end);
                 }
                 match self.behind.checked_add(number) {
                     Some(end) => self.frame_end = end,
@@ -296,7 +314,9 @@ impl Walk {
                     self.unknown(format!("entry {number} of the extension registry"));
                 }
                 self.imports = true;
-                self.push(Value::Unknown);
+                // Nobody's registry has entries but a program's own: in what may be no pickle at all, that says nothing.
+                let sure = matches!(self.faith, Faith::Sure);
+                self.push(if sure { Value::Unknown } else { Value::Other });
             }
             op::MEMOIZE => {
                 if let Err(lost) = self.machine().memoize() {
@@ -476,10 +496,7 @@ impl Walk {
                 let module = first.unwrap_or_default();
                 let value = match (module.utf8(), line.utf8()) {
                     (Some(module), Some(name)) => self.import(module, name, opcode),
-                    _ => {
-                        self.odd(NAMELESS);
-                        Value::Unknown
-                    }
+                    _ => self.import_untold(&module, line),
                 };
                 if self.dead {
                     return;

@@ -122,6 +122,10 @@ pub(super) struct Walk {
     pending: bool,
     /// The opcode before this one, and this one.
     last: (u8, u8),
+    /// How many bytes there are, as far as they have come.
+    total: u64,
+    /// Where a frame ends within which another began.
+    overlap: Option<u64>,
     /// The argument that is being read goes on beyond the frame that it began in.
     crossed: bool,
     /// The walk is over, whatever the state says.
@@ -156,6 +160,8 @@ impl Walk {
             adopted: BTreeSet::new(),
             pending: false,
             last: (0, 0),
+            total: 0,
+            overlap: None,
             crossed: false,
             dead: false,
             work: 0,
@@ -196,6 +202,7 @@ impl Walk {
     }
 
     pub(super) fn update(&mut self, bytes: &[u8]) {
+        self.total = self.total.saturating_add(bytes.len() as u64);
         let mut rest = bytes;
         while !rest.is_empty() {
             let known = self.branches;
@@ -266,6 +273,11 @@ impl Walk {
     pub(super) fn finish(&mut self) {
         self.end_line();
         self.note_crossing();
+        // CPython's loader in C skips what is left of a frame that is there in full when another begins within it.
+        if self.overlap.is_some_and(|end| end <= self.total) {
+            self.faith = Faith::Sure;
+            self.odd("has frames that overlap");
+        }
         for (_, walk) in &mut self.aside {
             walk.finish();
         }
