@@ -503,7 +503,16 @@ fn add(path: &Path, statements: Attestations) -> Result<(Attestations, bool), Fa
     let before = there.as_ref().map(Attestations::to_bytes);
     let all = match there {
         None => statements,
-        Some(there) => join(there, statements, path)?,
+        // In the order in which people signed, and what came meanwhile behind it.
+        Some(there) => {
+            let mut all = statements;
+            for signed in there.statements() {
+                if !all.statements().iter().any(|known| known.line() == signed.line()) {
+                    all.push(signed.clone()).map_err(|error| too_many(&error, path))?;
+                }
+            }
+            all
+        }
     };
     if all.claims().len() > 1 {
         let problem =
