@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use consign_metadata::{Line, Problem, printable};
+use consign_metadata::{Problem, printable};
 use consign_signing::{AttestationError, EncryptedAttestations, EncryptedClaim};
 
 use crate::bundle_set::{Broken, BundleSet};
@@ -297,8 +297,8 @@ pub(crate) struct EncryptedFiles {
     pub(crate) claim: EncryptedClaim,
     /// The files.
     pub(crate) set: EncryptedSet,
-    /// Whom it is encrypted to, by the word of the first who signed.
-    pub(crate) recipients: Vec<Line>,
+    /// Whom it is encrypted to, by the word of those who signed.
+    pub(crate) recipients: crate::recipients::Recipients,
 }
 
 /// The bundle is encrypted, and nobody is here to open it.

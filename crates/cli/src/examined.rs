@@ -102,6 +102,13 @@ impl Examined {
         self.problems.push(problem.hint("ask the sender for the `.intoto.jsonl` file that belongs to it"));
     }
 
+    /// Whether nothing is missing but that somebody trusted vouches for it, which a caller may waive.
+    fn lacks_only_trust(&self) -> bool {
+        self.problems.iter().all(|problem| {
+            matches!(problem.code, "not-trusted" | "unsigned" | "trust-expired" | "trust-import-missing")
+        })
+    }
+
     /// The trusted claim, if there is one.
     pub(crate) fn trusted(&self) -> Option<&TrustedClaim> {
         self.decision.as_ref().and_then(Decision::trusted)
@@ -197,11 +204,7 @@ impl Asked<'_> {
             Some(Err(failure)) => return examined.fail(failure),
             None => examined.unsigned(shown),
         }
-        let only_trust = examined.problems.iter().all(|problem| {
-            matches!(problem.code, "not-trusted" | "unsigned" | "trust-expired" | "trust-import-missing")
-        });
-        let admitted = extraction.allow_untrusted && only_trust;
-        if examined.exit != Exit::Done && !admitted {
+        if examined.exit != Exit::Done && !(extraction.allow_untrusted && examined.lacks_only_trust()) {
             return examined;
         }
         match self.extract(set, claim, &mut examined, encryption, extraction) {
@@ -210,6 +213,36 @@ impl Asked<'_> {
             Err(failure) => return examined.fail(failure),
         }
         examined.vouch(shown);
+        examined
+    }
+
+    /// Asks who vouches for it, checks all of its content if they do or `allow_untrusted` says so, and asks the policy: what
+    /// a step that writes the content elsewhere needs to know before. Of what was not admitted, nothing was decoded.
+    pub(crate) fn admit(&self, set: &BundleSet, shown: &Path, allow_untrusted: bool) -> Examined {
+        let claim = match sole_claim(set) {
+            Ok(claim) => claim,
+            Err(failure) => return Examined::failed(failure),
+        };
+        let mut examined = Examined::new(claim);
+        match claim.map(|claim| self.vouching.judge(self.trusted, set, claim, shown)) {
+            Some(Ok(vouching)) => examined.judged(vouching, self.on_a_word, shown),
+            Some(Err(failure)) => return examined.fail(failure),
+            None => examined.unsigned(shown),
+        }
+        if examined.exit != Exit::Done && !(allow_untrusted && examined.lacks_only_trust()) {
+            return examined;
+        }
+        let verified = match check(self.context, set, Scope::Content, self.threads) {
+            Ok(verified) => verified,
+            Err(failure) => return examined.fail(failure),
+        };
+        let decision = self.ask(verified.manifest(), examined.trusted(), None);
+        let permitted = decision.permit().is_ok();
+        examined.take(decision, self.policy, shown);
+        if permitted {
+            examined.verified = Some(verified);
+            examined.vouch(shown);
+        }
         examined
     }
 

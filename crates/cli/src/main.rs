@@ -27,6 +27,8 @@ mod parcel;
 mod provenance;
 mod reading;
 mod receipts;
+#[cfg_attr(not(feature = "encryption"), allow(dead_code, reason = "nothing can be opened"))]
+mod recipients;
 mod scan_args;
 #[cfg(all(test, feature = "encryption"))]
 mod schemas;

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use consign_bundle::Place;
-use consign_metadata::{Core, Line, Problem};
+use consign_metadata::{Core, Problem};
 use consign_policy::{Encryption, Policy};
 
 use crate::bundle_set::BundleSet;
 use crate::encrypted_set::{Ciphertext, EncryptedSet, sealed};
 use crate::outcome::Failure;
+use crate::recipients::Recipients;
 
 /// No identity can be named.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -27,7 +28,7 @@ impl IdentityArgs {
 /// Nothing can be opened.
 pub(crate) struct Opened {
     pub(crate) set: BundleSet,
-    pub(crate) recipients: Vec<Line>,
+    pub(crate) recipients: Recipients,
 }
 
 /// Nobody can be encrypted to.

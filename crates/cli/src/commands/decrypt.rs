@@ -5,25 +5,26 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use consign_bundle::publish::{prepare, publish, temporary};
-use consign_bundle::{Progress as _, Scope, Sha256State};
+use consign_bundle::{Progress as _, Sha256State};
 use consign_metadata::Problem;
 use consign_policy::Stage;
-use consign_signing::TrustedClaim;
 use serde::Serialize;
 
+use super::verify::AsOf;
 use crate::act::{Act, Action};
 use crate::bundle_set::Names;
-use crate::checked::{archive_path, check, interrupted, sole_claim};
+use crate::checked::{archive_path, interrupted};
 use crate::commands::pack::taken;
 use crate::context::{Context, threads, unwritable};
 use crate::encrypted_set::EncryptedSet;
 use crate::encryption::IdentityArgs;
+use crate::examined::Asked;
 use crate::exit::Exit;
-use crate::handling::{Handling, PolicyArgs, Standing, counted, decide_bundle, permit};
+use crate::handling::{Handling, PolicyArgs};
 use crate::outcome::{Failure, Outcome, Report};
 use crate::source_args::OutputFolder;
 use crate::style::{self, count, size};
-use crate::vouching::{Vouched, VouchingArgs};
+use crate::vouching::VouchingArgs;
 
 /// Decrypt a bundle into its ordinary files, once everything was verified
 ///
@@ -66,8 +67,14 @@ pub(crate) struct Decrypted {
     addressees: Vec<String>,
     /// What the handling policy says.
     handling: Handling,
-    /// Whether a trusted key vouches for it.
+    /// Whether a trusted key vouches for it, now.
     trusted: bool,
+    /// The time on the caller's word at which it would hold, if it does not hold now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    as_of: Option<AsOf>,
+    /// What is worth knowing, and changes nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<Problem>,
 }
 
 impl Report for Decrypted {
@@ -89,11 +96,19 @@ impl Report for Decrypted {
         writeln!(out, "  manifest      {}", self.manifest.display())?;
         writeln!(out, "  attestations  {}", self.attestations.display())?;
         self.handling.human(out, 13)?;
-        if !self.trusted {
+        if let Some(AsOf { time, .. }) = &self.as_of {
+            writeln!(
+                out,
+                "  {warn}HELD AS OF {time}, on your word: it would not hold now, and nothing proves that the signature was made by then{warn:#}"
+            )?;
+        } else if !self.trusted {
             writeln!(
                 out,
                 "  {warn}NOT VERIFIED: nobody you trust vouches for it; it may come from anyone{warn:#}"
             )?;
+        }
+        for note in &self.notes {
+            writeln!(out, "  {warn}note{warn:#}          {}", consign_metadata::printable(&note.message))?;
         }
         Ok(())
     }
@@ -114,22 +129,23 @@ impl Decrypt {
         let opened = self.identity.open(&encrypted, &ciphertext)?;
         let set = &opened.set;
         let path = archive_path(set)?;
-        let claim = sole_claim(set)?.ok_or_else(|| crate::encrypted_set::sealed(&self.bundle))?;
-        // Trust is asked before anything is written.
-        let vouching = self.vouching.judge(&trusted, set, claim, path)?;
-        let only_trust = vouching.problems.iter().all(|problem| problem.code == "not-trusted");
-        let admitted = vouching.problems.is_empty() || (self.allow_untrusted && only_trust);
-        if !admitted {
-            return Err(Failure { exit: Exit::NotTrusted, problems: vouching.problems });
-        }
-        // Nothing is written before all of it was verified, and what is written is held against that.
-        let verified = check(context, set, Scope::Content, threads(self.threads))?;
-        let vouched = vouching.decision.trusted().and_then(|trusted| Vouched::archive(&verified, trusted));
-        let trusted_claim = vouching.decision.trusted();
-        let signers = trusted_claim.map(|trusted| counted(trusted.signers())).unwrap_or_default();
-        let standing = Standing::new(trusted_claim.map(TrustedClaim::claim), &signers);
-        let decision = decide_bundle(&policy, Stage::Unpack, verified.manifest(), standing);
-        permit(&decision, &policy, path)?;
+        // Trust is asked before anything is decoded, and nothing is written before all of it was verified.
+        let asked = Asked {
+            context,
+            vouching: &self.vouching,
+            trusted: &trusted,
+            policy: &policy,
+            stage: Stage::Unpack,
+            on_a_word: true,
+            threads: threads(self.threads),
+        };
+        let mut examined = asked.admit(set, path, self.allow_untrusted);
+        let (Some(verified), Some(decision)) = (&examined.verified, &examined.handled) else {
+            return Err(examined.into_failure());
+        };
+        let mut notes = std::mem::take(&mut examined.notes);
+        let trusted_claim = examined.trusted();
+        let asserted = examined.vouched.as_ref().is_some_and(|vouched| vouched.asserted);
         let (manifest, core) = (verified.manifest(), verified.manifest().core());
         let names = Names::of(&core.name, &core.version);
 
@@ -176,9 +192,22 @@ impl Decrypt {
             io::ErrorKind::AlreadyExists => taken(&path),
             _ => unwritable(&path, &error),
         })?;
+        // What was decrypted is what was signed; but another one was verified under the name meanwhile.
+        let mut conflict = None;
+        let holds = examined.problems.is_empty() && examined.vouched.is_some();
+        if let Some(claim) = trusted_claim.filter(|_| holds) {
+            let remembered = self.vouching.remember(&trusted, claim, path);
+            notes.extend(remembered.notes);
+            conflict = remembered.problem;
+        }
         let encrypted = ciphertext.claim().sha256;
-        context.record(Act::of(Action::Decrypted, claim).with("encrypted_sha256", encrypted.to_string()));
-        Ok(Outcome::done(Decrypted {
+        let act = match trusted_claim {
+            Some(claim) => Act::of(Action::Decrypted, claim.claim()),
+            None => Act::new(Action::Decrypted).archive(verified.facts().sha256).with("trusted", false),
+        };
+        context.record(act.with("encrypted_sha256", encrypted.to_string()));
+        let addressees = examined.claim.as_ref().map(|claim| claim.addressees.iter());
+        let report = Decrypted {
             name: core.name.to_string(),
             version: core.version.to_string(),
             classification: core.classification.to_string(),
@@ -188,9 +217,16 @@ impl Decrypt {
             attestations: out.join(&names.attestations),
             files: manifest.files().len() as u64,
             bytes: manifest.payload_bytes(),
-            addressees: claim.addressees.iter().map(ToString::to_string).collect(),
-            handling: Handling::of(&policy, Stage::Unpack, &decision),
-            trusted: vouching.problems.is_empty() && vouched.is_some(),
-        }))
+            addressees: addressees.into_iter().flatten().map(ToString::to_string).collect(),
+            handling: Handling::of(&policy, Stage::Unpack, decision),
+            trusted: holds && !asserted && conflict.is_none(),
+            as_of: examined.decision.as_ref().filter(|_| asserted).map(|decision| {
+                let moment = decision.moment();
+                AsOf { time: moment.at().to_string(), evidence: moment.evidence() }
+            }),
+            notes,
+        };
+        let exit = if conflict.is_some() { Exit::NotTrusted } else { Exit::Done };
+        Ok(Outcome { exit, problems: conflict.into_iter().collect(), report: Some(Box::new(report)) })
     }
 }

@@ -332,7 +332,7 @@ impl Receive {
                     .map(|archive| Arrival::encrypted(desk.context, set, archive, ciphertext.as_ref().ok()));
                 let looked = match ciphertext.and_then(|ciphertext| self.identity.open(set, &ciphertext)) {
                     Ok(opened) => {
-                        let recipients = opened.recipients.iter().map(ToString::to_string).collect();
+                        let recipients = opened.recipients.all();
                         self.examine(desk, &opened.set, path, Some(Encryption::To(recipients)))
                     }
                     Err(failure) => Looked::failed(failure),

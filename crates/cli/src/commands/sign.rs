@@ -25,6 +25,8 @@ use crate::handling::{Handling, ParentArgs, PolicyArgs, Standing, decide_bundle,
 use crate::key_source::{KeySource, OpenKey};
 use crate::keys::PassphraseArgs;
 use crate::outcome::{Failure, Outcome, Report};
+#[cfg(feature = "encryption")]
+use crate::recipients::Agreed;
 use crate::sign_statement::sign_statement;
 use crate::style::{self, count, size};
 
@@ -201,9 +203,13 @@ impl Sign {
         let there = inner.is_some_and(|there| there.statements().iter().any(same));
         let mut after = before.clone();
         if !there {
+            let trust = context.trust_policy(None)?;
+            let agreed = opened.recipients.agreed(trust.as_ref(), &path.display().to_string())?;
+            show_recipients(&agreed)
+                .map_err(|error| Failure::failed(Problem::new("terminal", error.to_string())))?;
             let signed = self.sign_checked(context, &checked, inner, &key)?;
             let claim = ciphertext.claim().clone();
-            let signed = crate::encryption::seal(context, &key, claim, signed, opened.recipients)?;
+            let signed = crate::encryption::seal(context, &key, claim, signed, agreed.into_recipients())?;
             after = add_encrypted(path, signed)?;
             context.record(self.act(&checked.claim, Some((&key, checked.basis))));
         }
@@ -481,6 +487,24 @@ impl Sign {
             key: signer.map(|(key, _)| key.origin().clone()),
         }))
     }
+}
+
+/// Says who can open what is about to be sealed.
+#[cfg(feature = "encryption")]
+fn show_recipients(agreed: &Agreed) -> io::Result<()> {
+    let mut err = crate::stream::stderr();
+    writeln!(err, "Your signature is sealed to those who can open the bundle:")?;
+    for recipient in agreed.recipients() {
+        writeln!(err, "  {recipient}")?;
+    }
+    if !agreed.is_trusted() {
+        let warn = style::WARN;
+        writeln!(
+            err,
+            "  {warn}by the word of those who signed, who are not checked against any trust{warn:#}"
+        )?;
+    }
+    err.flush()
 }
 
 /// Adds a statement to those about an encrypted bundle, behind what others added meanwhile.

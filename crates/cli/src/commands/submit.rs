@@ -198,7 +198,7 @@ impl Submit {
         // Every destination is asked about before anything is copied to any.
         let signers = counted(trusted.signers());
         let encryption = match &encrypted {
-            Some(files) => Encryption::To(files.recipients.iter().map(ToString::to_string).collect()),
+            Some(files) => Encryption::To(files.recipients.all()),
             None => Encryption::Plain,
         };
         let parents = self.parents.load(context, verified.manifest().core())?;

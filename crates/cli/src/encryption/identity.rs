@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use consign_bundle::ReadAt;
 use consign_encryption::{DecryptError, DecryptedFile, Identities, decrypt};
-use consign_metadata::{Line, Problem};
+use consign_metadata::Problem;
 use consign_signing::{
     Attestations, PassphraseAnswer, SEALED_BYTES_MAX, Sealed, SignedEncrypted, read_private_key_file,
 };
@@ -16,6 +16,7 @@ use crate::encrypted_set::{Ciphertext, EncryptedSet, sealed};
 use crate::exit::Exit;
 use crate::keys::{PassphraseArgs, prompt};
 use crate::outcome::Failure;
+use crate::recipients::Recipients;
 
 /// What opens encrypted bundles.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -43,8 +44,8 @@ pub(crate) struct IdentityArgs {
 pub(crate) struct Opened {
     /// The bundle that is inside.
     pub(crate) set: BundleSet,
-    /// Whom it is encrypted to, by the word of the first who signed.
-    pub(crate) recipients: Vec<Line>,
+    /// Whom it is encrypted to, by the word of those who signed.
+    pub(crate) recipients: Recipients,
     /// The decrypted archive.
     pub(crate) content: Arc<DecryptedFile>,
 }
@@ -99,14 +100,12 @@ impl IdentityArgs {
         let identities = self.load()?;
         let Some((path, outer)) = &set.attestations else { return Err(sealed(set.shown())) };
         let mut inner: Option<Attestations> = None;
-        let mut recipients = Vec::new();
+        let mut recipients = Recipients::default();
         for (number, signed) in (1..).zip(outer.statements()) {
             let one = unseal(signed, &identities, path, number)?;
+            recipients.add(*one.statement().key(), one.recipients().to_vec());
             match &mut inner {
-                None => {
-                    recipients = one.recipients().to_vec();
-                    inner = Some(Attestations::new(one.statement().clone()));
-                }
+                None => inner = Some(Attestations::new(one.statement().clone())),
                 Some(inner) => {
                     inner.push(one.statement().clone()).map_err(|error| too_many(&error, path))?;
                 }

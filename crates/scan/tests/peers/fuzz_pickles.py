@@ -346,7 +346,7 @@ def main():
         for _ in range(count):
             data = make(chance)
             imports, called = watch(data)
-            text = "\n".join(f"{module}\x1f{name}" for module, name in sorted(imports) if not {"\n", "\r", "\x1f"} & set(module + name))
+            text = "\n".join(f"{module}\x1f{name}" for module, name in sorted(imports) if not {"\n", "\x1f"} & set(module + name))
             info = text.encode("utf-8", "replace")
             file.write(struct.pack("<IIB", len(data), len(info), called) + data + info)
 
