@@ -91,7 +91,8 @@ fn attack_a6_decrypting_says_no_more_than_unpacking() {
         "{taken}"
     );
     let events = desk.succeed(["ledger", "export", "--output", "-"]);
-    let decrypted = events.lines().find(|event| event.contains("decrypted")).unwrap_or_else(|| panic!("{events}"));
+    let decrypted =
+        events.lines().find(|event| event.contains("decrypted")).unwrap_or_else(|| panic!("{events}"));
     assert!(decrypted.contains("\"trusted\":false"), "{decrypted}");
     // It is remembered, so that another bundle of that name is noticed.
     let trusted = desk.json(["decrypt", "out", "-o", "plain-2", "--identity", "lab", "--key", "ada.pub"]);

@@ -21,7 +21,16 @@ pub(crate) struct Assignment {
 }
 
 /// Last words of names that speak *about* a secret: `token_id`, `password_hash`, `secretName`.
-const ABOUT: [&[u8]; 79] = [
+const ABOUT: [&[u8]; 88] = [
+    b"mgr",
+    b"realm",
+    b"used",
+    b"changed",
+    b"updated",
+    b"created",
+    b"at",
+    b"date",
+    b"time",
     b"id",
     b"ids",
     b"name",
@@ -104,7 +113,14 @@ const ABOUT: [&[u8]; 79] = [
 ];
 
 /// Words before the keyword that make it something else: `pad_token`, `next_page_token`, `public_key`.
-const OTHER: [&[u8]; 31] = [
+const OTHER: [&[u8]; 38] = [
+    b"client",
+    b"request",
+    b"action",
+    b"change",
+    b"starting",
+    b"update",
+    b"previous",
     b"next",
     b"page",
     b"continuation",
@@ -231,7 +247,9 @@ pub(crate) fn names_a_secret(name: &[u8], keyword: Keyword) -> bool {
                 .contains(&word)
             };
             let at = words.iter().rposition(holds);
-            at.is_some_and(|at| at == 0 || !is(&words[at - 1], &OTHER))
+            // Of the name of an assembly: `publicKeyToken`.
+            !words.iter().any(|word| word == b"public")
+                && at.is_some_and(|at| at == 0 || !is(&words[at - 1], &OTHER))
         }
         Keyword::Key => {
             if words.iter().any(|word| word.ends_with(b"apikey") || word.ends_with(b"accesskey")) {
@@ -241,6 +259,11 @@ pub(crate) fn names_a_secret(name: &[u8], keyword: Keyword) -> bool {
             at.is_some_and(|at| at > 0 && is(&words[at - 1], &SECRET_KEYS))
         }
     }
+}
+
+/// Whether this may be what is left of a word: `ord`, `phrases`, nothing.
+fn is_end_of_word(rest: &[u8]) -> bool {
+    rest.len() <= 7 && rest.iter().all(u8::is_ascii_lowercase)
 }
 
 /// The assignment whose name holds the keyword at `at`.
@@ -273,6 +296,10 @@ pub(crate) fn parse(bytes: &[u8], at: usize, keyword: usize) -> Option<Assignmen
         i += 1;
     }
     let spaced = skip_space(i);
+    // `AWS::IAM::AccessKey` is the name of a type.
+    if bytes[..start].ends_with(b"::") {
+        return None;
+    }
     let option = bytes[start..end].starts_with(b"--");
     let before = start.checked_sub(1).map_or(0, peek);
     match peek(spaced) {
@@ -291,7 +318,9 @@ pub(crate) fn parse(bytes: &[u8], at: usize, keyword: usize) -> Option<Assignmen
                 i = equals;
             }
         }
-        b',' if name_in_quotes => i = spaced + 1,
+        // One argument behind another is its value only if nothing but the rest of the word follows in its name:
+        // `"password", "…"`, and not `"HTTPPasswordMgr", "urllib2"`.
+        b',' if name_in_quotes && is_end_of_word(&bytes[at + keyword..end]) => i = spaced + 1,
         b'>' if before == b'<' && spaced == end => {
             return unquoted(bytes, spaced + 1, start..end);
         }

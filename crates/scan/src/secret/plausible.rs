@@ -105,6 +105,9 @@ pub(crate) fn is_example(token: &[u8]) -> bool {
 
 /// Whether it stands for a secret that is to be put there, or is kept elsewhere.
 pub(crate) fn is_placeholder(value: &[u8]) -> bool {
+    if is_algorithm(value) || is_timestamp(value) {
+        return true;
+    }
     let lower = value.to_ascii_lowercase();
     let holds = |part: &[u8]| memchr::memmem::find(&lower, part).is_some();
     let word = lower.trim_ascii_end();
@@ -243,6 +246,40 @@ pub(crate) fn is_password(value: &[u8]) -> bool {
         && value.iter().all(|byte| byte.is_ascii_graphic() || *byte >= 0x80)
         && !is_place(value)
         && (parts < 2 || !is_words(value))
+}
+
+/// The name of an algorithm or curve, which has digits as a password has.
+fn is_algorithm(value: &[u8]) -> bool {
+    const NAMES: [&str; 18] = [
+        "ed25519",
+        "ed448",
+        "x25519",
+        "x448",
+        "curve25519",
+        "secp256k1",
+        "secp256r1",
+        "secp384r1",
+        "sha1",
+        "sha256",
+        "sha384",
+        "sha512",
+        "hs256",
+        "hs512",
+        "rs256",
+        "es256",
+        "pbkdf2",
+        "base64",
+    ];
+    NAMES.iter().any(|name| value.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+/// A day, as RFC 3339 begins.
+fn is_timestamp(value: &[u8]) -> bool {
+    value.len() >= 10
+        && value[..10].iter().enumerate().all(|(at, byte)| match at {
+            4 | 7 => *byte == b'-',
+            _ => byte.is_ascii_digit(),
+        })
 }
 
 #[cfg(test)]

@@ -1,0 +1,76 @@
+//! Where the rules for secrets once spoke of what nobody would call one: real code, and what else looks like it.
+
+mod looking;
+
+use std::path::{Path, PathBuf};
+
+use consign_scan::{ScanOptions, Scanner};
+
+fn secrets(scanner: &Scanner, name: &str, bytes: &[u8]) -> Vec<String> {
+    let mut file = scanner.file(&name.parse().expect("a path"), bytes.len() as u64);
+    file.update(bytes);
+    let found = file.finish().findings;
+    let secrets = found.iter().filter(|finding| finding.rule.kind() == "secret");
+    secrets.map(|finding| format!("{} {name}:{}", finding.rule, finding.place.line.unwrap_or(0))).collect()
+}
+
+#[test]
+fn attack_a19_arguments_names_of_types_and_times_are_no_secrets() {
+    let scanner = Scanner::new(ScanOptions::default());
+    for line in [
+        r#"MovedAttribute("HTTPPasswordMgr", "urllib2", "urllib.request"),"#,
+        r#"MovedAttribute("HTTPPasswordMgrWithDefaultRealm", "urllib2", "urllib.request"),"#,
+        r#"key = ("secret", "Ed25519", "x")"#,
+        r#""PasswordLastUsed": "2016-09-08T21:47:36Z","#,
+        r#""AWS::IAM::AccessKey": "62d91b17309e76c8","#,
+        r#""ClientToken": "4752b573-40a6-4eac-a8a4-a72058761219","#,
+    ] {
+        assert_eq!(secrets(&scanner, "a.py", line.as_bytes()), [""; 0], "{line}");
+    }
+    let word = ["hunter", "2x!"].concat();
+    for line in [
+        format!("login(\"password\", \"{word}\")"),
+        format!("password = \"{word}\""),
+        format!("PASSWORDS = {{'password': '{word}'}}"),
+    ] {
+        assert_eq!(secrets(&scanner, "a.py", line.as_bytes()).len(), 1, "{line}");
+    }
+}
+
+fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => files_below(&entry.path(), found),
+            Ok(kind) if kind.is_file() => found.push(entry.path()),
+            _ => {}
+        }
+    }
+}
+
+/// What Python brings along, and what it finds there that is a secret: keys that its tests are made with, passwords in
+/// their text.
+#[test]
+fn attack_a19_the_standard_library_of_python_has_no_secrets_but_those_of_its_tests() {
+    let library = looking::python("where_is_python.py", &[]);
+    let library = Path::new(library.trim());
+    let scanner = Scanner::new(ScanOptions::default());
+    let mut files = Vec::new();
+    files_below(library, &mut files);
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for path in files {
+        let name = path.strip_prefix(library).expect("it is below").to_string_lossy().into_owned();
+        // Others' packages, copies in bytecode, and the tests, which hold keys and passwords made for them.
+        let skipped = ["site-packages/", "test/", "idlelib/", "lib2to3/tests/", "unittest/test/"];
+        let source = [".py", ".txt", ".cfg", ".toml", ".json"].iter().any(|suffix| name.ends_with(suffix));
+        if !source || skipped.iter().any(|folder| name.starts_with(folder)) {
+            continue;
+        }
+        count += 1;
+        wrong.extend(secrets(&scanner, &name, &std::fs::read(&path).expect("it can be read")));
+    }
+    assert!(count > 500, "{count} files below {}", library.display());
+    // A password in the text that explains the module.
+    wrong.retain(|found| !found.starts_with("secret/password urllib/request.py:"));
+    assert_eq!(wrong, [""; 0]);
+}
