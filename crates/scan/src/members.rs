@@ -15,18 +15,34 @@ const DEPTH_MAX: u8 = 4;
 const EXPANSION_BASE: u64 = 1 << 30;
 const EXPANSION_FACTOR: u64 = 64;
 
+/// The same for what lies in an archive within an archive. Deflate expands a byte to 1032 at most (RFC 1951), so that one
+/// level costs a bounded amount for each byte of the file; without a bound on the others it would be the product.
+const INNER_BASE: u64 = 1 << 20;
+const INNER_FACTOR: u64 = 1040;
+/// A member costs as much as so many bytes, however few it has.
+const MEMBER_COST: u64 = 4096;
+
 /// How deep something lies in a file, and how much may still be expanded of that file.
 #[derive(Clone, Debug)]
 pub struct Nesting {
     depth: u8,
     left: Arc<AtomicU64>,
+    inner_left: Arc<AtomicU64>,
 }
 
 impl Nesting {
     /// Of a file of so many bytes, itself.
     pub fn of_file(size: u64) -> Self {
-        let left = EXPANSION_BASE.saturating_add(size.saturating_mul(EXPANSION_FACTOR));
-        Self { depth: 0, left: Arc::new(AtomicU64::new(left)) }
+        let of = |base: u64, factor: u64| {
+            // A size that is not known allows no more than the base.
+            let size = if size == u64::MAX { 0 } else { size };
+            Arc::new(AtomicU64::new(base.saturating_add(size.saturating_mul(factor))))
+        };
+        Self {
+            depth: 0,
+            left: of(EXPANSION_BASE, EXPANSION_FACTOR),
+            inner_left: of(INNER_BASE, INNER_FACTOR),
+        }
     }
 
     /// How many archives are around it.
@@ -36,14 +52,24 @@ impl Nesting {
 
     /// Of what lies in it; `None` if that is too deep.
     pub(crate) fn deeper(&self) -> Option<Self> {
-        (self.depth < DEPTH_MAX).then(|| Self { depth: self.depth + 1, left: Arc::clone(&self.left) })
+        (self.depth < DEPTH_MAX).then(|| Self {
+            depth: self.depth + 1,
+            left: Arc::clone(&self.left),
+            inner_left: Arc::clone(&self.inner_left),
+        })
     }
 
     /// Accounts for expanded bytes; whether they were still allowed.
     pub(crate) fn spend(&self, bytes: u64) -> bool {
-        let spent =
-            self.left.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
-        spent.is_ok()
+        let take = |from: &AtomicU64| {
+            from.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes)).is_ok()
+        };
+        take(&self.left) && (self.depth < 2 || take(&self.inner_left))
+    }
+
+    /// Accounts for a member of an archive; whether it was still allowed.
+    pub(crate) fn spend_member(&self) -> bool {
+        self.depth < 2 || self.spend(MEMBER_COST)
     }
 }
 
@@ -152,6 +178,31 @@ impl Contents {
         }
         if let Stage::Inspected(inspect) = &mut self.stage {
             inspect.finish(report);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attack_a4_what_lies_deeper_is_bounded_by_the_size_of_the_file() {
+        for size in [0, 1000, 1_000_000] {
+            let nesting = Nesting::of_file(size);
+            let inner = nesting.deeper().unwrap().deeper().unwrap();
+            let deepest = inner.deeper().unwrap().deeper().unwrap();
+            assert!(deepest.deeper().is_none());
+            let (mut spent, mut members) = (0_u64, 0_u64);
+            while inner.spend(1000) && deepest.spend(1000) {
+                spent += 2000;
+            }
+            assert!(spent <= (1 << 20) + 1040 * size, "{spent} of {size}");
+            let nesting = Nesting::of_file(size).deeper().unwrap().deeper().unwrap();
+            while nesting.spend_member() {
+                members += 1;
+            }
+            assert!(members <= ((1 << 20) + 1040 * size) / 4096);
         }
     }
 }

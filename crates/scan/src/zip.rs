@@ -314,6 +314,11 @@ impl Archive {
             return;
         }
         self.names_bytes += name.len();
+        if !self.nesting.spend_member() {
+            self.notes.add(report, rule::ZIP_BOMB, &shown(&name));
+            self.state = State::Given;
+            return;
+        }
         let encrypted = flags & ENCRYPTED != 0 || method == 99;
         let readable = !encrypted && matches!(method, STORED | DEFLATED);
         let text = shown(&name);

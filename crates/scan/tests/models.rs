@@ -285,6 +285,16 @@ fn h3_a_bomb_is_not_expanded_without_end() {
     }
     assert!(once.len() < 100_000);
     assert!(has(&scan("x.zip", &zip.finish()), "malformed/zip-bomb"));
+    // Within another archive nothing expands twice.
+    let inner = member("0").finish();
+    let twice: Vec<(String, &[u8])> = (0..20).map(|n| (format!("{n}.zip"), &inner[..])).collect();
+    let twice: Vec<_> = twice.iter().map(|(name, bytes)| (name.as_str(), *bytes, How::Deflated)).collect();
+    let twice = Zip::with(&twice).finish();
+    assert!(
+        twice.len() < 20_000 && has(&scan("x.zip", &twice), "malformed/zip-bomb"),
+        "{} bytes",
+        twice.len()
+    );
     // Archives in archives end somewhere.
     let mut zip = Zip::with(&[("x", SYSTEM, How::Stored)]).finish();
     for _ in 0..6 {
@@ -651,5 +661,33 @@ fn tensors_in_a_checkpoint_may_look_like_anything() {
             let expected = ["[a/data.pkl] code/pickle collections.OrderedDict"];
             assert_eq!(findings("a.pt", &zip), expected, "{}", numbers.escape_ascii());
         }
+    }
+}
+
+#[test]
+fn attack_a5_a_header_that_numpy_would_not_write_is_malformed() {
+    for descr in [
+        "'objec' 't'",
+        "'O' ''",
+        "'|' 'O'",
+        "b'f8'",
+        "'f8,O'",
+        "'f8, O8'",
+        "'(2)O'",
+        "'2O'",
+        "'obj\\x65ct'",
+        "[('a', 'O')]",
+        "[('a', [('b', '|O')])]",
+        "'''O'''",
+    ] {
+        let found = findings("a.npy", &npy(descr, "(1,)", SYSTEM));
+        let alarm = found
+            .iter()
+            .any(|one| one.starts_with("malformed/npy") || one.starts_with("code/pickle-dangerous"));
+        assert!(alarm, "{descr}: {found:?}");
+    }
+    for (descr, size) in [("'<f8'", 8), ("'|S3'", 3), ("[('a', '<f8'), ('b', '<i4', (2,))]", 16)] {
+        let found = findings("a.npy", &npy(descr, "(1,)", &vec![0; size]));
+        assert_eq!(found, [""; 0], "{descr}");
     }
 }

@@ -18,6 +18,7 @@ pub(super) fn is_pickle(head: &[u8]) -> bool {
 pub(super) fn calls(head: &[u8]) -> bool {
     let mut rest = head;
     let (mut imported, mut marked) = (false, false);
+    let mut texts = 0;
     let mut last = 0;
     while let Some((&opcode, after)) = rest.split_first() {
         let Some(length) = step(opcode, after) else { return false };
@@ -26,7 +27,11 @@ pub(super) fn calls(head: &[u8]) -> bool {
             // GLOBAL and INST name a module and something in it; INST calls it at once.
             b'c' | b'i' if !is_import(argument) => return false,
             b'i' if marked => return true,
-            b'c' | 0x93 => imported = true,
+            b'c' => imported = true,
+            // STACK_GLOBAL takes two texts.
+            0x93 if texts < 2 => return false,
+            0x93 => imported = true,
+            b'S' | b'V' | b'T' | b'U' | b'X' | 0x8c | 0x8d => texts += 1,
             b'(' => marked = true,
             // REDUCE takes a tuple or something remembered.
             b'R' if imported && matches!(last, b't' | b')' | 0x85..=0x87 | b'g' | b'h' | b'j') => {
@@ -61,6 +66,7 @@ fn is_import(argument: &[u8]) -> bool {
         (1..=256).contains(&line.len())
             && !line[0].is_ascii_digit()
             && line.iter().all(|&b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.') || b >= 0x80)
+            && std::str::from_utf8(line).is_ok()
     };
     let mut lines = argument.split(|&b| b == b'\n');
     lines.next().is_some_and(identifier) && lines.next().is_some_and(identifier)

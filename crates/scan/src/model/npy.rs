@@ -56,6 +56,12 @@ impl Npy {
         {
             return self.fault(report, "has a header that is none");
         }
+        if !is_plain(&text) {
+            // Its type may be one of objects after all; as a pickle, too, it is looked at.
+            self.notes.add(report, rule::BAD_NPY, "has a header that NumPy does not write");
+            self.rest = Rest::Pickle(Box::new(Pickle::perhaps(self.notes.subject())));
+            return;
+        }
         let subject = self.notes.subject();
         if holds_objects(&text) {
             self.rest = Rest::Pickle(Box::new(Pickle::firm(subject, Layout::Pickles)));
@@ -104,10 +110,43 @@ impl Inspect for Npy {
     }
 }
 
-/// Whether a type in the header is that of objects: `O`, with a byte order or a length perhaps.
+/// Whether the header is written as NumPy writes it, so that a Python literal has no other way to be read: each quoted
+/// text stands alone (two behind each other are one to Python), has no prefix, and nothing stands between them that such a
+/// header does not have.
+fn is_plain(header: &str) -> bool {
+    let mut rest = header.trim_end_matches(['\n', ' ', '\0']);
+    // What stood before, but for white space: a text must not follow a text or a prefix.
+    let mut before = ' ';
+    while let Some(c) = rest.chars().next() {
+        rest = &rest[c.len_utf8()..];
+        match c {
+            '\'' | '"' => {
+                if matches!(before, '\'' | '"') || before.is_alphanumeric() {
+                    return false;
+                }
+                let Some((inner, after)) = rest.split_once(c) else { return false };
+                if inner.contains(char::is_control) {
+                    return false;
+                }
+                rest = after;
+                before = c;
+            }
+            ' ' => {}
+            '{' | '}' | '[' | ']' | '(' | ')' | ',' | ':' => before = c,
+            c if c.is_ascii_alphanumeric() => before = c,
+            _ => return false,
+        }
+    }
+    true
+}
+
+/// Whether a type in the header is that of objects: `O`, with a byte order or a length perhaps, also as one of several
+/// types that a comma divides, or by its name.
 fn holds_objects(header: &str) -> bool {
-    header.split(['\'', '"']).skip(1).step_by(2).any(|word| {
-        let plain = word.trim_start_matches(['<', '>', '|', '=']);
+    let texts = header.split(['\'', '"']).skip(1).step_by(2);
+    texts.flat_map(|text| text.split([',', '(', ')'])).any(|word| {
+        let plain = word.trim().trim_start_matches(['<', '>', '|', '=']);
+        let plain = plain.trim_start_matches(|c: char| c.is_ascii_digit());
         plain.strip_prefix('O').is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit()))
             || word.contains("object")
     })
