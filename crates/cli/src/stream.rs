@@ -109,7 +109,13 @@ fn is_of_colour(place: usize, byte: u8) -> bool {
 fn colour(text: &str) -> Option<usize> {
     let rest = text.strip_prefix("\u{1b}[")?;
     let end = rest.find(|c: char| !(c.is_ascii_digit() || c == ';'))?;
-    (rest[end..].starts_with('m') && end + 3 <= COLOUR_MAX).then_some(end + 3)
+    // Bold, dim, underlined and the plain colours; nothing that hides a text or swaps its colours.
+    let known = |code: &str| {
+        matches!(code, "" | "0" | "1" | "2" | "4" | "22" | "39")
+            || (code.len() == 2 && code.starts_with(['3', '9']))
+    };
+    let harmless = rest[..end].split(';').all(known);
+    (harmless && rest[end..].starts_with('m') && end + 3 <= COLOUR_MAX).then_some(end + 3)
 }
 
 impl<W: Write> Write for Stream<W> {
@@ -153,6 +159,8 @@ mod tests {
             ("a\u{1b}]0;x\u{7}b", "a\\u{1b}]0;x\\u{7}b"),
             ("\u{1b}[1mbold\u{1b}[0m", "\u{1b}[1mbold\u{1b}[0m"),
             ("\u{1b}[2J", "\\u{1b}[2J"),
+            ("\u{1b}[8mhidden", "\\u{1b}[8mhidden"),
+            ("\u{1b}[1;7m", "\\u{1b}[1;7m"),
             ("\u{9b}31m\u{85}", "\\u{9b}31m\\u{85}"),
             ("x\u{202e}y\u{200b}z\u{feff}", "x\\u{202e}y\\u{200b}z\\u{feff}"),
             ("a\rb\tc\n", "a\\u{d}b\tc\n"),

@@ -691,3 +691,42 @@ fn attack_a5_a_header_that_numpy_would_not_write_is_malformed() {
         assert_eq!(found, [""; 0], "{descr}");
     }
 }
+
+#[test]
+fn attack_a5_other_code_is_named() {
+    for (name, bytes, rule) in [
+        ("run.sh", &b"echo 1\n"[..], "code/script"),
+        ("run", b"#!/usr/bin/env node\n", "code/script"),
+        ("x.ps1", b"Get-Item .\n", "code/script"),
+        ("x.R", b"x <- 1\n", "code/script"),
+        ("x.js", b"let x = 1\n", "code/script"),
+        ("conf.yaml", b"a: !!python/object/apply:os.system ['id']\n", "code/yaml-python"),
+        ("conf.yml", b"a: !<tag:yaml.org,2002:python/name:os.system> ''\n", "code/yaml-python"),
+        ("conf.yaml", b"model:\n  _target_: os.system\n", "code/remote-code"),
+        ("x.tar.zst", b"\x28\xb5\x2f\xfd\x00\x00", "code/opaque"),
+        ("x.xz", b"\xfd7zXZ\0\0\0", "code/opaque"),
+        ("a/.git/config", b"[core]\n", "code/git-config"),
+        (".envrc", b"export A=1\n", "code/auto-run"),
+    ] {
+        for lengths in [&[usize::MAX][..], &[1], &[7]] {
+            let report = looking::scan_in(name, bytes, lengths);
+            assert!(has(&report, rule), "{name}: {:?}", looking::found(&report));
+        }
+    }
+    for (name, bytes) in
+        [("a.yaml", &b"a: python/b\n"[..]), ("notes.md", b"#! heading? no\n"), ("README", b"# x\n")]
+    {
+        let found = findings(name, bytes);
+        assert!(!found.iter().any(|one| one.starts_with("code/yaml")), "{name}: {found:?}");
+    }
+}
+
+#[test]
+fn attack_a16_in_a_bundle() {
+    let scanner = consign_scan::Scanner::new(consign_scan::ScanOptions::default());
+    let bytes = b"[core]\n\tfsmonitor = touch x\n";
+    let mut file = scanner.file(&".git/config".parse().unwrap(), bytes.len() as u64);
+    file.update(bytes);
+    let found = file.finish().findings;
+    assert!(found.iter().any(|one| one.rule.as_str() == "code/git-config"), "{found:?}");
+}

@@ -34,7 +34,7 @@ pub(super) struct Git<'a> {
 impl<'a> Git<'a> {
     /// `None` if there is no Git, or none but in the directory itself.
     pub(super) fn at(directory: &'a Path) -> Option<Self> {
-        let inside = std::fs::canonicalize(directory).ok()?;
+        let inside = outermost(std::fs::canonicalize(directory).ok()?);
         let program = program_in(&std::env::var_os("PATH")?, &inside)?;
         Some(Self { program, directory })
     }
@@ -86,6 +86,12 @@ impl<'a> Git<'a> {
         command.env("GIT_NO_LAZY_FETCH", "1").env("GIT_ALLOW_PROTOCOL", "none");
         command
     }
+}
+
+/// The outermost directory above this one that may be the top of a work tree, or itself.
+fn outermost(directory: PathBuf) -> PathBuf {
+    let tops = directory.ancestors().filter(|above| above.join(".git").symlink_metadata().is_ok());
+    tops.last().map_or_else(|| directory.clone(), Path::to_owned)
 }
 
 /// The program `git` in a search path: of absolute folders only, and not below `inside`, whose content may be a
@@ -171,6 +177,10 @@ mod tests {
         let path = |folders: &[&Path]| std::env::join_paths(folders).unwrap();
         assert_eq!(program_in(&path(&[&inside]), &inside), None);
         assert_eq!(program_in(&path(&[Path::new("."), Path::new("bin"), Path::new("")]), &inside), None);
+        // Nor from elsewhere in the same work tree.
+        std::fs::create_dir_all(inside.join("a/b")).unwrap();
+        std::fs::create_dir(inside.join(".git")).unwrap();
+        assert_eq!(outermost(inside.join("a/b")), inside);
         let elsewhere = tempfile::tempdir().unwrap();
         assert_eq!(program_in(&path(&[&inside]), elsewhere.path()), Some(program));
         std::os::unix::fs::symlink(&inside, elsewhere.path().join("link")).unwrap();

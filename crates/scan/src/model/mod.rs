@@ -14,6 +14,8 @@ mod onnx;
 mod pickle;
 mod program;
 mod safetensors;
+mod surroundings;
+mod yaml;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -30,6 +32,7 @@ use self::onnx::Onnx;
 use self::pickle::{Layout, Pickle};
 use self::program::Program;
 use self::safetensors::Safetensors;
+use self::yaml::Yaml;
 use crate::inspect::{Inspect, Report, Several, Subject};
 use crate::members::{Member, MemberFactory, Nesting};
 use crate::zip::Archive;
@@ -113,6 +116,9 @@ pub fn model_inspector(
     }
     if format == FileFormat::Gzip || (format == FileFormat::Binary && !is_storage(name, subject)) {
         all.push(Box::new(Compressed::new(subject, name, format, nesting, members)));
+    }
+    if format == FileFormat::Yaml || (format.is_text() && matches!(suffix, "yaml" | "yml")) {
+        all.push(Box::new(Yaml::new(subject)));
     }
     // A name by which a loader goes is a promise.
     if format == FileFormat::Safetensors || suffix == "safetensors" {

@@ -23,6 +23,11 @@ pub(crate) mod rule {
     pub(crate) const ONNX_CUSTOM: StaticRuleId = literal!(StaticRuleId, "code/onnx-custom-op");
     pub(crate) const PYTHON: StaticRuleId = literal!(StaticRuleId, "code/python");
     pub(crate) const NATIVE: StaticRuleId = literal!(StaticRuleId, "code/native");
+    pub(crate) const GIT_CONFIG: StaticRuleId = literal!(StaticRuleId, "code/git-config");
+    pub(crate) const AUTO_RUN: StaticRuleId = literal!(StaticRuleId, "code/auto-run");
+    pub(crate) const YAML_PYTHON: StaticRuleId = literal!(StaticRuleId, "code/yaml-python");
+    pub(crate) const OPAQUE: StaticRuleId = literal!(StaticRuleId, "code/opaque");
+    pub(crate) const SCRIPT: StaticRuleId = literal!(StaticRuleId, "code/script");
     pub(crate) const CHAT_TEMPLATE: StaticRuleId = literal!(StaticRuleId, "code/chat-template");
     pub(crate) const REMOTE_CODE: StaticRuleId = literal!(StaticRuleId, "code/remote-code");
     pub(crate) const BAD_PICKLE: StaticRuleId = literal!(StaticRuleId, "malformed/pickle");

@@ -4,6 +4,7 @@ use consign_metadata::{FileFormat, StaticRuleId};
 
 use super::feed::le;
 use super::notes::{Notes, rule};
+use super::surroundings;
 use crate::inspect::{Inspect, Report, Subject};
 
 /// How much of a file is looked at: the header of a Windows program lies somewhere in the first pages.
@@ -16,11 +17,17 @@ pub(super) struct Program {
     head: Vec<u8>,
     /// What the name says it is.
     by_name: Option<(StaticRuleId, &'static str)>,
+    path: String,
 }
 
 impl Program {
     pub(super) fn new(subject: &Subject, format: FileFormat, name: &str) -> Self {
-        Self { notes: Notes::new(subject), head: Vec::new(), by_name: by_name(format, name) }
+        Self {
+            notes: Notes::new(subject),
+            head: Vec::new(),
+            by_name: by_name(format, name),
+            path: name.to_owned(),
+        }
     }
 }
 
@@ -31,8 +38,14 @@ impl Inspect for Program {
     }
 
     fn finish(&mut self, report: &mut Report) {
-        if let Some((rule, what)) = by_content(&self.head).or(self.by_name) {
+        let script = || self.head.starts_with(b"#!").then_some((rule::SCRIPT, "script"));
+        if let Some((rule, what)) = by_content(&self.head).or(self.by_name).or_else(script) {
             self.notes.add(report, rule, what);
+        }
+        // Of members of archives it depends on where they are unpacked to; the same names mean the same there.
+        let around = surroundings::by_path(&self.path);
+        for (rule, what) in around.into_iter().chain(surroundings::by_content(&self.path, &self.head)) {
+            self.notes.add(report, rule, &what);
         }
         self.head = Vec::new();
     }
@@ -45,11 +58,30 @@ fn by_name(format: FileFormat, name: &str) -> Option<(StaticRuleId, &'static str
     let name = name.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
     let suffix = name.rsplit_once('.').map_or("", |(_, suffix)| suffix);
     match suffix {
+        // What lies in these is not looked into.
+        _ if matches!(format, FileFormat::Tar | FileFormat::Zstd | FileFormat::Xz | FileFormat::Bzip2) => {
+            Some((rule::OPAQUE, "is an archive or compressed data that is not looked into"))
+        }
+        "7z" | "rar" | "lz4" | "lzma" | "lz" | "z" => {
+            Some((rule::OPAQUE, "is compressed data that is not looked into"))
+        }
+        "rds" | "rda" | "rdata" => Some((rule::OPAQUE, "holds R objects, which are not looked into")),
         _ if format == FileFormat::Python => Some((rule::PYTHON, "Python source")),
         "py" | "pyw" | "pyx" => Some((rule::PYTHON, "Python source")),
         "pyc" | "pyo" => Some((rule::PYTHON, "Python bytecode")),
         "jinja" | "jinja2" | "j2" => Some((rule::CHAT_TEMPLATE, "Jinja template")),
         "so" | "dll" | "dylib" | "pyd" | "exe" | "wasm" => Some((rule::NATIVE, "by its name")),
+        "sh" | "bash" | "zsh" | "ksh" | "csh" | "fish" | "command" => Some((rule::SCRIPT, "shell script")),
+        "ps1" | "psm1" | "psd1" => Some((rule::SCRIPT, "PowerShell script")),
+        "bat" | "cmd" | "vbs" | "wsf" | "hta" => Some((rule::SCRIPT, "Windows script")),
+        "js" | "mjs" | "cjs" | "ts" => Some((rule::SCRIPT, "JavaScript")),
+        "r" | "rscript" => Some((rule::SCRIPT, "R script")),
+        "jl" | "lua" | "pl" | "rb" | "php" | "tcl" | "scpt" | "applescript" => Some((rule::SCRIPT, "script")),
+        "jar" | "class" => Some((rule::NATIVE, "Java program")),
+        _ if format == FileFormat::Shell => Some((rule::SCRIPT, "shell script")),
+        _ if matches!(name.as_str(), "makefile" | "dockerfile" | "justfile") => {
+            Some((rule::SCRIPT, "script"))
+        }
         _ if name.contains(".so.") => Some((rule::NATIVE, "by its name")),
         _ => None,
     }
