@@ -1,5 +1,6 @@
 //! What many processes write at once is all there afterwards.
 #![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a helper of a test may fail like one")]
 
 #[path = "support/bundles.rs"]
 mod bundles;

@@ -1,5 +1,6 @@
 //! Nothing that a directory from a stranger brings along is run, whatever the user's own configuration of Git names.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a helper of a test may fail like one")]
 
 #[path = "support/bundles.rs"]
 mod bundles;

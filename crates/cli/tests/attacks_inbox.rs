@@ -1,5 +1,6 @@
 //! Nothing that lies in an inbox keeps the rest of it from being received, or makes the desk wait or work without end.
 #![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a helper of a test may fail like one")]
 
 #[path = "support/bundles.rs"]
 mod bundles;

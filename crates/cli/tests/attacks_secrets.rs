@@ -1,6 +1,7 @@
 //! No secret is ever echoed, whatever argument, variable or file it was put into by mistake; and nothing from outside
 //! reaches a terminal as it is.
 #![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a helper of a test may fail like one")]
 
 #[path = "support/bundles.rs"]
 mod bundles;
@@ -124,7 +125,7 @@ fn files_that_show(folder: &Path, pieces: &[String], planted: &[&str], found: &m
 }
 
 /// What makes a command get as far as it can with one odd value.
-fn plausible(desk: &Desk, command: &Spoken, option: &str, value: &str) -> Vec<String> {
+fn plausible(command: &Spoken, option: &str, value: &str) -> Vec<String> {
     let mut words = command.words.clone();
     words.extend([option.to_owned(), value.to_owned()]);
     for (name, likely) in [("-o", "out-x"), ("--key", "k")] {
@@ -136,7 +137,6 @@ fn plausible(desk: &Desk, command: &Spoken, option: &str, value: &str) -> Vec<St
     if command.flags.iter().any(|flag| flag == "--yes") {
         words.push("--yes".into());
     }
-    let _ = desk;
     words
 }
 
@@ -166,7 +166,7 @@ fn attack_s2_no_argument_or_variable_is_echoed_that_is_a_secret() {
         for (n, option) in command.options.iter().enumerate() {
             let (kind, secret) = &secrets[n % secrets.len()];
             let what = format!("{} {option} with {kind}", command.words.join(" "));
-            let words = plausible(&desk, command, option, secret);
+            let words = plausible(command, option, secret);
             check(desk.consign([]).args(&words), secret, &what);
             let words = command.words.iter().cloned().chain([format!("{option}={secret}"), "--json".into()]);
             check(desk.consign([]).args(words), secret, &what);
@@ -240,13 +240,12 @@ fn attack_s1_no_file_is_quoted_that_holds_a_secret() {
                     continue;
                 }
                 let file = format!("secret-{n}");
-                let mut words = plausible(&desk, command, option, &file);
-                if let Some(bundle) = command.words.first().filter(|word| {
+                let mut words = plausible(command, option, &file);
+                if command.words.first().is_some_and(|word| {
                     ["verify", "unpack", "inspect", "sign", "submit", "decrypt", "revoke", "lineage"]
                         .contains(&word.as_str())
                 }) {
                     words.insert(1, "out".into());
-                    let _ = bundle;
                 } else if ["pack", "seal", "preflight", "init"].contains(&command.words[0].as_str()) {
                     words.insert(1, "d".into());
                 }

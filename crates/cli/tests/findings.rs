@@ -71,10 +71,13 @@ fn pack_finds_says_and_signs() {
     let (desk, _) = desk();
     let document = desk.json(["pack", "src", "-o", "out", "--key", "key"]);
     let findings = &document["result"]["findings"];
-    assert_eq!(counts(findings), [("secret/github-token".into(), 1), ("secret/password".into(), 1)]);
-    let place = &findings["found"][0]["examples"][0];
-    assert_eq!((&place["path"], &place["line"]), (&json!("ci/deploy.sh"), &json!(2)));
+    assert_eq!(
+        counts(findings),
+        [("code/script".into(), 1), ("secret/github-token".into(), 1), ("secret/password".into(), 1)]
+    );
     let place = &findings["found"][1]["examples"][0];
+    assert_eq!((&place["path"], &place["line"]), (&json!("ci/deploy.sh"), &json!(2)));
+    let place = &findings["found"][2]["examples"][0];
     assert_eq!((&place["path"], &place["line"]), (&json!("table.csv"), &json!(500_001)));
     assert_eq!(signed(&desk, &document["result"]["attestations"]), *findings);
     assert!(!document.to_string().contains(&token(1)[..12]) && !document.to_string().contains(&password()));
@@ -134,7 +137,7 @@ fn what_is_allowed_travels_with_its_reason() {
     let arguments = ["pack", "src", "-o", "out", "--key", "key", "--findings-allow", "allow.toml"];
     let document = desk.json(arguments);
     let findings = &document["result"]["findings"];
-    assert_eq!(counts(findings), [("secret/password".into(), 1)]);
+    assert_eq!(counts(findings), [("code/script".into(), 1), ("secret/password".into(), 1)]);
     let allowed = json!([{"rule": "secret/github-token", "path": "ci/*", "reason": "revoked on 2026-01-01", "count": 1}]);
     assert_eq!(findings["allowed"], allowed);
     assert_eq!(signed(&desk, &document["result"]["attestations"])["allowed"], allowed);

@@ -57,7 +57,7 @@ fn evasions() -> Vec<(&'static str, Vec<u8>)> {
             let name = [&b"path.os."[..]; 40].concat();
             joined(&[
                 b"N0\x80\x04\x8c\x02osX",
-                &(name.len() as u32 + 6).to_le_bytes(),
+                &u32::try_from(name.len() + 6).expect("a short name").to_le_bytes(),
                 &name,
                 b"system\x93\x8c\x02id\x85R.",
             ])
@@ -196,7 +196,7 @@ fn noise_is_no_pickle() {
     for n in 0..60_000_usize {
         let mut byte = || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) as u8
+            state.to_be_bytes()[2]
         };
         let mut bytes: Vec<u8> = (0..64 + n % 400).map(|_| byte()).collect();
         // What announces a protocol is taken at its word.

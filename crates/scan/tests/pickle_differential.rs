@@ -95,7 +95,7 @@ fn attack_a2_whatever_python_imports_or_calls_has_a_finding() {
     }
     faults.sort();
     for (_, bytes, what) in faults.iter().take(20) {
-        eprintln!("{:.400}\n    b\"{bytes:.900}\"\n", what);
+        eprintln!("{what:.400}\n    b\"{bytes:.900}\"\n");
     }
     assert!(faults.is_empty(), "{} of {all}", faults.len());
     assert!(

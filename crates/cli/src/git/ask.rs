@@ -34,7 +34,7 @@ pub(super) struct Git<'a> {
 impl<'a> Git<'a> {
     /// `None` if there is no Git, or none but in the directory itself.
     pub(super) fn at(directory: &'a Path) -> Option<Self> {
-        let inside = outermost(std::fs::canonicalize(directory).ok()?);
+        let inside = outermost(&std::fs::canonicalize(directory).ok()?);
         let program = program_in(&std::env::var_os("PATH")?, &inside)?;
         Some(Self { program, directory })
     }
@@ -89,9 +89,9 @@ impl<'a> Git<'a> {
 }
 
 /// The outermost directory above this one that may be the top of a work tree, or itself.
-fn outermost(directory: PathBuf) -> PathBuf {
+fn outermost(directory: &Path) -> PathBuf {
     let tops = directory.ancestors().filter(|above| above.join(".git").symlink_metadata().is_ok());
-    tops.last().map_or_else(|| directory.clone(), Path::to_owned)
+    tops.last().unwrap_or(directory).to_owned()
 }
 
 /// The program `git` in a search path: of absolute folders only, and not below `inside`, whose content may be a
@@ -180,7 +180,7 @@ mod tests {
         // Nor from elsewhere in the same work tree.
         std::fs::create_dir_all(inside.join("a/b")).unwrap();
         std::fs::create_dir(inside.join(".git")).unwrap();
-        assert_eq!(outermost(inside.join("a/b")), inside);
+        assert_eq!(outermost(&inside.join("a/b")), inside);
         let elsewhere = tempfile::tempdir().unwrap();
         assert_eq!(program_in(&path(&[&inside]), elsewhere.path()), Some(program));
         std::os::unix::fs::symlink(&inside, elsewhere.path().join("link")).unwrap();

@@ -99,6 +99,11 @@ fn read(path: &Path) -> Result<Vec<Event>, Failure> {
             let message = "says that bodies of events were dropped, which only the ledger itself can say";
             return Err(malformed(number, message.into()));
         }
+        // An event is unsigned; a receipt is not, and says itself who gave it.
+        if event.action.as_str() == crate::act::Action::ReceiptAdded.word() {
+            let message = "says that a receipt was taken, which only the receipt shows: add that with `consign ledger add-receipt`";
+            return Err(malformed(number, message.into()));
+        }
         events.push(event);
     }
     Ok(events)

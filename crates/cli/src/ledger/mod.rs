@@ -10,7 +10,8 @@ mod who;
 pub(crate) use event_file::read_events;
 pub(crate) use place::{LedgerArgs, OpenLedger, not_in_order, open, read_checkpoint, read_small, state};
 pub(crate) use query::{
-    EndOf, EventName, Filter, LoggedEvent, detail, is_about, receipts_told, select, submission_of, tells_of,
+    Answered, EndOf, EventName, Filter, LoggedEvent, detail, is_about, receipts_told, select, submission_of,
+    tells_of,
 };
 #[cfg(test)]
 pub(crate) use record::RecordedEvent;

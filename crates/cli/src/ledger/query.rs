@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use consign_ledger::{Entry, Event, Ledger, Level};
 use consign_metadata::{Date, Problem, printable};
-use consign_signing::{About, BundleClaim, Receipt, Timestamp};
+use consign_signing::{About, BundleClaim, Timestamp, TrustedReceipt};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -283,31 +283,68 @@ pub(crate) fn tells_of(context: &Context, action: Action, bundle: &BundleClaim, 
     select(&ledger, &filter).any(|entry| entry.is_ok_and(|entry| about(&entry)))
 }
 
+/// What a receipt may answer.
+pub(crate) enum Answered {
+    /// Nothing that this ledger says was submitted.
+    Nothing,
+    /// This hand-over.
+    One(Box<LoggedEvent>),
+    /// One of several, to recipients who are called otherwise than the signer is in the caller's trust.
+    Several(Vec<String>),
+}
+
 /// The hand-over that a receipt answers: of these bytes, or, if the recipient could not tell what had come, of what it
-/// claimed to be.
-pub(crate) fn submission_of(ledger: &Ledger, receipt: &Receipt) -> Result<Option<LoggedEvent>, Failure> {
+/// claimed to be. The same bytes may have gone to several: then it is the one to a recipient by a name that the signer has
+/// in the caller's trust, and of several to one recipient the last before the receipt.
+pub(crate) fn submission_of(ledger: &Ledger, trusted: &TrustedReceipt) -> Result<Answered, Failure> {
+    let receipt = trusted.receipt();
     let filter = Filter::of_event(SUBMITTED.word());
-    let mut claimed = None;
+    let (mut sent, mut claimed) = (Vec::new(), Vec::new());
     for entry in select(ledger, &filter) {
         let entry = entry?;
         let Some(event) = &entry.event else { continue };
         let encrypted = event.metadata.get("encrypted_sha256").and_then(Value::as_str);
-        let sent = match encrypted {
+        let is_sent = match encrypted {
             Some(encrypted) => encrypted == receipt.sha256.to_string(),
             None => event.archive_sha256 == Some(receipt.sha256),
         };
-        if sent {
-            return Ok(Some(entry));
-        }
         let is_claimed = match &receipt.about {
             About::Bundle(bundle) => event.bundle.as_ref() == Some(bundle) && receipt.is_claimed_only(),
             _ => false,
         };
-        if is_claimed {
-            claimed = Some(entry);
+        if is_sent {
+            sent.push(entry);
+        } else if is_claimed {
+            claimed.push(entry);
         }
     }
-    Ok(claimed)
+    let found = if sent.is_empty() { claimed } else { sent };
+    let to = |entry: &LoggedEvent| {
+        let event = entry.event.as_ref()?;
+        event.metadata.get("to").and_then(Value::as_str).map(str::to_owned)
+    };
+    let signer = [trusted.name(), trusted.owner(), trusted.organization()];
+    let is_signer = |entry: &LoggedEvent| {
+        to(entry)
+            .is_some_and(|to| signer.iter().flatten().any(|name| name.as_str().eq_ignore_ascii_case(&to)))
+    };
+    let (own, others): (Vec<_>, Vec<_>) = found.into_iter().partition(is_signer);
+    let candidates = if own.is_empty() { others } else { own };
+    let mut names: Vec<String> = candidates.iter().filter_map(to).collect();
+    names.sort();
+    names.dedup();
+    if names.len() > 1 {
+        return Ok(Answered::Several(names));
+    }
+    let before = |entry: &&LoggedEvent| {
+        entry
+            .event
+            .as_ref()
+            .is_some_and(|event| event.timestamp.unix_seconds() <= receipt.time.unix_seconds())
+    };
+    let last = candidates.iter().rposition(|entry| before(&entry)).unwrap_or(0);
+    let last = candidates.into_iter().nth(last);
+    Ok(last.map_or(Answered::Nothing, |entry| Answered::One(Box::new(entry))))
 }
 
 /// A number or a digest that names one event.

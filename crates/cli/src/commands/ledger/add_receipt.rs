@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::act::{Act, Action};
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::ledger::{self, LoggedEvent, OpenLedger, receipts_told, submission_of};
+use crate::ledger::{self, Answered, LoggedEvent, OpenLedger, receipts_told, submission_of};
 use crate::outcome::{Failure, Outcome, Report};
 use crate::receipts::{CheckedReceipt, CheckedSubject, ReceiptTrustArgs, check};
 use crate::state::not_kept;
@@ -99,7 +99,21 @@ fn add(
 ) -> Result<One, Failure> {
     let receipt = trusted.receipt();
     let at = |problem: Problem| problem.at(path.display().to_string());
-    let Some(submission) = submission_of(ledger, receipt)? else {
+    let several = |names: Vec<String>| {
+        let message = format!(
+            "was submitted to {}; to which of them its signer belongs is not known",
+            names.join(" and ")
+        );
+        let problem = Problem::new("receipt-ambiguous", printable(&message));
+        let hint = "give the key the recipient's name, owner or organization in your trust";
+        Err(Failure::new(Exit::NotTrusted, at(problem.hint(hint))))
+    };
+    let submission = match submission_of(ledger, trusted)? {
+        Answered::One(submission) => Some(*submission),
+        Answered::Several(names) => return several(names),
+        Answered::Nothing => None,
+    };
+    let Some(submission) = submission else {
         let message = format!("is about {}, which this ledger does not say was submitted", receipt.sha256);
         let problem = Problem::new("receipt-without-submission", message);
         let hint = "look into the ledger of the machine that submitted it: `--ledger DIR`";

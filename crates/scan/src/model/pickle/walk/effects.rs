@@ -137,7 +137,7 @@ impl Walk {
     fn convinces(&self, with: Value) -> bool {
         let unsure = matches!(self.faith, Faith::Unsure { .. });
         let copied = self.last.0 == op::DUP;
-        !(unsure && !self.telling && !copied && matches!(with, Value::Import(_)))
+        !unsure || self.telling || copied || !matches!(with, Value::Import(_))
     }
 
     /// `callee` is called with `arguments`; says what comes of it.
