@@ -54,7 +54,6 @@ impl Recipients {
     /// The recipients that those say who are in the caller's trust, and have not been taken out of it; without any trust,
     /// those on whom all statements agree.
     pub(crate) fn agreed(&self, trust: Option<&TrustPolicy>, at: &str) -> Result<Agreed, Failure> {
-        let trust = trust.filter(|trust| !trust.keys().is_empty());
         let counts = |key: &PublicKey| {
             trust.is_none_or(|trust| trust.find(key).is_some_and(|entry| entry.revoked.is_none()))
         };

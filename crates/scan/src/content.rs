@@ -11,7 +11,7 @@ use crate::scanner::Scanner;
 use crate::secret::Context;
 use crate::secret::credential_file::{bare_token, credential_rule, credentials, key_store};
 use crate::text::{Manner, TextScan};
-use crate::utf16::Utf16;
+use crate::wide::{Encoding, Wide};
 
 /// Looks into members of archives as into files.
 struct ScanMembers(Scanner);
@@ -46,18 +46,16 @@ enum State {
 struct Known {
     format: FileFormat,
     /// Over all bytes as they are.
-    plain: Plain,
+    plain: TextScan,
+    /// Over the UTF-8 that they stand for, if they begin as UTF-16 or UTF-32 do. That is no promise for the
+    /// rest: the bytes as they are are searched all the same.
+    wide: Option<Wide<TextScan>>,
     /// Into what they stand for.
     special: Option<Box<dyn Inspect + Send>>,
     /// What the bytes as they are show, where the special one shows it better.
     aside: Option<Report>,
     /// Secrets that the name promised, by line.
     promised: Vec<(u64, Option<Line>)>,
-}
-
-enum Plain {
-    Text(TextScan),
-    Utf16(Utf16<TextScan>),
 }
 
 impl ContentScan {
@@ -94,14 +92,9 @@ impl ContentScan {
         };
         let rules = Arc::clone(self.scanner.rules());
         let secrets = rules.secrets.is_some();
-        let text = TextScan::new(rules, self.subject.clone(), manner);
-        let plain = match Utf16::of(head, text) {
-            Ok(utf16) if format == FileFormat::Binary => Plain::Utf16(utf16),
-            Ok(Utf16 { .. }) => {
-                Plain::Text(TextScan::new(Arc::clone(self.scanner.rules()), self.subject.clone(), manner))
-            }
-            Err(text) => Plain::Text(text),
-        };
+        let scan = || TextScan::new(Arc::clone(&rules), self.subject.clone(), manner);
+        let encoding = (format == FileFormat::Binary).then(|| Encoding::of(head)).flatten();
+        let (plain, wide) = (scan(), encoding.map(|encoding| Wide::new(encoding, scan())));
         let special = self.special(format);
         let aside = (special.is_some() && is_archive(format)).then(Report::default);
         let mut promised = Vec::new();
@@ -117,7 +110,7 @@ impl ContentScan {
                 }));
             }
         }
-        Known { format, plain, special, aside, promised }
+        Known { format, plain, wide, special, aside, promised }
     }
 
     /// Who looks into content of that format as more than text.
@@ -150,11 +143,9 @@ fn is_code(format: FileFormat, name: &str) -> bool {
 
 impl Known {
     fn update(&mut self, bytes: &[u8], report: &mut Report) {
-        let aside = self.aside.as_mut();
-        match (&mut self.plain, aside) {
-            (Plain::Text(text), Some(aside)) => text.update(bytes, aside),
-            (Plain::Text(text), None) => text.update(bytes, report),
-            (Plain::Utf16(text), _) => text.update(bytes, report),
+        self.plain.update(bytes, self.aside.as_mut().unwrap_or(report));
+        if let Some(wide) = &mut self.wide {
+            wide.update(bytes, report);
         }
         if let Some(special) = &mut self.special {
             special.update(bytes, report);
@@ -162,11 +153,9 @@ impl Known {
     }
 
     fn finish(&mut self, subject: &Subject, report: &mut Report) {
-        let aside = self.aside.as_mut();
-        match (&mut self.plain, aside) {
-            (Plain::Text(text), Some(aside)) => text.finish(aside),
-            (Plain::Text(text), None) => text.finish(report),
-            (Plain::Utf16(text), _) => text.finish(report),
+        self.plain.finish(self.aside.as_mut().unwrap_or(report));
+        if let Some(wide) = &mut self.wide {
+            wide.finish(report);
         }
         if let Some(special) = &mut self.special {
             special.finish(report);

@@ -17,7 +17,7 @@ mod notebook;
 mod scanner;
 mod secret;
 mod text;
-mod utf16;
+mod wide;
 mod zip;
 
 pub use allow_list::{ALLOW_ENTRIES_MAX, ALLOW_LIST_BYTES_MAX, ALLOW_TEXT_MAX, AllowEntry, AllowList};

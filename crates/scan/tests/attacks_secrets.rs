@@ -37,6 +37,53 @@ fn attack_a19_arguments_names_of_types_and_times_are_no_secrets() {
     }
 }
 
+/// Text in UTF-16 and UTF-32, little and big endian.
+fn wide(text: &str) -> [(&'static str, Vec<u8>); 4] {
+    [
+        ("UTF-16LE", text.encode_utf16().flat_map(u16::to_le_bytes).collect()),
+        ("UTF-16BE", text.encode_utf16().flat_map(u16::to_be_bytes).collect()),
+        ("UTF-32LE", text.chars().flat_map(|c| u32::from(c).to_le_bytes()).collect()),
+        ("UTF-32BE", text.chars().flat_map(|c| u32::from(c).to_be_bytes()).collect()),
+    ]
+}
+
+#[test]
+fn attack_a18_utf_16_and_utf_32_are_read_with_and_without_a_mark_however_they_are_cut() {
+    let scanner = Scanner::new(ScanOptions::default());
+    let token = ["ghp_", "k3Jx9QmZ7TtB1vRw5YpL", "c8NdF2sH4gA6uE"].concat();
+    let plain = secrets(&scanner, "a.txt", token.as_bytes());
+    assert!(
+        !plain.is_empty()
+            || !secrets(&scanner, "a.txt", format!("password = \"{token}\"").as_bytes()).is_empty()
+    );
+    for mark in ["", "\u{feff}"] {
+        for before in ["", "host = db\r\n", "größe = \"äöü\" and what is written beside it\r\n"] {
+            for (encoding, bytes) in wide(&format!("{mark}{before}password = \"{token}\"\r\n")) {
+                let whole = secrets(&scanner, "a.txt", &bytes);
+                assert_eq!(whole.len(), 1, "{encoding} {mark:?} {before}");
+                for size in [1, 3, 7] {
+                    let path = "a.txt".parse().expect("a path");
+                    let mut file = scanner.file(&path, bytes.len() as u64);
+                    bytes.chunks(size).for_each(|piece| file.update(piece));
+                    assert_eq!(file.finish().findings.len(), 1, "{encoding} {mark:?} {before} by {size}");
+                }
+            }
+        }
+    }
+}
+
+/// What begins like UTF-16 hides nothing behind its beginning.
+#[test]
+fn attack_a18_a_mark_of_utf_16_hides_no_secret_in_ascii() {
+    let scanner = Scanner::new(ScanOptions::default());
+    let line = ["password = \"", "k3Jx9QmZ7TtB1vRw5YpLc8NdF2sH4gA6uE", "\"\n"].concat();
+    for mut bytes in [vec![0xff, 0xfe], vec![0xfe, 0xff], b"h\0e\0l\0l\0o\0".repeat(60)] {
+        bytes.resize(8192, 0x01);
+        bytes.extend(line.as_bytes());
+        assert_eq!(secrets(&scanner, "a.bin", &bytes).len(), 1, "{:?}", &bytes[..4]);
+    }
+}
+
 fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         match entry.file_type() {
