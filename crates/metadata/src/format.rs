@@ -205,13 +205,17 @@ pub fn sniff(head: &[u8], size: u64, name: &str) -> FileFormat {
 }
 
 /// Formats that a few bytes at a fixed place give away.
-const MAGIC: [(usize, &[u8], FileFormat); 35] = [
+const MAGIC: [(usize, &[u8], FileFormat); 39] = [
     (0, b"GGUF", FileFormat::Gguf),
     (0, b"lmgg", FileFormat::Ggml),
     (0, b"fmgg", FileFormat::Ggml),
     (0, b"tjgg", FileFormat::Ggml),
     (0, b"\x89HDF\r\n\x1a\n", FileFormat::Hdf5),
-    // HDF5 behind a user block of 512, 1024 or 2048 bytes.
+    // HDF5 behind a user block, which has 512 bytes or twice as many, and so on; as far as the head goes.
+    (4096, b"\x89HDF\r\n\x1a\n", FileFormat::Hdf5),
+    (8192, b"\x89HDF\r\n\x1a\n", FileFormat::Hdf5),
+    (16_384, b"\x89HDF\r\n\x1a\n", FileFormat::Hdf5),
+    (32_768, b"\x89HDF\r\n\x1a\n", FileFormat::Hdf5),
     (512, b"\x89HDF\r\n\x1a\n", FileFormat::Hdf5),
     (1024, b"\x89HDF\r\n\x1a\n", FileFormat::Hdf5),
     (2048, b"\x89HDF\r\n\x1a\n", FileFormat::Hdf5),

@@ -730,3 +730,28 @@ fn attack_a16_in_a_bundle() {
     let found = file.finish().findings;
     assert!(found.iter().any(|one| one.rule.as_str() == "code/git-config"), "{found:?}");
 }
+
+#[test]
+fn attack_a5_a_pickle_that_is_compressed_in_another_way_is_not_passed_over() {
+    for (name, bytes) in [
+        ("m.joblib", &b"\xfd7zXZ\0\0\x04\xe6"[..]),
+        ("m.pkl.xz", b"\xfd7zXZ\0\0\x04\xe6"),
+        ("m.pkl", b"BZh91AY&SY\0\0\0\0"),
+        ("m.joblib", b"\x5d\x00\x00\x80\x00\xff\xff"),
+        ("m.joblib", b"\x04\x22\x4d\x18\x44\x40\xff"),
+        ("m.pt", b"\x28\xb5\x2f\xfd\x00\x00\x00"),
+    ] {
+        for lengths in [&[usize::MAX][..], &[1]] {
+            let report = looking::scan_in(name, bytes, lengths);
+            assert!(has(&report, "malformed/pickle"), "{name}: {:?}", looking::found(&report));
+        }
+    }
+    assert!(!has(&scan("images.tar.zst", b"\x28\xb5\x2f\xfd\x00\x00\x00"), "malformed/pickle"));
+    let wide: Vec<u8> = "{\"class_name\": \"Lambda\"}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert!(has(&scan("config.json", &wide), "malformed/model-config"));
+    for block in [4096, 32_768] {
+        let mut hdf5 = vec![0; block];
+        hdf5.extend(b"\x89HDF\r\n\x1a\n model_config {\"class_name\": \"Lambda\", \"config\": {}}");
+        assert!(has(&scan("m.h5", &hdf5), "code/keras-lambda"), "{block}");
+    }
+}

@@ -95,6 +95,12 @@ pub fn model_inspector(
         }
         FileFormat::Npy | FileFormat::NpyObjects => all.push(Box::new(Npy::new(subject))),
         FileFormat::Hdf5 => all.push(Box::new(Keras::new(subject, true))),
+        // What a loader decompresses by itself, and nobody looks into here, may hold anything that a pickle may.
+        FileFormat::Xz | FileFormat::Bzip2 | FileFormat::Zstd | FileFormat::Tar
+            if loads_pickles(&file_name) =>
+        {
+            all.push(Box::new(Unread(Notes::new(subject))));
+        }
         FileFormat::Json | FileFormat::Text
             if is_config(&file_name, suffix) || format == FileFormat::Json =>
         {
@@ -104,6 +110,8 @@ pub fn model_inspector(
                 all.push(Box::new(Keras::new(subject, false)));
             }
         }
+        // Neither JSON nor text: Python reads JSON in UTF-16 and UTF-32 all the same.
+        _ if is_config(&file_name, suffix) => all.push(Box::new(Config::new(subject, true))),
         _ => {}
     }
     if archive {
@@ -177,6 +185,12 @@ fn promises_pickle(suffix: &str, format: FileFormat) -> bool {
     }
 }
 
+/// Whether a loader of pickles goes by this name, compressed or not: `model.joblib`, `model.pkl.xz`.
+fn loads_pickles(file_name: &str) -> bool {
+    let mut parts = file_name.rsplit('.').take(2);
+    parts.any(|suffix| matches!(suffix, "pkl" | "pickle" | "joblib" | "pt" | "pth" | "ckpt"))
+}
+
 /// Names under which `transformers` and Keras load configurations.
 fn is_config(file_name: &str, suffix: &str) -> bool {
     suffix == "json"
@@ -197,6 +211,17 @@ impl Inspect for TooDeep {
 
     fn finish(&mut self, report: &mut Report) {
         self.0.add(report, rule::BAD_ZIP, "lies too deep in other archives to be looked into");
+    }
+}
+
+/// A pickle, by its name, that is compressed in a way that is not looked into.
+struct Unread(Notes);
+
+impl Inspect for Unread {
+    fn update(&mut self, _: &[u8], _: &mut Report) {}
+
+    fn finish(&mut self, report: &mut Report) {
+        self.0.add(report, rule::BAD_PICKLE, pickle::UNREAD);
     }
 }
 

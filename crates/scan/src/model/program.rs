@@ -62,7 +62,7 @@ fn by_name(format: FileFormat, name: &str) -> Option<(StaticRuleId, &'static str
         _ if matches!(format, FileFormat::Tar | FileFormat::Zstd | FileFormat::Xz | FileFormat::Bzip2) => {
             Some((rule::OPAQUE, "is an archive or compressed data that is not looked into"))
         }
-        "7z" | "rar" | "lz4" | "lzma" | "lz" | "z" => {
+        "7z" | "rar" | "lz4" | "lzma" | "lz" => {
             Some((rule::OPAQUE, "is compressed data that is not looked into"))
         }
         "rds" | "rda" | "rdata" => Some((rule::OPAQUE, "holds R objects, which are not looked into")),

@@ -69,7 +69,8 @@ pub(super) fn by_content(path: &str, head: &[u8]) -> Option<(StaticRuleId, Strin
             Some((rule::AUTO_RUN, "names repositories to be fetched".into()))
         }
         _ if name.ends_with(".pth") => {
-            let imports = lower.split(|byte| *byte == b'\n').any(|line| {
+            let text = lower.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&lower);
+            let imports = text.split(|byte| *byte == b'\n').any(|line| {
                 line.strip_prefix(b"import").is_some_and(|rest| matches!(rest.first(), Some(b' ' | b'\t')))
             });
             imports.then(|| (rule::AUTO_RUN, "is run by Python, if it lies among its packages".into()))

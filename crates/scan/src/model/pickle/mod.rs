@@ -32,6 +32,9 @@ struct Head {
     named: bool,
 }
 
+/// Of a pickle, by its name, that is compressed in a way that nobody looks into here.
+pub(super) const UNREAD: &str = "is compressed in a way that is not looked into";
+
 /// So many bytes tell.
 const HEAD: usize = 3;
 
@@ -89,8 +92,12 @@ impl Head {
 
 impl Pickle {
     /// Walks over the bytes that were kept until it was clear what they are.
-    fn decide(&mut self) {
+    fn decide(&mut self, report: &mut Report) {
         if let Some(head) = self.told_by.take() {
+            // LZ4 and LZMA, which joblib reads by itself.
+            if head.named && matches!(*head.bytes, [0x04, 0x22, ..] | [0x5d, 0x00, ..]) {
+                self.notes.add(report, rule::BAD_PICKLE, UNREAD);
+            }
             if head.is_pickle() {
                 self.walk = Walk::firm(Layout::Pickles);
             }
@@ -109,14 +116,14 @@ impl Inspect for Pickle {
             if head.bytes.len() < HEAD {
                 return;
             }
-            self.decide();
+            self.decide(report);
         }
         self.walk.update(bytes);
         self.report(report);
     }
 
     fn finish(&mut self, report: &mut Report) {
-        self.decide();
+        self.decide(report);
         self.walk.finish();
         self.report(report);
         // Whoever forbids pickles finds each of them by this rule, whatever it imports.
