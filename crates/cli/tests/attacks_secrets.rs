@@ -71,10 +71,17 @@ fn secrets(desk: &Desk) -> Vec<(&'static str, String)> {
     assert!(openssh.status.success(), "{}", written_down(&openssh));
     let openssh = desk.read("s");
     let identity = desk.read("a.txt").lines().last().unwrap().to_owned();
-    let base64 = {
-        use base64::Engine as _;
-        base64::engine::general_purpose::STANDARD.encode(&openssh)
-    };
+    let base64 = |bytes: &[u8]| base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes);
+    let encrypted = desk
+        .program("openssl")
+        .args(["pkcs8", "-topk8", "-in", "k", "-passout", "pass:correct horse"])
+        .output()
+        .unwrap();
+    assert!(encrypted.status.success(), "{}", written_down(&encrypted));
+    let encrypted = String::from_utf8(encrypted.stdout).unwrap();
+    let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    let der = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, body).unwrap();
+    let random = "q7Kx2Lm9Rt4Vw8Zb3Nc6Hd1Jf5Gs0PaYe2UoTiXvBn";
     vec![
         ("pem", pem.clone()),
         ("pem in one line", pem.replace('\n', " ")),
@@ -82,11 +89,24 @@ fn secrets(desk: &Desk) -> Vec<(&'static str, String)> {
         ("pem with escapes", pem.replace('\n', "\\n")),
         ("openssh", openssh.clone()),
         ("openssh in one line", openssh.replace('\n', " ")),
-        ("openssh in base64", base64),
+        ("openssh in base64", base64(openssh.as_bytes())),
         ("identity", identity.clone()),
         ("identity in capitals and a comment", format!("# mine\n{}\n", identity.to_uppercase())),
         ("token", ["ghp", "_x7Kq2Lm9Rt4Vw8Zb3Nc6Hd1Jf5Gs0PaYe2Uo"].concat()),
         ("hugging face", ["hf", "_QwErTyUiOpAsDfGhJkLzXcVbNmQwErTyUi"].concat()),
+        ("encrypted pem", encrypted),
+        ("pem as a form sends it", pem.replace(' ', "%20").replace('\n', "%0A")),
+        ("der in hexadecimal", der.iter().map(|byte| format!("{byte:02x}")).collect()),
+        (
+            "identity of a plugin",
+            format!("AGE-PLUGIN-{}{}", "X-1", "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L".repeat(2)),
+        ),
+        ("identity in base64", base64(identity.as_bytes())),
+        ("minisign", format!("untrusted comment: minisign {} secret key\n{random}", "encrypted")),
+        ("pgp", format!("-----BEGIN PGP {} BLOCK-----\n\n{random}\n", "PRIVATE KEY")),
+        ("aws pair", format!("{}:{}", ["AKI", "AQ7ZX3K5M2P6TRWVB"].concat(), &random[..40])),
+        ("aws secret", format!("AWS_SECRET_ACCESS_KEY={}", &random[..40])),
+        ("web token", ["eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9", "eyJzdWIiOiJhZGEifQ", random].join(".")),
     ]
 }
 

@@ -99,9 +99,12 @@ fn outermost(directory: &Path) -> PathBuf {
 fn program_in(path: &OsString, inside: &Path) -> Option<PathBuf> {
     let name = if cfg!(windows) { "git.exe" } else { "git" };
     std::env::split_paths(path).filter(|folder| folder.is_absolute()).find_map(|folder| {
-        let real = std::fs::canonicalize(&folder).ok()?;
         let program = folder.join(name);
-        (!real.starts_with(inside) && is_program(&program)).then_some(program)
+        // Where the folder lies, and where a link in it leads.
+        let outside = [&folder, &program]
+            .iter()
+            .all(|path| std::fs::canonicalize(path).is_ok_and(|real| !real.starts_with(inside)));
+        (outside && is_program(&program)).then_some(program)
     })
 }
 
@@ -185,5 +188,7 @@ mod tests {
         assert_eq!(program_in(&path(&[&inside]), elsewhere.path()), Some(program));
         std::os::unix::fs::symlink(&inside, elsewhere.path().join("link")).unwrap();
         assert_eq!(program_in(&path(&[&elsewhere.path().join("link")]), &inside), None);
+        std::os::unix::fs::symlink(inside.join("git"), elsewhere.path().join("git")).unwrap();
+        assert_eq!(program_in(&path(&[elsewhere.path()]), &inside), None);
     }
 }
