@@ -208,3 +208,114 @@ fn noise_is_no_pickle() {
     }
     assert_eq!(wrong, [""; 0]);
 }
+
+#[test]
+fn attack_a2_members_of_gzip_are_one_stream() {
+    let gzip = |part: &[u8]| {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(part).unwrap();
+        gzip.finish().unwrap()
+    };
+    for bytes in [CALL, b"\x80\x04\x8c\x02os\x8c\x06system\x93\x8c\x02id\x85R."] {
+        for step in 1..bytes.len() {
+            let divided: Vec<u8> = bytes.chunks(step).flat_map(gzip).collect();
+            for name in ["model.pkl.gz", "model.joblib", "model.dat"] {
+                let found = findings(name, &divided);
+                assert!(found.iter().any(|one| one.contains("os.system")), "{step}, as {name}: {found:?}");
+            }
+        }
+    }
+    // Also where nothing stands in the first.
+    let empty_first = joined(&[&gzip(b""), &gzip(CALL)]);
+    assert!(alarms(&findings("model.pkl.gz", &empty_first)));
+}
+
+#[test]
+fn attack_a2_a_name_is_a_promise_about_what_is_compressed() {
+    // What no walk that is unsure would mention.
+    let odd = b"N\xff\xff";
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(odd).unwrap();
+    let gzip = gzip.finish().unwrap();
+    let mut zlib = ZlibEncoder::new(Vec::new(), Compression::fast());
+    zlib.write_all(odd).unwrap();
+    let zlib = zlib.finish().unwrap();
+    for (name, bytes) in [
+        ("a.pkl.gz", &gzip),
+        ("a.joblib", &gzip),
+        ("a.PKL.GZ", &gzip),
+        ("a.joblib", &zlib),
+        ("a.pkl.z", &zlib),
+    ] {
+        let found = findings(name, bytes);
+        assert!(found.iter().any(|one| one.contains("malformed/pickle")), "{name}: {found:?}");
+    }
+    assert_eq!(findings("notes.gz", &gzip), [""; 0]);
+    // Nor is it silence where nobody looks: LZMA and LZ4, as joblib writes them.
+    for (name, head) in [
+        ("a.pkl.lzma", &b"\x5d\0\0\x80"[..]),
+        ("a.pkl.lz4", b"\x04\x22\x4d\x18"),
+        ("a.joblib", b"\x5d\0\0\x80"),
+    ] {
+        let found = findings(name, &joined(&[head, &[0xa5; 40]]));
+        assert!(found.iter().any(|one| one.contains("malformed/pickle")), "{name}: {found:?}");
+    }
+}
+
+#[test]
+fn attack_a2_the_magic_numbers_of_others_are_opcodes() {
+    // What is read as an argument of the first opcode is the beginning of another kind of file.
+    let call = joined(&[b"0", CALL]);
+    for (kind, head) in [
+        ("gif", &b"GIF89a\0\0\0"[..]),
+        ("gguf", b"GGUF\x03\0\0\0\0"),
+        ("grib", b"GRIB\0\0\0\x01\x02"),
+        ("nc", &joined(&[b"CDF\x01", &[b'A'; 66]])),
+        ("exe", b"MZ\x90"),
+        ("bmp", &joined(&[b"BM\0\0\0", &[0; 77]])),
+        ("zip", b"PK\x03\x04\n"),
+        ("parquet", b"PAR1\n"),
+    ] {
+        let bytes = joined(&[head, &call]);
+        for name in [format!("a.{kind}"), "a.pkl".into(), "a.pt".into(), "a.dat".into()] {
+            let found = findings(&name, &bytes);
+            assert!(found.iter().any(|one| one.contains("os.system")), "{kind}, as {name}: {found:?}");
+        }
+    }
+}
+
+/// What the advisories about picklescan and fickling of 2025 and 2026 are about: their number, and what is imported.
+const ADVISORIES: &str = include_str!("peers/advisories.txt");
+
+#[test]
+fn attack_a2_what_advisories_are_about_is_dangerous() {
+    let rows: Vec<_> = ADVISORIES.lines().filter(|line| !line.starts_with('#')).collect();
+    assert!(rows.len() > 60, "{}", rows.len());
+    for row in rows {
+        let [advisory, module, name] = row.split(' ').collect::<Vec<_>>()[..] else { panic!("{row}") };
+        let text = |text: &str| joined(&[b"\x8c", &[u8::try_from(text.len()).unwrap()], text.as_bytes()]);
+        let from_stack = joined(&[b"\x80\x04", &text(module), &text(name), b"\x93)R."]);
+        let by_line = joined(&[b"c", module.as_bytes(), b"\n", name.as_bytes(), b"\n(tR."]);
+        // GHSA-mhc9-48gj-9gp3: something harmless is done to what was called; GHSA-mxhj-88fx-4pcv: it is dropped.
+        let built = joined(&[&from_stack[..from_stack.len() - 1], b"}b."]);
+        let dropped = joined(&[b"(", &by_line[..by_line.len() - 4], b"o0N."]);
+        for bytes in [from_stack, by_line, built, dropped] {
+            for file in ["model.pkl", "model.bin"] {
+                let found = findings(file, &bytes);
+                let wanted = format!("code/pickle-dangerous {module}.{name}");
+                assert!(found.contains(&wanted), "{advisory}, as {file}: {found:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn arrays_of_objects_in_an_archive_without_compression_are_no_alarm() {
+    // `numpy.savez`: behind the line end of the header of the array stands a pickle, also for who reads the archive as one.
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("a.npz");
+    looking::python("make_npz.py", &[&out]);
+    let found = findings("a.npz", &std::fs::read(&out).unwrap());
+    assert!(found.iter().any(|one| one.contains("code/pickle numpy.ndarray")), "{found:?}");
+    assert!(!alarms(&found), "{found:?}");
+}

@@ -24,6 +24,8 @@ pub(super) struct Compressed {
     members: Arc<dyn MemberFactory>,
     /// gzip is told by its magic number; zlib has two bytes, so it is only believed once it can be expanded.
     gzip: bool,
+    /// What all members of gzip hold, one behind the other: to a reader they are one stream (RFC 1952, section 2.2).
+    contents: Option<Contents>,
     state: State,
 }
 
@@ -31,9 +33,7 @@ enum State {
     Header(Vec<u8>),
     Data {
         inflate: Box<Inflate>,
-        contents: Contents,
         hasher: crc32fast::Hasher,
-        wrote: bool,
     },
     /// Checksum and length of gzip; then another one may follow.
     Trailer {
@@ -59,6 +59,7 @@ impl Compressed {
             nesting: nesting.deeper(),
             members: Arc::clone(members),
             gzip: format == FileFormat::Gzip,
+            contents: None,
             state: State::Header(Vec::new()),
         }
     }
@@ -69,18 +70,11 @@ impl Compressed {
     }
 
     fn begin(&mut self, report: &mut Report) {
-        let Some(nesting) = &self.nesting else {
+        if self.nesting.is_none() {
             return self.fault(report, "lies too deep in other archives to be looked into");
-        };
-        let name = self.name.rsplit('/').next().unwrap_or_default();
-        let inner = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-        let inner = if self.gzip { inner } else { name };
-        self.state = State::Data {
-            inflate: Box::new(Inflate::new(!self.gzip)),
-            contents: Contents::new(&self.members, self.notes.subject(), inner, None, nesting),
-            hasher: crc32fast::Hasher::new(),
-            wrote: false,
-        };
+        }
+        self.state =
+            State::Data { inflate: Box::new(Inflate::new(!self.gzip)), hasher: crc32fast::Hasher::new() };
     }
 
     fn header(&mut self, mut kept: Vec<u8>, byte: u8, report: &mut Report) {
@@ -111,14 +105,17 @@ impl Compressed {
 
     /// Expands; says how many bytes it took.
     fn data(&mut self, bytes: &[u8], report: &mut Report) -> usize {
-        let State::Data { inflate, contents, hasher, wrote } = &mut self.state else { return bytes.len() };
-        let nesting = self.nesting.clone();
+        let State::Data { inflate, hasher } = &mut self.state else { return bytes.len() };
+        let Some(nesting) = &self.nesting else { return bytes.len() };
         let progress = inflate.update(bytes, |block| {
-            if !nesting.as_ref().is_some_and(|nesting| nesting.spend(block.len() as u64)) {
+            if !nesting.spend(block.len() as u64) {
                 return false;
             }
-            *wrote = true;
             hasher.update(block);
+            let contents = self.contents.get_or_insert_with(|| {
+                let inner = name_within(&self.name);
+                Contents::new(&self.members, self.notes.subject(), inner, None, nesting)
+            });
             contents.update(block, report);
             true
         });
@@ -131,14 +128,9 @@ impl Compressed {
             }
             Progress::Ended(_) | Progress::Broken => {}
         }
-        let State::Data { inflate, contents, hasher, wrote } =
-            std::mem::replace(&mut self.state, State::Done)
-        else {
+        let State::Data { inflate, hasher } = std::mem::replace(&mut self.state, State::Done) else {
             return bytes.len();
         };
-        if wrote {
-            contents.finish(report);
-        }
         match progress {
             Progress::Ended(taken) if self.gzip => {
                 let (crc, size) = (hasher.finalize(), inflate.produced());
@@ -157,6 +149,17 @@ impl Compressed {
                 bytes.len()
             }
         }
+    }
+}
+
+/// The name of what is within: `model.pkl` for `model.pkl.gz`, and for `model.pkl`, which joblib compresses without saying
+/// so. A name by which a loader goes stays a promise.
+fn name_within(name: &str) -> &str {
+    let name = name.rsplit('/').next().unwrap_or_default();
+    let compressed = ["gz", "gzip", "z", "zz", "zlib"];
+    match name.rsplit_once('.') {
+        Some((stem, suffix)) if compressed.iter().any(|one| suffix.eq_ignore_ascii_case(one)) => stem,
+        _ => name,
     }
 }
 
@@ -230,11 +233,11 @@ impl Inspect for Compressed {
     }
 
     fn finish(&mut self, report: &mut Report) {
+        if let Some(contents) = self.contents.take() {
+            contents.finish(report);
+        }
         match std::mem::replace(&mut self.state, State::Done) {
-            State::Data { contents, wrote, inflate, .. } => {
-                if wrote {
-                    contents.finish(report);
-                }
+            State::Data { inflate, .. } => {
                 if self.gzip || inflate.produced() >= SURE {
                     self.fault(report, "ends before its end");
                 }

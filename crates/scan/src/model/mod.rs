@@ -101,6 +101,10 @@ pub fn model_inspector(
         {
             all.push(Box::new(Unread(Notes::new(subject))));
         }
+        // These are not told by their first bytes.
+        FileFormat::Binary if matches!(suffix, "lz4" | "lzma") && loads_pickles(&file_name) => {
+            all.push(Box::new(Unread(Notes::new(subject))));
+        }
         FileFormat::Json | FileFormat::Text
             if is_config(&file_name, suffix) || format == FileFormat::Json =>
         {

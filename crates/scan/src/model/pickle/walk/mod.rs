@@ -92,6 +92,9 @@ pub(super) struct Walk {
     depth: u8,
     /// Values below the bottom of the stack count as unknown ones: the walk began in the middle.
     bottomless: bool,
+    /// The bytes were promised to be pickles, so that nothing else may stand behind one. Other files go on behind what can
+    /// be read as a pickle: an `.npz` that is not compressed, say.
+    alone: bool,
     faith: Faith,
     state: State,
     /// One for the pickle, and one for each pickle that joblib wrote in place of an array.
@@ -140,6 +143,7 @@ impl Walk {
             layout,
             depth,
             bottomless: false,
+            alone: matches!(faith, Faith::Sure),
             faith,
             state: State::Opcode,
             machines: Vec::new(),
@@ -326,7 +330,7 @@ impl Walk {
                 } else {
                     self.events.truncate(from);
                 }
-                if stray {
+                if stray && self.alone {
                     self.faith = Faith::Sure;
                     self.odd("has stray bytes behind its end");
                 }
