@@ -188,8 +188,9 @@ pub fn sniff(head: &[u8], size: u64, name: &str) -> FileFormat {
     if size == 0 || head.is_empty() {
         return FileFormat::Empty;
     }
-    // What runs code goes before what it may be dressed up as: `GIF89a` begins a valid pickle, too.
-    if pickle::calls(head) {
+    // What runs code goes before what it may be dressed up as: `GIF89a` begins a valid pickle, too. Not before an archive,
+    // of which no member would be looked into then: an array of objects in an `.npz` makes a pickle of its beginning.
+    if pickle::calls(head) && !head.starts_with(b"PK\x03\x04") {
         return FileFormat::Pickle;
     }
     if let Some(format) = by_magic(head) {

@@ -319,3 +319,34 @@ fn arrays_of_objects_in_an_archive_without_compression_are_no_alarm() {
     assert!(found.iter().any(|one| one.contains("code/pickle numpy.ndarray")), "{found:?}");
     assert!(!alarms(&found), "{found:?}");
 }
+
+#[test]
+fn attack_a2_a_harmless_pickle_at_the_beginning_hides_nothing_behind_it() {
+    let harmless = b"ccollections\nOrderedDict\n)R.";
+    // The name of the first member is a line for who reads the archive as a pickle.
+    for compress in ["no", "yes"] {
+        let folder = tempfile::tempdir().unwrap();
+        let (inputs, out) = (folder.path().join("inputs"), folder.path().join("out"));
+        std::fs::create_dir(&inputs).unwrap();
+        std::fs::write(inputs.join("version"), joined(&[b"\n", harmless])).unwrap();
+        std::fs::write(inputs.join("data.pkl"), CALL).unwrap();
+        looking::python("make_zip.py", &[&out, &inputs, compress.as_ref()]);
+        let bytes = std::fs::read(&out).unwrap();
+        for name in ["a.pt", "pytorch_model.bin", "a.zip", "a.npz", "a.dat"] {
+            let found = findings(name, &bytes);
+            let wanted = "[archive/data.pkl] code/pickle-dangerous os.system".to_owned();
+            assert!(found.contains(&wanted), "{name}, {compress}: {found:?}");
+        }
+    }
+    // A second document of YAML.
+    let found = findings("a.yaml", &joined(&[harmless, b"\n---\n!!python/object/apply:os.system [id]\n"]));
+    assert!(found.iter().any(|one| one.starts_with("code/yaml-python")), "{found:?}");
+    // HDF5 may begin behind 512 bytes, or twice as many, and so on.
+    for block in [512, 2048, 1 << 20] {
+        let mut bytes = harmless.to_vec();
+        bytes.resize(block, b' ');
+        bytes.extend(b"\x89HDF\r\n\x1a\n model_config {\"class_name\": \"Lambda\", \"config\": {}}");
+        let found = findings("model.h5", &bytes);
+        assert!(found.iter().any(|one| one.starts_with("code/keras-lambda")), "{block}: {found:?}");
+    }
+}

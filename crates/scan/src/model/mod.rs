@@ -129,10 +129,14 @@ pub fn model_inspector(
     if format == FileFormat::Gzip || (format == FileFormat::Binary && !is_storage(name, subject)) {
         all.push(Box::new(Compressed::new(subject, name, format, nesting, members)));
     }
-    if format == FileFormat::Yaml || (format.is_text() && matches!(suffix, "yaml" | "yml")) {
+    if format == FileFormat::Yaml || matches!(suffix, "yaml" | "yml") {
         all.push(Box::new(Yaml::new(subject)));
     }
     // A name by which a loader goes is a promise.
+    if matches!(suffix, "h5" | "hdf5") && format != FileFormat::Hdf5 {
+        // Behind a block of something else, of any length.
+        all.push(Box::new(Keras::new(subject, true)));
+    }
     if format == FileFormat::Safetensors || suffix == "safetensors" {
         all.push(Box::new(Safetensors::new(subject)));
     }
