@@ -26,6 +26,11 @@ fn evasions() -> Vec<(&'static str, Vec<u8>)> {
         ("a first line over 64 KiB, not announced", joined(&[b"V", &vec![b'A'; 70_000], b"\n0", CALL])),
         ("frames that overlap", joined(&[b"\x95\x14\0\0\0\0\0\0\0\x95\x16\0\0\0\0\0\0\0", CALL])),
         ("a frame that ends within a line", joined(&[b"\x95\x04\0\0\0\0\0\0\0cxxxos\nsystem\n(S'id'\ntR."])),
+        // CPython's loader in C drops what is left of the frame, so that these bytes hide what is no name, or no number.
+        ("a frame that hides bytes before a name", joined(&[b"\x95\x04\0\0\0\0\0\0\0cxx\xff", &CALL[1..]])),
+        ("a frame that hides bytes before INST", b"\x95\x06\0\0\0\0\0\0\0(ixx\x01\xffos\nsystem\n.".to_vec()),
+        ("a frame that hides a line end", joined(&[b"\x95\x06\0\0\0\0\0\0\0Ix yz", b"5\n0", CALL])),
+        ("a change of something by itself", b"cmy.module\nClass\n\x94g0\nb.".to_vec()),
         ("a high key of the memo", joined(&[b"cos\nsystem\nr\x00\x00\x20\x000j\x00\x00\x20\x00(S'id'\ntR."])),
         (
             "keys beyond any",

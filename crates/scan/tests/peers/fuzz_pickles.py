@@ -4,7 +4,7 @@
 
 Nothing is executed: find_class gives stand-ins that note what is done with them. Both unpicklers are asked, the one in
 C and the one in Python, for they differ. Each record is: length of the pickle, length of what was imported, whether
-anything was called (`<IIB`), and both.
+anything was called (1) and imported by a name of several lines or with a separator (2) (`<IIB`), and both.
 """
 
 import copyreg
@@ -346,9 +346,11 @@ def main():
         for _ in range(count):
             data = make(chance)
             imports, called = watch(data)
-            text = "\n".join(f"{module}\x1f{name}" for module, name in sorted(imports) if not {"\n", "\x1f"} & set(module + name))
+            # Names that could not be told apart in the record; nothing has such a name.
+            unwritten = {one for one in imports if {"\n", "\x1f"} & set("".join(one))}
+            text = "\n".join(f"{module}\x1f{name}" for module, name in sorted(imports - unwritten))
             info = text.encode("utf-8", "replace")
-            file.write(struct.pack("<IIB", len(data), len(info), called) + data + info)
+            file.write(struct.pack("<IIB", len(data), len(info), called + 2 * bool(unwritten)) + data + info)
 
 
 main()

@@ -136,8 +136,8 @@ impl Walk {
     /// with `c`, and then a letter, do not.
     fn convinces(&self, with: Value) -> bool {
         let unsure = matches!(self.faith, Faith::Unsure { .. });
-        let copied = self.last.0 == op::DUP;
-        !unsure || self.telling || copied || !matches!(with, Value::Import(_))
+        let by_line = self.last.0 == op::GLOBAL;
+        !unsure || self.telling || !by_line || !matches!(with, Value::Import(_))
     }
 
     /// `callee` is called with `arguments`; says what comes of it.

@@ -364,8 +364,9 @@ impl Walk {
         taken
     }
 
+    /// Also where the argument is none as it is written: it is the rest that CPython's loader takes.
     fn note_crossing(&mut self) {
-        if std::mem::take(&mut self.crossed) && !self.dead {
+        if std::mem::take(&mut self.crossed) {
             self.is_pickle_after_all();
             self.odd("has a frame that ends within an argument");
         }
