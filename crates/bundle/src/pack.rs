@@ -74,7 +74,7 @@ impl Description {
 pub struct PackOptions<'a> {
     /// How hard to compress.
     pub compression: Compression,
-    /// How many threads compress. The result does not depend on it.
+    /// How many threads compress; with one, the caller's does everything. The result does not depend on it.
     pub threads: NonZeroUsize,
     /// Earlier archives, whose compressed frames are used again where the content is the same. Those of another
     /// encoder are passed over. The result is the same as without them if they were made as their encoder id

@@ -247,9 +247,10 @@ fn in_file(path: &Path, problems: Vec<Problem>) -> Failure {
 }
 
 /// The number of threads: as many as were asked for, else as many as this process may use by affinity and
-/// control group.
+/// control group; of these, as many as it has memory for.
 pub(crate) fn threads(asked: Option<NonZeroUsize>) -> NonZeroUsize {
-    asked.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
+    let wanted = asked.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+    wanted.min(crate::memory::threads_max())
 }
 
 /// `$CONSIGN_HOME`, else the platform's directory for configuration.

@@ -20,6 +20,7 @@ mod key_source;
 mod keys;
 mod ledger;
 mod lineage;
+mod memory;
 mod meter;
 mod outcome;
 mod outputs;

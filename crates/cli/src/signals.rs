@@ -34,6 +34,9 @@ struct Received {
 pub(crate) fn take_over() -> Arc<AtomicBool> {
     let received = RECEIVED.get_or_init(|| {
         keep_memory_off_the_disk();
+        // A file that grows beyond a limit (`ulimit -f`) is then an error like others of a write.
+        #[cfg(unix)]
+        let _ = register(signal_hook::consts::SIGXFSZ, Arc::default());
         let received = Received::default();
         let ignored = ignored();
         let taken: Vec<i32> =
