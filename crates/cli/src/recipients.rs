@@ -128,6 +128,7 @@ fn refused(code: &'static str, message: impl Into<String>, at: &str, hint: &str)
 }
 
 #[cfg(all(test, feature = "encryption"))]
+#[allow(clippy::unwrap_used, reason = "a helper of a test may fail like one")]
 mod tests {
     use consign_signing::{Moment, PrivateKey, Signer as _, Statement, Trust, TrustPolicy, evaluate};
 
