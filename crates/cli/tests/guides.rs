@@ -23,7 +23,9 @@ use std::process::{Command, Stdio};
 use regex::Regex;
 use serde_json::{Value, json};
 
-#[path = "support/mod.rs"]
+#[path = "support/bundles.rs"]
+mod bundles;
+
 mod support;
 
 fn root() -> PathBuf {
@@ -46,7 +48,7 @@ struct Step {
 /// The commands of a page.
 fn steps(page: &str) -> Vec<Step> {
     let mut all: Vec<Step> = Vec::new();
-    let mut home = "home".to_owned();
+    let mut home = "ada".to_owned();
     let (mut skip, mut exit) = (false, None);
     let lines: Vec<_> = page.lines().collect();
     let mut at = 0;
@@ -128,9 +130,9 @@ struct Masks(Vec<(Regex, &'static str)>);
 impl Masks {
     fn new() -> Self {
         let masks = [
-            (r"SHA256:[A-Za-z0-9+/]+…?", "FINGERPRINT"),
+            (r"SHA256:([A-Za-z0-9+/]+…?|…)", "FINGERPRINT"),
             (r"AAAA[A-Za-z0-9+/=]{40,}", "KEY"),
-            (r"age1[a-z0-9]{20,}", "RECIPIENT"),
+            (r"age1([a-z0-9]{20,}|…)", "RECIPIENT"),
             (r"([0-9a-f]{4} ){3,}[0-9a-f]{4}", "GROUPS"),
             (r"\b(sha256:)?[0-9a-f]{7,64}\b…?", "DIGEST"),
             (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(Z|\b)", "TIME"),
@@ -236,10 +238,11 @@ fn at_a_terminal(work: &Path, steps: &[Step]) -> Vec<Value> {
     let folder = Path::new(&program).parent().unwrap().display().to_string();
     let path = std::env::var("PATH").unwrap();
     let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/terminal.py");
+    let python = bundles::peers().display().to_string();
     let mut child = Command::new("python3")
         .arg(peers)
         .arg(work)
-        .env("PATH", format!("{folder}:{path}"))
+        .env("PATH", format!("{folder}:{path}:{python}"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -2,7 +2,7 @@
 
 Reads a list of steps from standard input, writes a list of what came of them to standard output. A step has
 `command`, `home`, and `answers`: what is typed when the program asks, in order. The working directory and the
-exported variables of a step are those of the step before that had the same home.
+variables of a step are those of the step before that had the same home.
 """
 
 import json
@@ -19,8 +19,10 @@ PATIENCE = 120
 
 step_script = r"""
 if [ -f "$STEP_STATE" ]; then . "$STEP_STATE"; fi
-{ eval "$STEP_COMMAND"; }
+set -a
+eval "$STEP_COMMAND"
 step_result=$?
+set +a
 { export -p | grep -v ' STEP_'; printf 'cd %q\n' "$PWD"; } > "$STEP_STATE"
 exit $step_result
 """
