@@ -6,6 +6,7 @@
 //!
 //! - `<!-- as NAME -->`: from here on at the machine of NAME, who has a home of their own;
 //! - `<!-- before: COMMAND -->`: what the reader has or does elsewhere, run without being shown;
+//! - `<!-- save FILE -->`: the next block, of whatever kind, is put into FILE, as the page asks the reader to do;
 //! - `<!-- exit N -->`: the last command of the next block ends with N;
 //! - `<!-- not run: REASON -->`: the next block is not run.
 //!
@@ -49,7 +50,7 @@ struct Step {
 fn steps(page: &str) -> Vec<Step> {
     let mut all: Vec<Step> = Vec::new();
     let mut home = "ada".to_owned();
-    let (mut skip, mut exit) = (false, None);
+    let (mut skip, mut exit, mut save) = (false, None, None);
     let lines: Vec<_> = page.lines().collect();
     let mut at = 0;
     while at < lines.len() {
@@ -76,6 +77,8 @@ fn steps(page: &str) -> Vec<Step> {
                 });
             } else if let Some(code) = comment.strip_prefix("exit ") {
                 exit = Some(code.parse().unwrap());
+            } else if let Some(file) = comment.strip_prefix("save ") {
+                save = Some(file.to_owned());
             } else if comment.starts_with("not run: ") {
                 skip = true;
             } else {
@@ -83,7 +86,12 @@ fn steps(page: &str) -> Vec<Step> {
             }
         } else if let Some(kind) = line.strip_prefix("```") {
             let end = at + lines[at..].iter().position(|line| *line == "```").unwrap();
-            if kind == "console" && !skip {
+            if let Some(file) = save.take() {
+                let text = lines[at..end].join("\n");
+                let command = format!("cat > {file} <<'END OF BLOCK'\n{text}\nEND OF BLOCK");
+                let lines = at..at;
+                all.push(Step { home: home.clone(), command, shown: vec![], lines, exit: None, hidden: true });
+            } else if kind == "console" && !skip {
                 let first = all.len();
                 block(&lines, at..end, &home, &mut all);
                 assert!(all.len() > first, "line {at}: a console block without a command");
@@ -138,6 +146,7 @@ impl Masks {
             (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(Z|\b)", "TIME"),
             (r"\b\d{4}-\d\d-\d\d\b", "DAY"),
             (r"\b\d+(\.\d+)? (B|kB|MB|GB|bytes)\b", "SIZE"),
+            (r#""size": \d+"#, "SIZE"),
             (r"\b[a-z0-9_-]+@[a-zA-Z0-9-]+( |$|,)", "WHO "),
             (r"[A-Za-z0-9+/]{43}=", "HASH"),
             (r" +", " "),
@@ -242,6 +251,7 @@ fn at_a_terminal(work: &Path, steps: &[Step]) -> Vec<Value> {
     let mut child = Command::new("python3")
         .arg(peers)
         .arg(work)
+        .env("FIXTURES", Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"))
         .env("PATH", format!("{folder}:{path}:{python}"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -34,7 +34,7 @@ def run(step, work):
     environment = {
         "HOME": home, "USER": step["home"], "LOGNAME": step["home"],
         "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TERM": "dumb", "NO_COLOR": "1",
-        "CONSIGN_PROGRESS": "none", "PAGER": "cat",
+        "CONSIGN_PROGRESS": "none", "PAGER": "cat", "FIXTURES": os.environ["FIXTURES"],
         "STEP_STATE": os.path.join(work, "homes", step["home"] + ".state"), "STEP_COMMAND": step["command"],
     }
     child, terminal = pty.fork()
