@@ -90,7 +90,14 @@ fn steps(page: &str) -> Vec<Step> {
                 let text = lines[at..end].join("\n");
                 let command = format!("cat > {file} <<'END OF BLOCK'\n{text}\nEND OF BLOCK");
                 let lines = at..at;
-                all.push(Step { home: home.clone(), command, shown: vec![], lines, exit: None, hidden: true });
+                all.push(Step {
+                    home: home.clone(),
+                    command,
+                    shown: vec![],
+                    lines,
+                    exit: None,
+                    hidden: true,
+                });
             } else if kind == "console" && !skip {
                 let first = all.len();
                 block(&lines, at..end, &home, &mut all);
