@@ -197,10 +197,8 @@ impl Submit {
         };
         // Every destination is asked about before anything is copied to any.
         let signers = counted(trusted.signers());
-        let encryption = match &encrypted {
-            Some(files) => Encryption::To(files.recipients.all()),
-            None => Encryption::Plain,
-        };
+        let said = encrypted.as_ref().map(|files| &files.recipients);
+        let encryption = examined.encryption(said, path)?.unwrap_or(Encryption::Plain);
         let parents = self.parents.load(context, verified.manifest().core())?;
         let (mut permits, mut deliveries, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         for goal in goals {
