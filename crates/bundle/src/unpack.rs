@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 use consign_metadata::{EntryPath, FileMode, Manifest, ManifestEntry, NameFault, NameProfile};
+use tempfile::TempDir;
 
 use crate::archive::{Archive, ArchiveError, ReadAt, UnplacedManifest};
 use crate::bagit::{BAGIT, MANIFEST_PATH, TagFiles};
@@ -105,7 +106,9 @@ pub fn unpack_if<R: ReadAt>(
         manifest.entries().try_for_each(|entry| entry.path().check(NameProfile::Portable))?;
     }
     let parent = publish::parent(destination);
-    let temporary = temporary_directory(parent).map_err(failed(parent))?;
+    publish::probe_for_directories(parent).map_err(failed(parent))?;
+    // As a directory that anyone makes; the umask applies.
+    let temporary = publish::temporary_directory(parent, 0o777).map_err(failed(parent))?;
     let root =
         Dir::open_ambient_dir(temporary.path(), ambient_authority()).map_err(failed(temporary.path()))?;
     let payload = match selection {
@@ -127,13 +130,10 @@ pub fn unpack_if<R: ReadAt>(
     let verified = verify_into(archive, found, scope, threads, progress, Some(&writer))
         .map_err(|error| write_error(error, destination))?;
     writer.finish().and_then(|()| sync(temporary.path())).map_err(failed(destination))?;
-    rename_new(temporary, destination).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty => {
-            UnpackError::Exists(destination.clone())
-        }
+    publish_new(temporary, destination).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => UnpackError::Exists(destination.clone()),
         _ => failed(destination)(error),
     })?;
-    publish::sync_directory(parent).map_err(failed(parent))?;
     Ok(verified)
 }
 
@@ -324,18 +324,6 @@ fn write_tags(root: &Dir, found: &UnplacedManifest) -> io::Result<()> {
     sync_file(&file)
 }
 
-fn temporary_directory(parent: &Path) -> io::Result<tempfile::TempDir> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".consign-").suffix(".partial");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        // As a directory that anyone makes; the umask applies.
-        builder.permissions(std::fs::Permissions::from_mode(0o777));
-    }
-    builder.tempdir_in(parent).map_err(publish::without_path)
-}
-
 /// On Linux everything is made durable at once, at the end.
 #[cfg(target_os = "linux")]
 fn sync(root: &Path) -> io::Result<()> {
@@ -357,30 +345,15 @@ fn sync_file(file: &File) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Gives the directory its name, which must be free.
-fn rename_new(temporary: tempfile::TempDir, destination: &Path) -> io::Result<()> {
-    rename_no_replace(temporary.path(), destination)?;
+/// Gives the directory its name, which must be free, durably. If that fails, it is gone.
+fn publish_new(temporary: TempDir, destination: &Path) -> io::Result<()> {
+    publish::give_directory_name(temporary.path(), destination)?;
+    if let Err(error) = publish::sync_directory(publish::parent(destination)) {
+        // Back to the name under which it is removed.
+        std::fs::rename(destination, temporary.path())?;
+        return Err(error);
+    }
     // It has another name now, under which nothing is to be removed.
     let _ = temporary.keep();
     Ok(())
-}
-
-#[cfg(any(target_os = "linux", target_os = "macos"))]
-fn rename_no_replace(from: &Path, to: &Path) -> io::Result<()> {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // Some network file systems cannot do it; then a directory made for the purpose holds the place.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP) => {
-            std::fs::create_dir(to)?;
-            // What is not taken by then is ours to remove; anything else is not empty.
-            std::fs::rename(from, to).inspect_err(|_| drop(std::fs::remove_dir(to)))
-        }
-        other => Ok(other?),
-    }
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "macos")))]
-fn rename_no_replace(from: &Path, to: &Path) -> io::Result<()> {
-    // Windows does not rename over a directory.
-    std::fs::rename(from, to)
 }

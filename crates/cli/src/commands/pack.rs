@@ -338,7 +338,7 @@ impl Pack {
             self.provenance.load(context, &self.source.directory, key.is_some(), sealing.is_some())?;
         let store = self.keep.store(context, key.is_none(), sealing.is_some())?;
         let scan = self.scan.begin([&terms.policy])?;
-        let _folder = OutputFolder::open(&self.output)?;
+        let folder = OutputFolder::open(&self.output)?;
         check_space(summary, &self.output)?;
         let names = Names::of(&described.description.core.name, &described.description.core.version);
         report.echo(&described);
@@ -353,6 +353,7 @@ impl Pack {
             let report = self.unchanged(context, &order, scan, report)?;
             return Ok(self.kept(context, store.as_ref(), report));
         }
+        folder.check()?;
 
         let compression = match self.level {
             _ if self.store => Compression::Store,

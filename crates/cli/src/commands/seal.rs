@@ -141,7 +141,14 @@ impl Seal {
         check_output(source, &self.output)?;
         let captured = self.provenance.load(context, &self.source.directory, key.is_some(), false)?;
         let scan = self.scan.begin([&terms.policy])?;
-        let _folder = OutputFolder::open(&self.output)?;
+        let folder = OutputFolder::open(&self.output)?;
+        let core = &described.description.core;
+        let names = Names::of(&core.name, &core.version);
+        let (manifest_path, attestations_path) =
+            (self.output.join(&names.manifest), self.output.join(&names.attestations));
+        if !manifest_path.exists() {
+            folder.check()?;
+        }
         let meter = context.meter("hashing", source.summary().bytes);
         let manifest =
             hash_source(source, &described.description, threads(self.threads), Some(&scan), &meter);
@@ -152,9 +159,6 @@ impl Seal {
         let bytes = manifest.to_bytes();
         let id = Manifest::id_of(&bytes);
         let core = manifest.core();
-        let names = Names::of(&core.name, &core.version);
-        let (manifest_path, attestations_path) =
-            (self.output.join(&names.manifest), self.output.join(&names.attestations));
         let failed = |error: io::Error| unwritable(&self.output, &error);
         let mut files = Vec::new();
         let mut status = "unchanged";
