@@ -18,7 +18,9 @@ use serde::Serialize;
 
 use crate::act::{Act, Action};
 use crate::bundle_set::{BundleSet, Names};
-use crate::checked::{archive_claim, archive_failure, bundle_claim, check, open_archive, sole_claim};
+use crate::checked::{
+    archive_claim, archive_failure, bundle_claim, check, modes_not_told, open_archive, sole_claim,
+};
 use crate::context::{Context, threads, unwritable};
 use crate::encryption::EncryptArgs;
 #[cfg(feature = "encryption")]
@@ -810,6 +812,7 @@ impl Packed {
                 count(summary.followed, "file was", "files were")
             ));
         }
+        notes.extend(modes_not_told(&described.source));
         if let Some(free) = free_space(output)
             && free < summary.allocated
         {

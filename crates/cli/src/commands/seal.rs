@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::act::{Act, Action};
 use crate::bundle_set::{Names, read_attestations, read_manifest};
-use crate::checked::bundle_claim;
+use crate::checked::{bundle_claim, modes_not_told};
 use crate::commands::pack::{KeyArgs, SignerOut, excluded, taken};
 use crate::context::{Context, threads, unwritable};
 use crate::handling::{Handling, TermsArgs, forecast, permit};
@@ -176,7 +176,8 @@ impl Seal {
         let decision = terms.decide_manifest(Stage::Pack, &manifest, &claim);
         let handling = Handling::of(&terms.policy, Stage::Pack, &decision);
         let permit = permit(&decision, &terms.policy, &self.source.directory)?;
-        let mut notes: Vec<_> = scanned.unused.iter().map(scan_args::unused_in_words).collect();
+        let told = modes_not_told(source).into_iter();
+        let mut notes: Vec<_> = scanned.unused.iter().map(scan_args::unused_in_words).chain(told).collect();
         let mut acts =
             vec![Act::of(Action::Sealed, &claim).with("files", manifest.files().len()).made_of(&manifest)];
         let mut signer = None;
