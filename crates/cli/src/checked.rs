@@ -6,8 +6,10 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use consign_bundle::{
-    Anchor, Archive, ArchiveError, ArchiveFacts, EncoderId, Expected, Scope, VerifiedArchive, verify,
+    Anchor, Archive, ArchiveError, ArchiveFacts, EncoderId, Expected, Scope, Source, SourceModes,
+    VerifiedArchive, verify,
 };
+use consign_files::FileSystem;
 use consign_metadata::{BundleId, Manifest, Problem};
 use consign_signing::{ArchiveClaim, BundleClaim, Claim, Content};
 
@@ -112,6 +114,41 @@ pub(crate) fn open_archive(path: &Path) -> Result<File, Failure> {
         Ok(file)
     };
     open().map_err(|error| unreadable(path, &error))
+}
+
+/// The file system that a path lies on, as it is spoken of.
+fn file_system(path: &Path) -> String {
+    FileSystem::of(path).map_or_else(|| "the file system".into(), |system| system.to_string())
+}
+
+/// Says so where the modes in a directory could not be held against a manifest.
+pub(crate) fn modes_not_compared(directory: &Path) -> Problem {
+    let message = format!(
+        "{} shows all files alike, so it was not compared which of them are executable; everything else was",
+        file_system(directory)
+    );
+    let hint = "verify a copy on a file system that keeps modes if it matters which files may be run";
+    Problem::new("modes-not-compared", message).at(directory.display().to_string()).hint(hint)
+}
+
+/// Says so where the modes that a manifest lists were lost in unpacking.
+pub(crate) fn modes_not_kept(destination: &Path) -> Problem {
+    let message = format!(
+        "{} does not keep which files are executable; everything else is there",
+        file_system(destination)
+    );
+    let hint = "unpack to a file system that keeps modes if programs among the files are to be run";
+    Problem::new("modes-not-kept", message).at(destination.display().to_string()).hint(hint)
+}
+
+/// Says so where it cannot be told which files of a source are executable, though all look so.
+pub(crate) fn modes_not_told(source: &Source) -> Option<String> {
+    (source.modes() == SourceModes::Untold { executable: true }).then(|| {
+        format!(
+            "{} shows every file as executable, so that no file is recorded as executable",
+            file_system(source.path())
+        )
+    })
 }
 
 /// The archive's path, or an error that says what was found instead.

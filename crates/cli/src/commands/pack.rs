@@ -18,7 +18,9 @@ use serde::Serialize;
 
 use crate::act::{Act, Action};
 use crate::bundle_set::{BundleSet, Names};
-use crate::checked::{archive_claim, archive_failure, bundle_claim, check, open_archive, sole_claim};
+use crate::checked::{
+    archive_claim, archive_failure, bundle_claim, check, modes_not_told, open_archive, sole_claim,
+};
 use crate::context::{Context, threads, unwritable};
 use crate::encryption::EncryptArgs;
 #[cfg(feature = "encryption")]
@@ -338,7 +340,7 @@ impl Pack {
             self.provenance.load(context, &self.source.directory, key.is_some(), sealing.is_some())?;
         let store = self.keep.store(context, key.is_none(), sealing.is_some())?;
         let scan = self.scan.begin([&terms.policy])?;
-        let _folder = OutputFolder::open(&self.output)?;
+        let folder = OutputFolder::open(&self.output)?;
         check_space(summary, &self.output)?;
         let names = Names::of(&described.description.core.name, &described.description.core.version);
         report.echo(&described);
@@ -353,6 +355,7 @@ impl Pack {
             let report = self.unchanged(context, &order, scan, report)?;
             return Ok(self.kept(context, store.as_ref(), report));
         }
+        folder.check()?;
 
         let compression = match self.level {
             _ if self.store => Compression::Store,
@@ -809,6 +812,7 @@ impl Packed {
                 count(summary.followed, "file was", "files were")
             ));
         }
+        notes.extend(modes_not_told(&described.source));
         if let Some(free) = free_space(output)
             && free < summary.allocated
         {

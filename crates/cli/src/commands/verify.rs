@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::act::{Act, Action};
 use crate::bundle_set::{BundleSet, read_attestations, read_manifest};
-use crate::checked::{bundle_claim, interrupted, sole_claim};
+use crate::checked::{bundle_claim, interrupted, modes_not_compared, sole_claim};
 use crate::context::{Context, threads};
 use crate::encrypted_set::EncryptedSet;
 use crate::encryption::IdentityArgs;
@@ -558,25 +558,30 @@ impl Verify {
         let set = self.statements_of(manifest_path, id)?;
         let layout = if self.bag { TreeLayout::Bag } else { TreeLayout::Payload };
         let meter = context.meter("verifying", manifest.payload_bytes());
-        let faults = compare_directory(directory, &manifest, layout, threads(self.threads), &meter)
+        let compared = compare_directory(directory, &manifest, layout, threads(self.threads), &meter)
             .map_err(|error| tree_failure(error, directory))?;
         drop(meter);
         let claim = sole_claim(&set)?;
-        if !faults.is_empty() {
+        if !compared.faults.is_empty() {
             let at = directory.display().to_string();
-            let problems =
-                faults.iter().map(|fault| Problem::new(fault.code(), fault.to_string()).at(at.clone()));
+            let problems = compared
+                .faults
+                .iter()
+                .map(|fault| Problem::new(fault.code(), fault.to_string()).at(at.clone()));
             let failure = Failure { exit: Exit::NotIntact, problems: problems.collect() };
             return Ok(Checked::failed(directory, claim, failure));
         }
+        let modes = compared.modes_untold.then(|| modes_not_compared(directory));
         let Some(claim) = claim else {
             let mut checked = Checked::without_statement(directory, &manifest, id);
             checked.count(&manifest);
+            checked.report.notes.extend(modes);
             return Ok(checked.finish("directory", 0, None));
         };
         let (mut checked, decision) = self.judge(directory, &set, claim, trusted)?;
         let vouched = decision.trusted().and_then(|trusted| Vouched::manifest(&manifest, id, trusted));
         checked.count(&manifest);
+        checked.report.notes.extend(modes);
         checked.handle(policy, &manifest, &decision, vouched.as_ref());
         let checked = checked.finish("directory", 0, vouched.as_ref());
         Ok(self.remember(checked, directory, trusted, decision.trusted()))
