@@ -310,8 +310,10 @@ pub(crate) fn next_step(error: &std::io::Error, what: &str) -> Option<String> {
         ErrorKind::PermissionDenied => {
             format!("run it as somebody who may {what} there, or ask for the permission")
         }
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            "make room, or write to another disk".into()
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room, or write to another disk".into(),
+        ErrorKind::FileTooLarge => {
+            "raise the limit on the size of files (`ulimit -f`), or write to a file system that takes larger ones"
+                .into()
         }
         ErrorKind::ReadOnlyFilesystem => "write to another disk".into(),
         ErrorKind::IsADirectory => "name a file in it".into(),

@@ -255,6 +255,10 @@ fn hint(fault: &SourceFault, directory: &Path) -> Option<String> {
         SourceFault::Special(_) => {
             "only files and directories can be packed: leave it out with `--exclude`".into()
         }
+        SourceFault::Unfinished(path) => {
+            let shown = style::shell_word(&directory.join(path).display().to_string());
+            format!("if no consign is at work there, it was left by one that was killed: rm -r {shown}")
+        }
         SourceFault::VersionControl { path, files, bytes } => {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let name = style::shell_word(&format!("{name}/"));

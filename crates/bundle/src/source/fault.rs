@@ -25,6 +25,9 @@ pub enum SourceFault {
     /// A socket, pipe or device.
     #[error("`{}` is neither a file nor a directory", shown(.0))]
     Special(PathBuf),
+    /// What a run of consign works on, or left when it was killed.
+    #[error("`{}` is unfinished work of consign itself", shown(.0))]
+    Unfinished(PathBuf),
     /// A version-control folder.
     #[error("`{}` belongs to version control", shown(path))]
     VersionControl {
@@ -65,6 +68,7 @@ impl SourceFault {
             Self::Name(fault) => Some(&fault.path),
             Self::Link { path, .. }
             | Self::Special(path)
+            | Self::Unfinished(path)
             | Self::VersionControl { path, .. }
             | Self::Unreadable { path, .. } => path.to_str(),
         }
@@ -76,6 +80,7 @@ impl SourceFault {
             Self::Name(fault) => fault.rule.code(),
             Self::Link { .. } => "symlink",
             Self::Special(_) => "special-file",
+            Self::Unfinished(_) => "unfinished",
             Self::VersionControl { .. } => "version-control",
             Self::Unreadable { .. } => "unreadable",
         }
@@ -86,6 +91,7 @@ impl SourceFault {
         match self {
             Self::Name(fault) => Path::new(&fault.path),
             Self::Special(path)
+            | Self::Unfinished(path)
             | Self::Link { path, .. }
             | Self::VersionControl { path, .. }
             | Self::Unreadable { path, .. } => path,

@@ -17,6 +17,7 @@ use super::{
     check_readable, kind_of,
 };
 use crate::header::HeaderKind;
+use crate::publish;
 
 /// Folders, or files that stand for them, in which version-control systems keep their own.
 const VERSION_CONTROL: [&str; 9] =
@@ -99,6 +100,10 @@ impl Walk<'_> {
         if !self.options.include_vcs && name.to_str().is_some_and(|name| VERSION_CONTROL.contains(&name)) {
             let (files, bytes) = count_files(dir, name, &metadata, 0);
             self.faults.push(SourceFault::VersionControl { path, files, bytes });
+            return true;
+        }
+        if !self.options.include_vcs && name.to_str().is_some_and(publish::is_unfinished) {
+            self.faults.push(SourceFault::Unfinished(path));
             return true;
         }
         let place = place.map(|(root, place)| (*root, place.join(name)));

@@ -67,6 +67,8 @@ impl State {
         let directory = self.directory.as_ref().filter(|_| self.beneath.is_dir());
         let directory = directory.ok_or_else(missing)?.join(name);
         make_private(&directory)?;
+        // Of writes that were cut short.
+        consign_bundle::remove_leftovers(self.directory.as_deref().unwrap_or(&directory));
         Ok(directory)
     }
 
