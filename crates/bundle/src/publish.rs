@@ -54,8 +54,7 @@ pub(crate) fn is_temporary(name: &str) -> bool {
 /// Whether a name is one of those that only unfinished work has: of temporary files, and of what `--resume` goes on with.
 pub(crate) fn is_unfinished(name: &str) -> bool {
     let resumable = [".tar.zst.partial", ".tar.zst.journal"];
-    is_temporary(name)
-        || (name.starts_with('.') && resumable.iter().any(|suffix| name.ends_with(suffix)))
+    is_temporary(name) || (name.starts_with('.') && resumable.iter().any(|suffix| name.ends_with(suffix)))
 }
 
 /// Whether a name is one that was drawn for something temporary, and does not stand for a lock.
@@ -363,11 +362,17 @@ const MARK: &str = ".consign-lock.partial";
 const NAMING_MARK: &str = ".consign-naming.partial";
 
 /// Waits until nobody else changes files in `directory`. Between reading a file and replacing it, it must be held, or what
-/// others wrote meanwhile is lost.
+/// others wrote meanwhile is lost. What runs that were killed left there is removed.
 ///
 /// # Errors
 /// What the system says; `TimedOut` if others hold it for a minute.
 pub fn exclusive(directory: &Path) -> io::Result<Exclusive> {
+    let held = exclusive_in(directory)?;
+    leftovers::remove_leftovers(directory);
+    Ok(held)
+}
+
+fn exclusive_in(directory: &Path) -> io::Result<Exclusive> {
     let mark = directory.join(MARK);
     // Windows opens no directories.
     if !cfg!(unix) {

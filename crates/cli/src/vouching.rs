@@ -20,7 +20,7 @@ use crate::context::Context;
 use crate::encrypted_set::{Ciphertext, EncryptedSet};
 use crate::keys::load_public;
 use crate::outcome::Failure;
-use crate::state::{State, not_kept, revocations};
+use crate::state::{CLOCK_TOLERANCE, State, not_kept, revocations};
 
 /// After how many days a key is called old, unless a policy says otherwise.
 pub(crate) const KEY_AGE_DAYS: u64 = 90;
@@ -418,6 +418,7 @@ fn warnings<C>(decision: &Decision<C>, key_age_days: u64) -> Vec<Problem> {
     for signature in decision.signatures().iter().filter(|one| one.verdict == Verdict::Counted) {
         let signer = &signature.signer;
         let name = signer.name.as_ref().map_or_else(|| signer.fingerprint().to_string(), ToString::to_string);
+        notes.extend(ahead(&name, signer.time, decision.moment().time_of_verification()));
         notes.extend(aged(&name, signer.age_in_days, key_age_days));
         notes.extend(ending(&name, signer.not_after, at));
     }
@@ -432,6 +433,16 @@ fn warnings<C>(decision: &Decision<C>, key_age_days: u64) -> Vec<Problem> {
         }
     }
     notes
+}
+
+/// A signature from the future: one of two clocks is wrong. The time is the signer's word, and nothing rests on it.
+fn ahead(name: &str, signed: Timestamp, now: Timestamp) -> Option<Problem> {
+    (signed.unix_seconds() > now.unix_seconds().saturating_add(CLOCK_TOLERANCE)).then(|| {
+        let message =
+            format!("`{name}` states to have signed at {signed}, and this machine's clock shows {now}");
+        let hint = "one of the two clocks is wrong; set this one, or tell the signer";
+        Problem::new("signed-in-future", message).hint(hint)
+    })
 }
 
 /// A key past the age at which it should be replaced.

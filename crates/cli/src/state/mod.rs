@@ -19,7 +19,7 @@ use crate::context::{is_absent, unreadable};
 use crate::outcome::Failure;
 
 /// How far a clock may go back without a word: time servers correct by seconds, not by hours.
-const CLOCK_TOLERANCE: u64 = 10 * 60;
+pub(crate) const CLOCK_TOLERANCE: u64 = 10 * 60;
 const CLOCK: &str = "last-seen";
 const STORE: &str = "store";
 

@@ -73,7 +73,6 @@ impl<'a> TrustFile<'a> {
         // A link stays a link: what it leads to is replaced, and whoever comes by another link waits.
         let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
         let directory = publish::parent(&path);
-        consign_bundle::remove_leftovers(directory);
         let held = publish::exclusive(directory).map_err(|error| unwritable(directory, &error))?;
         let old = self.read()?;
         let text = match fs::read_to_string(&self.path) {
