@@ -111,7 +111,8 @@ impl Outcome {
     /// The same where the process was told to stop before it was done: then it ends by that signal. What was found out
     /// of a bundle by then stays what it is.
     pub(crate) fn stopped_by(mut self, signal: Option<u8>) -> Self {
-        if let (Some(signal), Exit::Failed) = (signal, self.exit) {
+        // An answer that a command waited for in vain looks like one that was not given.
+        if let (Some(signal), Exit::Failed | Exit::Usage) = (signal, self.exit) {
             self.exit = Exit::Signal(signal);
         }
         self

@@ -8,7 +8,6 @@ mod bundles;
 mod support;
 
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -23,7 +22,7 @@ use support::{Desk, consign, under_a_clock, written_down};
 fn mixed(desk: &Desk) -> PathBuf {
     desk.write("d/consign.yaml", descriptor("mixed", "1.0.0"));
     desk.write("d/noise.bin", Noise::new(3).bytes(9 << 20));
-    let rows: String = (0..500_000).map(|n| format!("{n},{}\n", n * n)).collect();
+    let rows: String = (0..500_000u64).map(|n| format!("{n},{}\n", n * n)).collect();
     desk.write("d/table.csv", rows);
     for n in 0..200 {
         desk.write(&format!("d/small/{n:03}.txt"), format!("file {n}\n"));
@@ -494,8 +493,7 @@ fn field_l5_a_clock_before_1970_ends_in_words() {
         &["preflight", "d"],
         &["seal", "d", "-o", "sealed", "--key", "k"],
     ] {
-        let mut command = Command::new(consign());
-        desk.bare(command.args(words).stdin(Stdio::null())).env_remove("CONSIGN_LEDGER");
+        let mut command = desk.consign(words.iter().copied());
         let output = under_a_clock(&mut command, "1960-01-01").output().unwrap();
         let said = written_down(&output);
         assert!(!said.contains("panicked"), "{words:?}: {said}");
@@ -510,8 +508,7 @@ fn field_l5_a_signature_from_the_future_is_noted() {
     desk.write("d/consign.yaml", descriptor("small", "1.0.0"));
     desk.write("d/a", "x");
     desk.key("k");
-    let mut command = Command::new(consign());
-    desk.bare(command.args(["pack", "d", "-o", "out", "--key", "k", "--no-remember"]).stdin(Stdio::null()));
+    let mut command = desk.consign(["pack", "d", "-o", "out", "--key", "k", "--no-remember"]);
     let output = under_a_clock(&mut command, "2400-01-01").output().unwrap();
     assert!(output.status.success(), "{}", written_down(&output));
     let verified = desk.json(["verify", "out", "--key", "k.pub"]);
@@ -623,11 +620,60 @@ fn field_l7_equal_submissions_at_once_deliver_one_bundle() {
     mixed(&desk);
     desk.succeed(["pack", "d", "-o", "out", "--key", "k"]);
     fs::create_dir(desk.path("inbox")).unwrap();
-    let submit = ["submit", "out", "--to", "inbox", "--key", "k.pub"];
-    for output in at_once(&desk, &submit) {
-        let said = written_down(&output);
-        assert!(!said.contains("panicked"), "{said}");
-        std::io::stderr().write_all(said.as_bytes()).unwrap();
+    let statuses = |outputs: Vec<Output>, of: &str| -> Vec<String> {
+        let status = |output: Output| {
+            assert_eq!(output.status.code(), Some(0), "{}", written_down(&output));
+            let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+            let status = document["result"].pointer(of).and_then(Value::as_str);
+            status.unwrap_or_else(|| panic!("{document}")).to_owned()
+        };
+        let mut statuses: Vec<_> = outputs.into_iter().map(status).collect();
+        statuses.sort();
+        statuses
+    };
+    let one_and_five = |one: &str, others: &str| {
+        let mut expected = vec![others.to_owned(); 5];
+        expected.push(one.to_owned());
+        expected.sort();
+        expected
+    };
+    let submit = ["submit", "out", "--to", "inbox", "--key", "k.pub", "--json"];
+    let outputs = at_once(&desk, &submit);
+    assert_eq!(statuses(outputs, "/deliveries/0/status"), one_and_five("submitted", "unchanged"));
+    assert_eq!(names(&desk.path("inbox")).len(), 3);
+    desk.succeed(["verify", "inbox", "--key", "k.pub"]);
+    desk.key("lab");
+    fs::create_dir(desk.path("receipts")).unwrap();
+    let receive =
+        ["receive", "inbox", "--key", "lab", "--receipts", "receipts", "--trust", "trust.toml", "--json"];
+    let print = desk.json(["id", "--key", "k.pub"])["result"]["fingerprint"].as_str().unwrap().to_owned();
+    desk.succeed([
+        "trust",
+        "add",
+        "sender",
+        "--key",
+        "k.pub",
+        "--fingerprint",
+        &print,
+        "--trust",
+        "trust.toml",
+    ]);
+    let outputs = at_once(&desk, &receive);
+    assert_eq!(statuses(outputs, "/bundles/0/receipt/status"), one_and_five("written", "unchanged"));
+    assert_eq!(names(&desk.path("receipts")).len(), 1);
+    // What is unpacked is one's, and the others say that it is there.
+    let unpack = [&receive[..], &["--unpack-to", "open"]].concat();
+    fs::create_dir(desk.path("open")).unwrap();
+    let (done, others): (Vec<_>, Vec<_>) =
+        at_once(&desk, &unpack).into_iter().partition(|output| output.status.success());
+    assert_eq!((done.len(), others.len()), (1, 5));
+    for output in others {
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(
+            (&document["exit"], &document["problems"][0]["code"]),
+            (&1.into(), &"destination-exists".into())
+        );
     }
+    assert_eq!(names(&desk.path("open")), ["mixed-1.0.0"]);
     assert_eq!(partials(&desk.path("inbox")), [""; 0].map(PathBuf::from));
 }
