@@ -232,7 +232,7 @@ impl Context {
 }
 
 /// Reads a file in consign's home, unless others could have written it.
-fn own_file(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+pub(crate) fn own_file(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
     read_unwritable(path).map_err(|error| match &error.kind {
         StrictModesErrorKind::Io(error) => unreadable(path, error),
         _ => Failure::failed(error.problem()),

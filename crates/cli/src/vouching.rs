@@ -225,6 +225,7 @@ impl VouchingArgs {
             named.append(&mut revocations::read_named(path)?);
         }
         let seen = state.revocations()?;
+        state.check_bundles()?;
         let levels = handling.levels().iter();
         let key_ages = levels.map(|level| (level.name.clone(), u64::from(level.key_age_days))).collect();
         Ok(Trusted { who, known, moment, named, seen, state, key_ages })
@@ -546,7 +547,10 @@ impl Vouched {
 
 /// An archive goes by the name and version that were signed.
 fn misnamed(set: &BundleSet, claim: &Claim) -> Option<Problem> {
-    let path = set.archive.as_ref().filter(|path| path.as_path() != Path::new("-"))?;
+    let path = set.archive.as_ref()?;
+    if path == Path::new("-") {
+        return Some(nameless(&format!("{}@{}", claim.bundle.name, claim.bundle.version)));
+    }
     let stem = format!("{}-{}.", claim.bundle.name, claim.bundle.version);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let other = set.other_stem().is_some_and(|other| name.starts_with(&format!("{other}.")));
@@ -556,6 +560,13 @@ fn misnamed(set: &BundleSet, claim: &Claim) -> Option<Problem> {
         let hint = format!("if that is the bundle you were told of, say so: --expect {signed}");
         Problem::new("misnamed", message).at(path.display().to_string()).hint(hint)
     })
+}
+
+/// What comes through a pipe goes by no name that could be compared with what was signed.
+pub(crate) fn nameless(signed: &str) -> Problem {
+    let message = format!("standard input has no name to go by, and what was signed is `{signed}`");
+    let hint = format!("if that is the bundle you were told of, say so: --expect {signed}");
+    Problem::new("nothing-expected", message).at("-").hint(hint)
 }
 
 /// The rules that are not met, and by how much; nothing if it is not rules that are missed.

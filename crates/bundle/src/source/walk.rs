@@ -134,6 +134,9 @@ impl Walk<'_> {
             if let Err(error) = check_readable(dir, name) {
                 self.faults.push(SourceFault::Unreadable { path: path.into(), error });
             }
+            if let Some(mode) = privileged(metadata) {
+                self.faults.push(SourceFault::Privileged { path: path.into(), mode });
+            }
             self.add(path, kind_of(metadata), Some(metadata), place);
         } else {
             self.faults.push(SourceFault::Special(path.into()));
@@ -236,6 +239,18 @@ impl Walk<'_> {
         let place = place.map(|(root, path)| Box::new(Place { root, path, other_mode: false }));
         self.entries.push(SourceEntry { path: entry_path, kind, identity, place });
     }
+}
+
+/// The mode of a file that runs with rights that are not those of who runs it.
+#[cfg(unix)]
+fn privileged(metadata: &Metadata) -> Option<u32> {
+    let mode = cap_std::fs::MetadataExt::mode(metadata) & 0o7777;
+    (mode & 0o6000 != 0).then_some(mode)
+}
+
+#[cfg(not(unix))]
+fn privileged(_: &Metadata) -> Option<u32> {
+    None
 }
 
 fn open_below(root: &Dir, path: &Path) -> io::Result<Dir> {
