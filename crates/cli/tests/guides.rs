@@ -13,6 +13,7 @@
 //! `UPDATE_GUIDES=1` puts into the pages what came; `SHOW_GUIDE=name` prints it.
 #![cfg(all(unix, feature = "encryption"))]
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail like one")]
+#![allow(clippy::print_stdout, reason = "`SHOW_GUIDE` asks for it")]
 
 use std::fmt::Write as _;
 use std::fs;
