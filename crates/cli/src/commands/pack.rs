@@ -362,7 +362,7 @@ impl Pack {
             Some(level) => Compression::Level(level),
             None => Compression::Auto,
         };
-        let bases = self.bases(compression, &mut report)?;
+        let bases = self.bases(context, compression, &mut report)?;
         let place = match &sealing {
             Some(sealing) => sealing.place(&self.output),
             None => self.place(&names)?,
@@ -401,11 +401,17 @@ impl Pack {
         }
     }
 
-    fn bases(&self, compression: Compression, report: &mut Packed) -> Result<Vec<Base>, Failure> {
+    fn bases(
+        &self,
+        context: &Context,
+        compression: Compression,
+        report: &mut Packed,
+    ) -> Result<Vec<Base>, Failure> {
         let ours = EncoderId::current(compression);
         let mut bases = Vec::new();
         for path in &self.base {
-            let base = Base::open(open_archive(path)?).map_err(|error| archive_failure(error, path))?;
+            let base = Base::open(open_archive(context, path, None)?)
+                .map_err(|error| archive_failure(error, path))?;
             if *base.encoder() == ours {
                 bases.push(base);
             } else {
