@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use consign_bundle::publish::is_unable;
+use consign_files::FileSystem;
 use consign_metadata::{BundleId, Manifest, Problem};
 use consign_policy::Policy;
 use consign_signing::{Claim, StrictModesErrorKind, Timestamp, TrustPolicy, read_unwritable};
@@ -288,7 +290,12 @@ pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
 /// A file or directory that cannot be written.
 pub(crate) fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
     let mut problem = Problem::new("unwritable", format!("cannot be written: {error}"));
-    problem.hint = next_step(error, "write");
+    problem.hint = match FileSystem::of(path).filter(|_| is_unable(error)) {
+        Some(system) => Some(format!(
+            "{system} cannot do what a new file needs; write to a local disk, and copy the whole files from there"
+        )),
+        None => next_step(error, "write"),
+    };
     Failure::failed(problem.at(path.display().to_string()))
 }
 

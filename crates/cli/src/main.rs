@@ -35,6 +35,7 @@ mod schemas;
 mod secrecy;
 mod sign_statement;
 mod source_args;
+mod spool;
 mod state;
 mod store_args;
 mod stream;

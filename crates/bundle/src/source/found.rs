@@ -12,7 +12,8 @@ use std::sync::{Mutex, PoisonError};
 use consign_metadata::{EntryPath, FileEntry, Manifest, NameProfile, Sha256Digest};
 
 use super::{
-    Identity, Place, Root, Source, SourceEntry, SourceError, SourceOptions, SourceSummary, kind_of, open_root,
+    Identity, Place, Root, Source, SourceEntry, SourceError, SourceModes, SourceOptions, SourceSummary,
+    kind_of, open_root,
 };
 use crate::archive::{Archive, ArchiveError, ReadAt};
 use crate::hash::{hash_entry, read_buffer};
@@ -155,6 +156,7 @@ impl<'m> Finder<'m> {
             entries: vec![entry],
             excluded: Vec::new(),
             summary: SourceSummary::default(),
+            modes: SourceModes::Told,
             options: SourceOptions::default(),
         };
         let hits = self.hash(&source, &[&source.entries[0]], NonZeroUsize::MIN, progress)?;
@@ -359,7 +361,14 @@ impl<'m> Finder<'m> {
             exclude: self.manifest.exclude().to_vec(),
             ..SourceOptions::default()
         };
-        Ok(Source { roots: self.roots, entries, excluded: Vec::new(), summary, options })
+        Ok(Source {
+            roots: self.roots,
+            entries,
+            excluded: Vec::new(),
+            summary,
+            modes: SourceModes::Told,
+            options,
+        })
     }
 }
 

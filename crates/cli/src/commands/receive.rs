@@ -423,7 +423,7 @@ impl Receive {
         }
         let meter = desk.context.meter("comparing", manifest.payload_bytes());
         let same = compare_directory(directory, manifest, TreeLayout::Payload, threads(self.threads), &meter)
-            .is_ok_and(|faults| faults.is_empty());
+            .is_ok_and(|compared| compared.faults.is_empty());
         if same { Ok(()) } else { Err(destination_exists(directory)) }
     }
 

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::act::{Act, Action};
 use crate::bundle_set::{BundleSet, join, read_attestations, read_manifest, too_many};
-use crate::checked::{archive_claim, bundle_claim, check, sole_claim};
+use crate::checked::{archive_claim, bundle_claim, check, modes_not_compared, sole_claim};
 use crate::context::{Context, threads, unwritable};
 use crate::encrypted_set::{EncryptedSet, sealed};
 use crate::encryption::IdentityArgs;
@@ -387,7 +387,7 @@ impl Sign {
             None => Basis::Unseen,
             Some(directory) => {
                 let meter = context.meter("verifying", manifest.payload_bytes());
-                let faults = compare_directory(
+                let compared = compare_directory(
                     directory,
                     &manifest,
                     TreeLayout::Payload,
@@ -395,16 +395,19 @@ impl Sign {
                     &meter,
                 );
                 drop(meter);
-                let faults =
-                    faults.map_err(|error| Failure::failed(Problem::new("unreadable", error.to_string())))?;
-                if !faults.is_empty() {
+                let compared = compared
+                    .map_err(|error| Failure::failed(Problem::new("unreadable", error.to_string())))?;
+                if compared.modes_untold {
+                    context.note(modes_not_compared(directory));
+                }
+                if !compared.faults.is_empty() {
                     let at = directory.display().to_string();
                     let problem = |fault: &consign_bundle::TreeFault| {
                         Problem::new(fault.code(), fault.to_string()).at(at.clone())
                     };
                     return Err(Failure {
                         exit: Exit::NotIntact,
-                        problems: faults.iter().map(problem).collect(),
+                        problems: compared.faults.iter().map(problem).collect(),
                     });
                 }
                 Basis::Verified
