@@ -173,13 +173,12 @@ impl Context {
 
     /// The time by this machine's clock, to the second.
     pub(crate) fn now(&self) -> Result<Timestamp, Failure> {
-        u64::try_from(chrono::Utc::now().timestamp()).ok().and_then(Timestamp::from_unix_seconds).ok_or_else(
-            || {
-                let problem =
-                    Problem::new("clock", "the clock of this machine shows a year before 1970 or after 9999");
-                Failure::failed(problem.hint("set the clock"))
-            },
-        )
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok();
+        since.and_then(|since| Timestamp::from_unix_seconds(since.as_secs())).ok_or_else(|| {
+            let problem =
+                Problem::new("clock", "the clock of this machine shows a year before 1970 or after 9999");
+            Failure::failed(problem.hint("set the clock"))
+        })
     }
 
     /// Where `trust.toml` is, or would be.
@@ -250,27 +249,31 @@ fn in_file(path: &Path, problems: Vec<Problem>) -> Failure {
 }
 
 /// The number of threads: as many as were asked for, else as many as this process may use by affinity and
-/// control group.
+/// control group; of these, as many as it has memory for.
 pub(crate) fn threads(asked: Option<NonZeroUsize>) -> NonZeroUsize {
-    asked.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
+    let wanted = asked.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+    wanted.min(crate::memory::threads_max())
 }
 
 /// `$CONSIGN_HOME`, else the platform's directory for configuration.
 fn configuration_directory() -> Option<PathBuf> {
     use etcetera::BaseStrategy as _;
-    if let Some(home) = std::env::var_os("CONSIGN_HOME").filter(|home| !home.is_empty()) {
+    if let Some(home) = crate::variables::get("CONSIGN_HOME") {
         return Some(home.into());
     }
-    etcetera::choose_base_strategy().ok().map(|base| base.config_dir().join("consign"))
+    // The directory of a user without one would be wherever the program runs.
+    let base = etcetera::choose_base_strategy().ok().filter(|base| base.home_dir().is_absolute());
+    base.map(|base| base.config_dir().join("consign"))
 }
 
 /// `$CONSIGN_HOME`, else the platform's directory for state.
 fn state() -> State {
     use etcetera::BaseStrategy as _;
-    if let Some(home) = std::env::var_os("CONSIGN_HOME").filter(|home| !home.is_empty()) {
+    if let Some(home) = crate::variables::get("CONSIGN_HOME") {
         return State::at(Path::new(&home));
     }
-    let Ok(base) = etcetera::choose_base_strategy() else { return State::nowhere() };
+    let base = etcetera::choose_base_strategy().ok().filter(|base| base.home_dir().is_absolute());
+    let Some(base) = base else { return State::nowhere() };
     let directory = base.state_dir().unwrap_or_else(|| base.data_dir()).join("consign");
     State::beneath(base.home_dir(), directory)
 }

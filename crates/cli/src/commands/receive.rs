@@ -507,7 +507,7 @@ impl Receive {
             Exit::NotIntact | Exit::NotTrusted | Exit::Refused => {
                 Ok(Some(desk.issuer.refused(arrival, examined)))
             }
-            Exit::Failed | Exit::Usage => Ok(None),
+            Exit::Failed | Exit::Usage | Exit::Signal(_) => Ok(None),
         };
         let arrival = match (arrival, examined.exit) {
             (Ok(arrival), _) => arrival,

@@ -1,7 +1,7 @@
 //! `consign sign`: verify, show, add a signature.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, BufRead as _, IsTerminal as _, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -437,7 +437,7 @@ impl Sign {
         }
         write!(err, "Sign this as {}? [y/N] ", self.role).and_then(|()| err.flush()).map_err(failed)?;
         let mut answer = String::new();
-        io::stdin().read_line(&mut answer).map_err(failed)?;
+        crate::terminal::answers().read_line(&mut answer).map_err(failed)?;
         if matches!(answer.trim(), "y" | "Y" | "yes") {
             return Ok(());
         }
