@@ -202,16 +202,13 @@ impl Draft {
             self.training.framework = card.library_name.clone();
         }
         if self.model_card.evaluation.is_empty() {
-            let measured = |m: &crate::card::CardMeasurement| {
-                let (dataset, metric) = (m.dataset.clone()?, m.metric.clone());
-                Some(Evaluation {
-                    dataset,
-                    split: m.split.clone(),
-                    metric,
-                    value: m.value.as_str().parse().ok()?,
-                })
+            let measured = |m: &crate::card::CardMeasurement| Evaluation {
+                dataset: m.dataset.clone(),
+                split: m.split.clone(),
+                metric: m.metric.clone(),
+                value: m.value.clone(),
             };
-            self.model_card.evaluation = card.evaluation.iter().filter_map(measured).collect();
+            self.model_card.evaluation = card.evaluation.iter().map(measured).collect();
         }
         let derived = named("The card says that this derives from", &card.base_models)
             .map(|text| format!("{text}; name it under provenance.sources, or its bundle under parents"));
