@@ -490,7 +490,8 @@ mod tests {
         let keys: Vec<_> = entries.iter().map(|entry| (entry.key.as_str(), entry.line)).collect();
         assert_eq!(keys, [("a", Some(2)), ("b", Some(3)), ("a", Some(6))]);
         assert_eq!(entries[2].node.text(), Some("two\nlines\n"));
-        assert_eq!(entries[1].node.items()[1].line, Some(5));
+        let Value::List(items) = &entries[1].node.value else { panic!("a list") };
+        assert_eq!(items[1].line, Some(5));
     }
 
     #[test]
