@@ -7,11 +7,13 @@ use consign_bundle::{
     SourceOptions, count_by_rule,
 };
 use consign_metadata::{Edit, ExcludePattern, Line, Problem, Scheme};
+use consign_policy::{Policy, Scan, Stage};
 
 use crate::checked::interrupted;
 use crate::context::{Context, next_step, unreadable, unwritable};
 use crate::descriptor_file::{self, Names};
 use crate::exit::Exit;
+use crate::handling::{Answers, Terms};
 use crate::outcome::Failure;
 use crate::style::{self, count, size};
 
@@ -57,6 +59,17 @@ pub(crate) struct SourceArgs {
 pub(crate) struct Described {
     pub(crate) source: Source,
     pub(crate) description: Description,
+}
+
+impl Described {
+    /// Asks the own policy and every laboratory about packing this, as far as it is known what it holds.
+    pub(crate) fn ask<'t>(&self, terms: &'t Terms, findings: Scan<'_>) -> Answers<'t> {
+        let survey = |policy: &Policy| {
+            policy.survey(self.source.files().map(|(path, size, _)| (path.as_str(), size)))
+        };
+        let described = (&self.description.core, self.description.descriptor.details());
+        terms.ask(Stage::Pack, described, survey, findings)
+    }
 }
 
 impl SourceArgs {

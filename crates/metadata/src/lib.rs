@@ -21,6 +21,7 @@ mod manifest;
 pub mod pattern;
 mod problem;
 mod strict_toml;
+mod shell;
 mod text;
 mod text_problems;
 mod time;
@@ -59,5 +60,6 @@ pub use text::{
 };
 pub use text_problems::TextProblems;
 pub use time::{Date, Timestamp};
+pub use shell::shell_word;
 pub use unicode::{is_printable, printable};
 pub use uri::{CommitId, Repository, URI_MAX, Uri};

@@ -5,4 +5,4 @@ pub(crate) mod keygen;
 mod sealing;
 
 pub(crate) use identity::{IdentityArgs, not_intact};
-pub(crate) use sealing::{EncryptArgs, EncryptedOut, Sealing, load_with_policy, seal};
+pub(crate) use sealing::{EncryptArgs, EncryptedOut, Sealing, foreseen, load_with_policy, seal};
