@@ -373,7 +373,7 @@ impl<'a> Judge<'a> {
                         "; your trust does not say whose keys {keys} are, so that they count as one person's"
                     ),
                     if names.is_empty() {
-                        "say whose keys they are: consign trust add NAME --key FILE.pub --owner PERSON"
+                        "say whose keys they are, each with: consign trust add NAME --key FILE.pub --owner PERSON"
                             .to_owned()
                     } else {
                         let commands: Vec<_> = names.into_iter().map(command).collect();
@@ -388,7 +388,7 @@ impl<'a> Judge<'a> {
             let cause = format!("; `{who}` signed as {}, which does not count: {}", rule.role, signer.reason);
             let fix = match &signer.name {
                 Some(name) => format!(
-                    "if the key is right for it, give it the role: consign trust set --role {} -- {}",
+                    "if the key is right for it, give it the role: consign trust set --add-role {} -- {}",
                     rule.role,
                     consign_metadata::shell_word(name.as_str())
                 ),

@@ -251,7 +251,7 @@ impl Submit {
         goals: &[Goal<'_>],
         claimed: &mut Option<Claim>,
     ) -> Result<Outcome, Failure> {
-        let trusted = self.vouching.load(context, policy)?;
+        let trusted = self.vouching.load(context, policy)?.at_the_senders();
         let (set, encrypted) = opened_with_its_files(context, &self.bundle, &self.identity)?;
         let path = self.archive(&set)?;
         if sole_claim(&set)?.is_none() {
