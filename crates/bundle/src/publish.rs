@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -87,6 +87,11 @@ pub fn publish(directory: &Path, files: Vec<(String, NamedTempFile)>) -> Result<
 /// # Errors
 /// What the system says; the old file then stands.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    replace_if(path, content, || Ok(()))
+}
+
+/// The same, if the last question before it is answered well.
+fn replace_if(path: &Path, content: &[u8], question: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let directory = parent(path);
     let file = prepare(directory, content)?;
     #[cfg(unix)]
@@ -96,36 +101,43 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
         let mode = old.permissions().mode() & 0o644;
         file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
     }
+    question()?;
     file.persist(path).map_err(|error| error.error)?;
     sync_directory(directory)
 }
 
 /// The only writer of the files in a directory that change, until it is dropped.
 ///
-/// The directory itself is locked where that can be done; elsewhere a file in it stands for the lock.
+/// The directory itself is locked where that can be done, which ends with the process; elsewhere a file in it stands
+/// for the lock, which may be taken from a process that keeps it for too long.
 #[derive(Debug)]
-pub struct Exclusive {
+pub struct Exclusive(Held);
+
+#[derive(Debug)]
+enum Held {
     /// Closing it lets go.
-    _handle: Option<File>,
-    mark: Option<PathBuf>,
+    Lock { _handle: File },
+    /// Removing it lets go.
+    Mark(Mark),
 }
 
-/// How often a lock is tried, with these pauses: half a minute.
-const LOCK_TRIES: u32 = 3000;
+/// How often a lock is tried, with these pauses: a minute.
+const LOCK_TRIES: u32 = 6000;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
-/// A mark that is older was left by a process that died: nobody keeps it longer than it takes to write a small file.
-const MARK_STALE: Duration = Duration::from_secs(60);
+/// For how many tries a mark may stay as it is: twenty seconds. Nobody keeps it longer than it takes to write a small
+/// file; it was left by a process that died. Whoever waits counts for themselves, since clocks of hosts differ.
+const MARK_TRIES: u32 = 2000;
 const MARK: &str = ".consign-lock.partial";
 
 /// Waits until nobody else changes files in `directory`. Between reading a file and replacing it, it must be held, or what
 /// others wrote meanwhile is lost.
 ///
 /// # Errors
-/// What the system says; `TimedOut` if somebody else holds it for half a minute.
+/// What the system says; `TimedOut` if others hold it for a minute.
 pub fn exclusive(directory: &Path) -> io::Result<Exclusive> {
     let mark = directory.join(MARK);
     // Windows opens no directories.
-    if cfg!(unix) { locked(File::open(directory)?, mark) } else { marked(mark) }
+    if cfg!(unix) { locked(File::open(directory)?, &mark) } else { marked(&mark, MARK_TRIES) }
 }
 
 /// The same by a file that is there for nothing else: for a folder of consign's own, in which one process may hold both.
@@ -136,51 +148,119 @@ pub fn exclusive_by(file: &Path) -> io::Result<Exclusive> {
     let handle = File::options().create(true).truncate(false).write(true).open(file)?;
     let mut mark = file.as_os_str().to_owned();
     mark.push(".mark");
-    locked(handle, mark.into())
+    locked(handle, Path::new(&mark))
 }
 
 /// Locks a file or directory; where that cannot be, `mark` stands for the lock.
-fn locked(handle: File, mark: PathBuf) -> io::Result<Exclusive> {
+fn locked(handle: File, mark: &Path) -> io::Result<Exclusive> {
     for _ in 0..LOCK_TRIES {
         match handle.try_lock() {
-            Ok(()) => return Ok(Exclusive { _handle: Some(handle), mark: None }),
+            Ok(()) => return Ok(Exclusive(Held::Lock { _handle: handle })),
             Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
             // No locks on this file system, or none on directories (NFS wants to write what it locks).
-            Err(TryLockError::Error(_)) => return marked(mark),
+            Err(TryLockError::Error(_)) => return marked(mark, MARK_TRIES),
         }
     }
     Err(busy())
 }
 
 fn busy() -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, "another process has been changing files there for half a minute")
+    io::Error::new(io::ErrorKind::TimedOut, "other processes have been changing files there for a minute")
+}
+
+/// A file that stands for a lock, and whose content says who made it.
+#[derive(Debug)]
+struct Mark {
+    path: PathBuf,
+    token: Vec<u8>,
+}
+
+/// Longest content of a mark that is looked at, in bytes.
+const TOKEN_MAX: u64 = 256;
+
+impl Mark {
+    fn content(path: &Path) -> io::Result<Vec<u8>> {
+        let mut content = Vec::new();
+        File::open(path)?.take(TOKEN_MAX).read_to_end(&mut content)?;
+        Ok(content)
+    }
+
+    /// Makes it, which only one of many can.
+    fn make(path: &Path) -> io::Result<Self> {
+        let mut file = File::options().write(true).create_new(true).open(path)?;
+        let written = token(parent(path)).and_then(|token| file.write_all(&token).map(|()| token));
+        match written {
+            Ok(token) => Ok(Self { path: path.into(), token }),
+            Err(error) => {
+                let _ = std::fs::remove_file(path);
+                Err(error)
+            }
+        }
+    }
+
+    fn is_ours(&self) -> bool {
+        Self::content(&self.path).is_ok_and(|content| content == self.token)
+    }
+
+    /// Takes a mark away that was left with that content. What turns out to be another one is put back; if that cannot
+    /// be, whoever made it finds out before they write.
+    fn take_away(path: &Path, left: &[u8]) -> io::Result<()> {
+        let aside = temporary(parent(path))?;
+        if std::fs::rename(path, aside.path()).is_ok() && Self::content(aside.path())? != left {
+            let _ = std::fs::hard_link(aside.path(), path);
+        }
+        Ok(())
+    }
+}
+
+/// What nobody else calls themselves: the name of a temporary file, which is drawn at random.
+fn token(directory: &Path) -> io::Result<Vec<u8>> {
+    let aside = temporary(directory)?;
+    Ok(aside.path().file_name().unwrap_or_default().as_encoded_bytes().to_vec())
 }
 
 /// The same by a file that only one process can make.
-fn marked(mark: PathBuf) -> io::Result<Exclusive> {
+fn marked(path: &Path, patience: u32) -> io::Result<Exclusive> {
+    let (mut seen, mut unchanged) = (None, 0);
     for _ in 0..LOCK_TRIES {
-        match File::options().write(true).create_new(true).open(&mark) {
-            Ok(_) => return Ok(Exclusive { _handle: None, mark: Some(mark) }),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let age = std::fs::metadata(&mark).and_then(|mark| mark.modified()).ok();
-                if age.and_then(|made| made.elapsed().ok()).is_some_and(|age| age > MARK_STALE) {
-                    // Moved away first: of several that find it stale, one has it, and none removes a new one.
-                    let aside = temporary(parent(&mark))?;
-                    let _ = std::fs::rename(&mark, aside.path());
-                    continue;
-                }
-                std::thread::sleep(LOCK_PAUSE);
-            }
+        match Mark::make(path) {
+            Ok(mark) => return Ok(Exclusive(Held::Mark(mark))),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
+        let found = Mark::content(path).ok();
+        unchanged = if found.is_some() && found == seen { unchanged + 1 } else { 0 };
+        seen = found;
+        if let Some(left) = seen.as_deref().filter(|_| unchanged >= patience) {
+            Mark::take_away(path, left)?;
+            unchanged = 0;
+            continue;
+        }
+        std::thread::sleep(LOCK_PAUSE);
     }
     Err(busy())
 }
 
+impl Exclusive {
+    /// An error if somebody took it away.
+    fn still_held(&self) -> io::Result<()> {
+        match &self.0 {
+            Held::Mark(mark) if !mark.is_ours() => {
+                let message = "this took so long that another process went on; nothing was written";
+                Err(io::Error::new(io::ErrorKind::TimedOut, message))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Drop for Exclusive {
     fn drop(&mut self) {
-        if let Some(mark) = &self.mark {
-            let _ = std::fs::remove_file(mark);
+        if let Held::Mark(mark) = &self.0
+            && mark.is_ours()
+        {
+            let _ = std::fs::remove_file(&mark.path);
         }
     }
 }
@@ -189,9 +269,10 @@ impl Drop for Exclusive {
 /// otherwise is found out here.
 ///
 /// # Errors
-/// What the system says; `InvalidData` if it then holds something else.
-pub fn replace_exclusively(_: &Exclusive, path: &Path, content: &[u8]) -> io::Result<()> {
-    replace(path, content)?;
+/// What the system says; `TimedOut` if others were let go on meanwhile, `InvalidData` if the file then holds something
+/// else.
+pub fn replace_exclusively(held: &Exclusive, path: &Path, content: &[u8]) -> io::Result<()> {
+    replace_if(path, content, || held.still_held())?;
     if std::fs::read(path)? == content {
         return Ok(());
     }
@@ -222,7 +303,11 @@ mod tests {
     #[test]
     fn attack_a8_only_one_at_a_time() {
         type Lock = fn(&Path) -> io::Result<Exclusive>;
-        for lock in [exclusive as Lock, |dir| marked(dir.join(MARK)), |dir| exclusive_by(&dir.join("lock"))] {
+        for lock in [
+            exclusive as Lock,
+            |dir| marked(&dir.join(MARK), MARK_TRIES),
+            |dir| exclusive_by(&dir.join("lock")),
+        ] {
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("list");
             std::thread::scope(|scope| {
@@ -247,11 +332,41 @@ mod tests {
 
     #[test]
     fn attack_a8_a_mark_of_a_dead_process_does_not_stay_for_ever() {
+        for left in ["", "somebody"] {
+            let dir = tempfile::tempdir().unwrap();
+            let mark = dir.path().join(MARK);
+            std::fs::write(&mark, left).unwrap();
+            drop(marked(&mark, 3).unwrap());
+            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        }
+    }
+
+    #[test]
+    fn attack_a8_a_mark_that_is_not_the_one_that_was_left_is_put_back() {
         let dir = tempfile::tempdir().unwrap();
-        let mark = File::create(dir.path().join(MARK)).unwrap();
-        mark.set_modified(std::time::SystemTime::now() - 2 * MARK_STALE).unwrap();
-        drop(marked(dir.path().join(MARK)).unwrap());
+        let mark = dir.path().join(MARK);
+        let held = marked(&mark, MARK_TRIES).unwrap();
+        // Somebody waited for an older one, and comes too late.
+        Mark::take_away(&mark, b"older").unwrap();
+        held.still_held().unwrap();
+        drop(held);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn attack_a8_who_was_overtaken_writes_nothing_and_leaves_the_mark_of_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mark, list) = (dir.path().join(MARK), dir.path().join("list"));
+        std::fs::write(&list, "theirs").unwrap();
+        let slow = marked(&mark, MARK_TRIES).unwrap();
+        let fast = marked(&mark, 3).unwrap();
+        let error = replace_exclusively(&slow, &list, b"ours").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(std::fs::read(&list).unwrap(), b"theirs");
+        drop(slow);
+        replace_exclusively(&fast, &list, b"later").unwrap();
+        drop(fast);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "neither a mark nor a part is left");
     }
 
     #[test]

@@ -284,7 +284,7 @@ pub(crate) fn opened_with_its_files(
         Some(_) if !identity.is_given() => Err(sealed(named)),
         Some(set) => {
             let ciphertext = set.check(context)?;
-            let opened = identity.open(&set, &ciphertext)?;
+            let opened = identity.open(context, &set, &ciphertext)?;
             let files = EncryptedFiles { claim: ciphertext.claim, set, recipients: opened.recipients };
             Ok((opened.set, Some(files)))
         }
@@ -297,8 +297,8 @@ pub(crate) struct EncryptedFiles {
     pub(crate) claim: EncryptedClaim,
     /// The files.
     pub(crate) set: EncryptedSet,
-    /// Whom it is encrypted to, by the word of those who signed.
-    pub(crate) recipients: crate::recipients::Recipients,
+    /// Whom it is encrypted to, by the word of each who signed.
+    pub(crate) recipients: crate::recipients::SaidRecipients,
 }
 
 /// The bundle is encrypted, and nobody is here to open it.

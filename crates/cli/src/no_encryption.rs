@@ -7,9 +7,10 @@ use consign_metadata::{Core, Problem};
 use consign_policy::{Called, Encryption, Policy};
 
 use crate::bundle_set::BundleSet;
+use crate::context::Context;
 use crate::encrypted_set::{Ciphertext, EncryptedSet, sealed};
 use crate::outcome::Failure;
-use crate::recipients::Recipients;
+use crate::recipients::SaidRecipients;
 
 /// No identity can be named.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -20,7 +21,7 @@ impl IdentityArgs {
         false
     }
 
-    pub(crate) fn open(&self, set: &EncryptedSet, _: &Ciphertext) -> Result<Opened, Failure> {
+    pub(crate) fn open(&self, _: &Context, set: &EncryptedSet, _: &Ciphertext) -> Result<Opened, Failure> {
         Err(sealed(set.shown()))
     }
 }
@@ -28,7 +29,7 @@ impl IdentityArgs {
 /// Nothing can be opened.
 pub(crate) struct Opened {
     pub(crate) set: BundleSet,
-    pub(crate) recipients: Recipients,
+    pub(crate) recipients: SaidRecipients,
 }
 
 /// Nobody can be encrypted to.

@@ -207,10 +207,19 @@ enum Who {
 /// What came of asking.
 pub(crate) struct Vouching {
     pub(crate) decision: Decision,
-    /// Why it is not vouched for, or not what was expected; none if it is.
-    pub(crate) problems: Vec<Problem>,
+    /// What is missing for somebody trusted to vouch for it: a caller may do without.
+    pub(crate) missing: Vec<Problem>,
+    /// What speaks against it, or that it is not what was expected: nobody does without.
+    pub(crate) against: Vec<Problem>,
     /// What is worth knowing all the same.
     pub(crate) notes: Vec<Problem>,
+}
+
+impl Vouching {
+    /// Why it is not vouched for, or not what was expected; none if it is.
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
+        self.against.into_iter().chain(self.missing).collect()
+    }
 }
 
 impl VouchingArgs {
@@ -301,6 +310,13 @@ impl VouchingArgs {
         (decision, problems, notes)
     }
 
+    /// Asks which of the signatures on a claim count, and no more than that: nothing is remembered.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn count(&self, trusted: &Trusted, set: &BundleSet, claim: &Claim) -> Decision {
+        let statements = set.attestations.as_ref().map_or(&[][..], |(_, found)| found.statements());
+        evaluate(statements, claim, &self.trust(trusted), &trusted.moment, &[])
+    }
+
     /// Asks whether enough of the signatures on a claim count, and whether it is the expected one. `shown` is
     /// the file that goes by its name.
     pub(crate) fn judge(
@@ -318,19 +334,19 @@ impl VouchingArgs {
         let seen = trusted.seen.iter().filter(|seen| !revocations.contains(seen)).cloned();
         revocations.extend(seen.collect::<Vec<_>>());
         let decision = evaluate(statements, claim, &trust, &trusted.moment, &revocations);
-        let mut problems = Vec::new();
+        let (mut against, mut missing) = (Vec::new(), Vec::new());
         let mut notes = warnings(&decision, trusted.key_age(&claim.bundle.classification));
         match &self.trust.expect {
-            Some(expectation) => problems.extend(expectation.check(claim, shown)),
+            Some(expectation) => against.extend(expectation.check(claim, shown)),
             // Without an announcement the file's name is what a person goes by.
-            None => problems.extend(misnamed(set, claim)),
+            None => against.extend(misnamed(set, claim)),
         }
         let at = |problem: Problem| problem.at(shown.display().to_string());
-        problems.extend(decision.revoked().map(|revoked| at(revoked.problem())));
-        problems.extend(decision.obstacles().iter().map(Obstacle::problem).map(at));
+        against.extend(decision.revoked().map(|revoked| at(revoked.problem())));
+        missing.extend(decision.obstacles().iter().map(Obstacle::problem).map(at));
         if decision.trusted().is_none() && decision.revoked().is_none() {
-            problems.extend(revoked_keys(&decision, shown));
-            problems.push(untrusted(&decision, trusted, shown));
+            against.extend(revoked_keys(&decision, shown));
+            missing.push(untrusted(&decision, trusted, shown));
         }
         if !self.trust.no_remember {
             let counts = |signed: &&SignedRevocation| {
@@ -355,12 +371,12 @@ impl VouchingArgs {
         {
             let bundle = format!("{} {}", claim.bundle.name, claim.bundle.version);
             match trusted.state.witness(ledger, &bundle) {
-                Ok(forked) => problems.extend(forked.map(at)),
+                Ok(forked) => against.extend(forked.map(at)),
                 Err(error) => notes.push(not_kept("how far the sender's ledger had come", &error)),
             }
         }
         match decision.trusted().map(|trusted_claim| trusted.state.other_bundle(trusted_claim)) {
-            Some(Ok(Some(other))) => problems.push(equivocation(&other, claim, shown)),
+            Some(Ok(Some(other))) => against.push(equivocation(&other, claim, shown)),
             Some(Err(error)) => {
                 let message =
                     format!("whether another bundle went by this name before cannot be told: {error}");
@@ -368,7 +384,7 @@ impl VouchingArgs {
             }
             _ => {}
         }
-        Ok(Vouching { decision, problems, notes })
+        Ok(Vouching { decision, missing, against, notes })
     }
 
     /// Whether what is verified is remembered.

@@ -290,10 +290,9 @@ impl Amend {
             trusted = trusted.by_key(*key.public_key());
         }
         let judged = vouching.judge(&trusted, set, claim, path)?;
-        match judged.decision.trusted() {
-            Some(trusted) if judged.problems.is_empty() => Ok(trusted.clone()),
-            _ => Err(Failure { exit: Exit::NotTrusted, problems: judged.problems }),
-        }
+        let trusted = judged.decision.trusted().cloned();
+        let problems = judged.into_problems();
+        trusted.filter(|_| problems.is_empty()).ok_or(Failure { exit: Exit::NotTrusted, problems })
     }
 
     /// Checks every byte of the old version, as whoever signs it would.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use consign_bundle::{Scope, Selection, TreeLayout, compare_directory};
 use consign_metadata::{Manifest, Problem, Role, printable};
-use consign_policy::{Encryption, Policy, Stage};
+use consign_policy::{Policy, Stage};
 use consign_signing::{About, BundleClaim, Receipt, ReceiptLevel};
 use serde::Serialize;
 
@@ -28,6 +28,7 @@ use crate::keys::PassphraseArgs;
 use crate::ledger;
 use crate::outcome::{Failure, Outcome, Report};
 use crate::receipts::{Arrival, Issuer, Written};
+use crate::recipients::SaidRecipients;
 use crate::style::{self, size};
 use crate::vouching::{TrustArgs, Trusted, VouchingArgs};
 
@@ -334,11 +335,10 @@ impl Receive {
                     .archive
                     .as_deref()
                     .map(|archive| Arrival::encrypted(desk.context, set, archive, ciphertext.as_ref().ok()));
-                let looked = match ciphertext.and_then(|ciphertext| self.identity.open(set, &ciphertext)) {
-                    Ok(opened) => {
-                        let recipients = opened.recipients.all();
-                        self.examine(desk, &opened.set, path, Some(Encryption::To(recipients)))
-                    }
+                let looked = match ciphertext
+                    .and_then(|ciphertext| self.identity.open(desk.context, set, &ciphertext))
+                {
+                    Ok(opened) => self.examine(desk, &opened.set, path, Some(&opened.recipients)),
                     Err(failure) => Looked::failed(failure),
                 };
                 (path, looked, arrival)
@@ -359,7 +359,7 @@ impl Receive {
         desk: &Desk<'_>,
         set: &BundleSet,
         shown: &Path,
-        encryption: Option<Encryption>,
+        said: Option<&SaidRecipients>,
     ) -> Looked {
         let asked = Asked {
             context: desk.context,
@@ -380,7 +380,7 @@ impl Receive {
         if let Some(destination) = fresh {
             let extraction =
                 Extraction { destination, selection: Selection::Payload, allow_untrusted: false };
-            let examined = asked.unpack(set, shown, encryption.clone(), &extraction);
+            let examined = asked.unpack(set, shown, said, &extraction);
             // Of what was not admitted it is still to be told whether it is intact.
             let told = examined.verified.is_some() || matches!(examined.exit, Exit::NotIntact | Exit::Failed);
             looked = told.then_some(examined);
@@ -388,7 +388,7 @@ impl Receive {
         let extracted = looked.is_some();
         let mut examined = looked.unwrap_or_else(|| {
             let mut examined = asked.look(set, shown, Scope::Content);
-            asked.decide(&mut examined, shown, encryption);
+            asked.decide(&mut examined, shown, said);
             examined
         });
         if examined.exit == Exit::Done

@@ -278,10 +278,8 @@ impl Submit {
         // Every destination is asked about before anything is copied to any.
         let signers = counted(trusted.signers());
         let others = examined.decision.as_ref().map(uncounted).unwrap_or_default();
-        let encryption = match &encrypted {
-            Some(files) => Encryption::To(files.recipients.all()),
-            None => Encryption::Plain,
-        };
+        let said = encrypted.as_ref().map(|files| &files.recipients);
+        let encryption = examined.encryption(said, path)?.unwrap_or(Encryption::Plain);
         let parents = self.parents.load(context, verified.manifest().core())?;
         let place = self.policy.place(context);
         let own = (policy, place.as_deref());

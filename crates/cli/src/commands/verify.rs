@@ -23,7 +23,7 @@ use crate::handling::{Handling, PolicyArgs, Standing, counted, decide_bundle, re
 use crate::outcome::{Failure, Outcome, Report};
 use crate::provenance::{self, facts::ProvenanceOut};
 use crate::style::{self, count, size};
-use crate::vouching::{Trusted, Vouched, Vouching, VouchingArgs};
+use crate::vouching::{Trusted, Vouched, VouchingArgs};
 
 /// Check that bundles are intact and that someone you trust vouches for them
 ///
@@ -60,17 +60,21 @@ pub(crate) struct Verify {
     threads: Option<NonZeroUsize>,
 }
 
+/// The level of an encrypted bundle that was not opened.
+const ENCRYPTED: &str = "encrypted";
+
 /// What was found of one bundle.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct BundleReport {
     /// What the argument named.
     path: String,
-    /// Whether everything held: intact, trusted, expected.
+    /// Whether everything held: intact, trusted, expected. Of an encrypted bundle that was not opened it is not known
+    /// what it is, so that it is not `verified`, though nothing is wrong with it.
     verified: bool,
     /// How much was checked: `content`, `bytes`, `files` or `directory`, or `encrypted`, where only the encrypted
-    /// bytes were looked at; absent if it did not hold. With `asserted-` before it, it held as of an earlier time for
-    /// no other reason than the caller's word, and is not `verified`.
+    /// bytes were looked at, and are those that somebody trusted signed; absent if it did not hold. With `asserted-`
+    /// before it, it held as of an earlier time for no other reason than the caller's word, and is not `verified`.
     #[serde(skip_serializing_if = "Option::is_none")]
     level: Option<&'static str>,
     /// The time as of which trust was asked, if that was an earlier one.
@@ -252,9 +256,11 @@ impl Report for VerifyReport {
 
 impl BundleReport {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
-        let style = if self.verified { style::GOOD } else { style::ERROR };
+        // What stands outside of an encrypted bundle that was not opened is signed, and no more than that is said.
+        let held = self.verified || self.level == Some(ENCRYPTED);
+        let style = if held { style::GOOD } else { style::ERROR };
         writeln!(out, "{style}{}{style:#}", self.verdict)?;
-        let claimed = if self.verified { "" } else { "  (claimed, not verified)" };
+        let claimed = if held { "" } else { "  (claimed, not verified)" };
         if let Some(bundle) = &self.bundle {
             writeln!(out, "  bundle      {} {}{claimed}", bundle.name, bundle.version)?;
             writeln!(out, "  class       {}{claimed}", bundle.classification.to_uppercase())?;
@@ -432,7 +438,7 @@ impl Verify {
         };
         let mut examined = asked.look(set, shown, self.scope());
         asked.decide(&mut examined, shown, None);
-        let Examined { claim, verified, decision, vouched, handled, exit, problems, notes } = examined;
+        let Examined { claim, verified, decision, vouched, handled, exit, problems, notes, .. } = examined;
         let (Some(verified), Some(decision)) = (&verified, &decision) else {
             return match (verified, claim) {
                 (Some(verified), None) => Checked::unsigned(shown, &verified),
@@ -500,7 +506,7 @@ impl Verify {
         let claim = ciphertext.claim();
         let encrypted = Some(ArchiveReport { size: claim.size, sha256: claim.sha256.to_string() });
         if self.identity.is_given() {
-            return match self.identity.open(set, &ciphertext) {
+            return match self.identity.open(context, set, &ciphertext) {
                 Ok(opened) => {
                     let mut checked = self.archive(context, shown, &opened.set, (trusted, policy));
                     checked.report.encrypted = encrypted;
@@ -529,7 +535,7 @@ impl Verify {
         report.notes = notes;
         report.encrypted = encrypted;
         report.public = Some(claim.public.clone()).filter(|public| !public.is_empty());
-        Checked { exit, problems, report }.finish("encrypted", 0, vouched.as_ref())
+        Checked { exit, problems, report }.finish(ENCRYPTED, 0, vouched.as_ref())
     }
 
     /// A directory against a manifest, which must be vouched for.
@@ -609,7 +615,10 @@ impl Verify {
         claim: &Claim,
         trusted: &Trusted,
     ) -> Result<(Checked, Decision), Failure> {
-        let Vouching { decision, problems, notes } = self.vouching.judge(trusted, set, claim, shown)?;
+        let mut vouching = self.vouching.judge(trusted, set, claim, shown)?;
+        let notes = std::mem::take(&mut vouching.notes);
+        let decision = vouching.decision.clone();
+        let problems = vouching.into_problems();
         let exit = if problems.is_empty() { Exit::Done } else { Exit::NotTrusted };
         let mut report = report(shown, Some(claim), Some(&decision));
         report.notes = notes;
@@ -676,6 +685,8 @@ impl Checked {
         let act = match (report.verified, self.exit) {
             (_, Exit::Failed | Exit::Usage) => return None,
             (true, _) => Act::new(Action::Verified),
+            // The level says that nobody looked into it.
+            (false, Exit::Done) if report.level == Some(ENCRYPTED) => Act::new(Action::Verified),
             (false, exit) => Act::new(Action::NotVerified).with("exit", exit.code()).problems(&self.problems),
         };
         let act = report.bundle.as_ref().map_or(act.clone(), |bundle| act.bundle(&bundle.claim));
@@ -753,7 +764,7 @@ impl Checked {
         }
         let report = &mut self.report;
         let asserted = vouched.is_some_and(|vouched| vouched.asserted);
-        report.verified = self.exit == Exit::Done && !asserted;
+        report.verified = self.exit == Exit::Done && !asserted && level != ENCRYPTED;
         let name = report
             .bundle
             .as_ref()
@@ -772,7 +783,7 @@ impl Checked {
                 "directory" => format!(
                     "VERIFIED: at the moment of reading, the directory was exactly what {signers} signed as {name}"
                 ),
-                "encrypted" => format!(
+                ENCRYPTED => format!(
                     "ORIGIN VERIFIED (encrypted): these bytes are what {signers} signed; what they hold was not looked at"
                 ),
                 "bytes" => format!(
@@ -821,7 +832,7 @@ fn asserted_level(level: &str) -> &'static str {
         "content" => "asserted-content",
         "directory" => "asserted-directory",
         "bytes" => "asserted-bytes",
-        "encrypted" => "asserted-encrypted",
+        ENCRYPTED => "asserted-encrypted",
         _ => "asserted-files",
     }
 }

@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use crate::context::{Context, unreadable};
 use crate::outcome::Failure;
+use crate::recipients::Recipients;
 
 /// Recipients that go by a name.
 pub(crate) trait RecipientNames {
@@ -244,8 +245,18 @@ impl Sealing {
     ) -> Result<SignedEncrypted, Failure> {
         let recipients = self.recipients.iter().map(|named| named.recipient.as_str().parse::<Line>());
         let recipients = recipients.collect::<Result<Vec<_>, _>>().map_err(|error| cannot(&error))?;
-        seal(context, key, claim, inner, recipients)
+        seal(context, key, claim, inner, &Recipients::of_sender(recipients))
     }
+}
+
+/// The recipients that the values of an option name, and no others.
+pub(crate) fn named_recipients(
+    option: &str,
+    values: &[String],
+    policy: &Policy,
+) -> Result<Vec<Line>, Failure> {
+    let line = |named: &Named| named.recipient.as_str().parse().map_err(|error| cannot(&error));
+    load_recipients(option, values, policy)?.iter().map(line).collect()
 }
 
 fn cannot(error: &dyn std::fmt::Display) -> Failure {
@@ -258,12 +269,13 @@ pub(crate) fn seal(
     key: &dyn Signer,
     claim: EncryptedClaim,
     inner: SignedStatement,
-    recipients: Vec<Line>,
+    recipients: &Recipients,
 ) -> Result<SignedEncrypted, Failure> {
-    let keys = recipients.iter().map(|recipient| recipient.as_str().parse::<Recipient>());
+    let keys = recipients.lines().iter().map(|recipient| recipient.as_str().parse::<Recipient>());
     let keys = keys.collect::<Result<Vec<_>, _>>().map_err(|error| Failure::failed(error.problem()))?;
     let signer = SignerClaim { time: context.now()?, ..inner.statement().signer.clone() };
-    let plaintext = Sealed::new(inner, recipients).map_err(|error| cannot(&error))?.to_bytes();
+    let plaintext =
+        Sealed::new(inner, recipients.lines().to_vec()).map_err(|error| cannot(&error))?.to_bytes();
     let mut writer = encrypt(Vec::new(), &keys).map_err(|error| cannot(&error))?;
     let sealed =
         writer.write_all(&plaintext).and_then(|()| writer.finish()).map_err(|error| cannot(&error))?;

@@ -69,7 +69,10 @@ impl<'a> TrustFile<'a> {
         if !self.named && !home.exists() {
             crate::state::make_private(home).map_err(|error| unwritable(home, &error))?;
         }
-        let directory = directory_for(&self.path)?;
+        directory_for(&self.path)?;
+        // A link stays a link: what it leads to is replaced, and whoever comes by another link waits.
+        let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        let directory = publish::parent(&path);
         let held = publish::exclusive(directory).map_err(|error| unwritable(directory, &error))?;
         let old = self.read()?;
         let text = match fs::read_to_string(&self.path) {
@@ -81,8 +84,6 @@ impl<'a> TrustFile<'a> {
         if new == old {
             return then().map(|()| new);
         }
-        // A link stays a link: what it leads to is replaced.
-        let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
         publish::replace_exclusively(&held, &path, edited(&text, &old, &new).as_bytes())
             .map_err(|error| unwritable(&self.path, &error))?;
         self.record(&old, &new);
