@@ -17,7 +17,9 @@ pub(crate) fn side_by_side<E: Send>(
     std::thread::scope(|scope| {
         let hands: Vec<_> = (1..threads).map_while(|_| hire(scope, &work).ok()).collect();
         let own = work();
-        hands.into_iter().fold(own, |result, hand| result.and(hand.join().unwrap_or_else(|_| Err(panicked()))))
+        hands
+            .into_iter()
+            .fold(own, |result, hand| result.and(hand.join().unwrap_or_else(|_| Err(panicked()))))
     })
 }
 

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
 #[cfg(unix)]
 use signal_hook::consts::{SIGHUP, SIGQUIT};
+use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag::{register, register_conditional_default, register_usize};
 
 #[cfg(unix)]
@@ -39,8 +39,7 @@ pub(crate) fn take_over() -> Arc<AtomicBool> {
         let _ = register(signal_hook::consts::SIGXFSZ, Arc::default());
         let received = Received::default();
         let ignored = ignored();
-        let taken: Vec<i32> =
-            TAKEN.into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0).collect();
+        let taken: Vec<i32> = TAKEN.into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0).collect();
         let impatient = impatient_later(&taken).unwrap_or_else(|_| Arc::clone(&received.any));
         for signal in taken {
             // If a handler cannot be installed the signal kills at once, which leaves no output either.

@@ -22,7 +22,9 @@ pub(crate) fn parse() -> Result<Arguments, clap::Error> {
 /// The same command, to which variables that are set to nothing say nothing.
 fn without_empty(command: clap::Command) -> clap::Command {
     let command = command.mut_args(|argument| {
-        let empty = argument.get_env().is_some_and(|name| std::env::var_os(name).is_some_and(|value| value.is_empty()));
+        let empty = argument
+            .get_env()
+            .is_some_and(|name| std::env::var_os(name).is_some_and(|value| value.is_empty()));
         if empty { argument.env(clap::builder::Resettable::Reset) } else { argument }
     });
     command.mut_subcommands(without_empty)

@@ -245,7 +245,10 @@ fn sized(size: usize) -> Vec<u8> {
 fn stored(frame: &mut Frame, make: impl FnOnce(&[u8]) -> Vec<u8>) {
     let mut content = Vec::new();
     let decoded = u32::try_from(frame.decoded).expect("small");
-    crate::frame::Decoder::new().unwrap().decode(&frame.bytes, decoded, &mut content).expect("honest until now");
+    crate::frame::Decoder::new()
+        .unwrap()
+        .decode(&frame.bytes, decoded, &mut content)
+        .expect("honest until now");
     frame.bytes = make(&content);
 }
 

@@ -201,8 +201,10 @@ impl Init {
         let paths = descriptor_file::NAMES.iter().map(|name| self.directory.join(name));
         let others = paths.filter(|path| path.is_file() && self.inner(path) != self.inner(output));
         let problem = |path: PathBuf| {
-            let problem =
-                Problem::new("other-descriptor", "lies beside the new descriptor, and `pack` will ask what it is for");
+            let problem = Problem::new(
+                "other-descriptor",
+                "lies beside the new descriptor, and `pack` will ask what it is for",
+            );
             problem.at(path.display().to_string()).hint("move it away, or leave it out with `--exclude`")
         };
         others.map(problem).collect()
