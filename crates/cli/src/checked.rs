@@ -1,12 +1,11 @@
 //! From the files of a bundle to a verified archive: the steps that verify, sign, unpack and receive share.
 
 use std::fs::File;
-use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use consign_bundle::{
-    Anchor, Archive, ArchiveError, ArchiveFacts, EncoderId, Expected, Scope, Source, SourceModes,
+    Anchor, Archive, ArchiveError, ArchiveFacts, EncoderId, Expected, ReadAt, Scope, Source, SourceModes,
     VerifiedArchive, verify,
 };
 use consign_files::FileSystem;
@@ -18,6 +17,7 @@ use crate::context::{Context, unreadable};
 use crate::exit::Exit;
 use crate::hashing;
 use crate::outcome::Failure;
+use crate::spool::{self, Stream};
 
 /// What a claim lets a reader expect of an archive. A claim about a sealed directory says nothing about any
 /// archive, and must never let one pass.
@@ -103,17 +103,12 @@ fn claim_in_words(claim: &Claim) -> String {
     format!("`{} {}` ({}), {digest}", bundle.name, bundle.version, bundle.classification)
 }
 
-/// The archive of a set, opened. `-` is standard input, kept in a file without a name.
-pub(crate) fn open_archive(path: &Path) -> Result<File, Failure> {
-    let open = || {
-        if path != Path::new("-") {
-            return crate::reading::open(path);
-        }
-        let mut file = tempfile::tempfile()?;
-        io::copy(&mut io::stdin().lock(), &mut file)?;
-        Ok(file)
-    };
-    open().map_err(|error| unreadable(path, &error))
+/// An archive, opened. What comes as a stream is kept in a file without a name, if it has no more than `most` bytes.
+pub(crate) fn open_archive(context: &Context, path: &Path, most: Option<u64>) -> Result<File, Failure> {
+    match Stream::of(path) {
+        Some(stream) => spool::keep(context, stream, path, most),
+        None => crate::reading::open(path).map_err(|error| unreadable(path, &error)),
+    }
 }
 
 /// The file system that a path lies on, as it is spoken of.
@@ -176,8 +171,11 @@ pub(crate) fn check(
     threads: NonZeroUsize,
 ) -> Result<VerifiedArchive, Failure> {
     let path = archive_path(set)?;
-    let file = set.open_archive(path)?;
     let claim = sole_claim(set)?;
+    let file: Box<dyn ReadAt + Send> = match Stream::of(path) {
+        Some(stream) => Box::new(spool::keep(context, stream, path, claim.and_then(signed_size))?),
+        None => set.open_archive(path)?,
+    };
     claim.into_iter().for_each(|claim| context.about(claim));
     let expected = claim.map(expected).transpose()?;
     let anchor = expected.as_ref().map_or(Anchor::Unsigned, Anchor::Signed);
@@ -189,6 +187,14 @@ pub(crate) fn check(
         check_copy(copy, verified.id())?;
     }
     Ok(verified)
+}
+
+/// How long the archive is that was signed.
+fn signed_size(claim: &Claim) -> Option<u64> {
+    match &claim.content {
+        Content::Archive(archive) => Some(archive.size),
+        Content::Sealed => None,
+    }
 }
 
 /// A copy of the manifest may be missing; if it is there it must be the archive's own.

@@ -323,6 +323,15 @@ pub(crate) fn next_step(error: &std::io::Error, what: &str) -> Option<String> {
     Some(step)
 }
 
+/// Makes a folder that somebody named for what a command is to put there, with all above it that are missing.
+pub(crate) fn make_folder(folder: &Path) -> Result<(), Failure> {
+    if folder.symlink_metadata().is_ok() && !folder.is_dir() {
+        let problem = Problem::new("no-directory", "is not a directory, so nothing can be written into it");
+        return Err(Failure::failed(problem.at(folder.display().to_string())));
+    }
+    std::fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))
+}
+
 /// The directory that a new file is to stand in, which must be there: nothing is made that nobody asked for.
 pub(crate) fn directory_for(file: &Path) -> Result<&Path, Failure> {
     let directory = consign_bundle::publish::parent(file);

@@ -1,6 +1,7 @@
 //! `consign`: packs models and datasets into immutable, signed, verifiable bundles.
 
 mod act;
+mod addressing;
 mod bundle_set;
 mod checked;
 mod commands;
@@ -30,6 +31,7 @@ mod reading;
 mod receipts;
 #[cfg_attr(not(feature = "encryption"), allow(dead_code, reason = "nothing can be opened"))]
 mod recipients;
+mod restated;
 mod scan_args;
 #[cfg(all(test, feature = "encryption"))]
 mod schemas;
@@ -37,6 +39,7 @@ mod secrecy;
 mod sign_statement;
 mod signals;
 mod source_args;
+mod spool;
 mod state;
 mod store_args;
 mod stream;

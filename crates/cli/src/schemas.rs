@@ -70,6 +70,7 @@ fn output_schema() -> Value {
                 subschema::<trust::Removed>(&mut generator),
                 subschema::<trust::Listed>(&mut generator),
                 subschema::<trust::show::Shown>(&mut generator),
+                subschema::<trust::change::Changed>(&mut generator),
                 subschema::<trust::change::Revoked>(&mut generator),
                 subschema::<trust::change::Rotated>(&mut generator),
                 subschema::<trust::check::Checked>(&mut generator),

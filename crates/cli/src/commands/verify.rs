@@ -7,20 +7,25 @@ use std::path::{Path, PathBuf};
 use consign_bundle::{Scope, SourceError, TreeError, TreeLayout, VerifiedArchive, compare_directory};
 use consign_metadata::{BundleId, EntryPath, Manifest, Problem};
 use consign_policy::{Policy, Stage};
-use consign_signing::{BundleClaim, Claim, Decision, PublicClaim, RuleOrigin, TrustedClaim, Verdict};
+use consign_signing::{
+    ATTESTATIONS_BYTES_MAX, BundleClaim, Claim, Decision, EncryptedAttestations, PublicClaim, RuleOrigin,
+    TrustedClaim, Verdict,
+};
 use serde::Serialize;
 
 use crate::act::{Act, Action};
+use crate::addressing;
 use crate::bundle_set::{BundleSet, read_attestations, read_manifest};
 use crate::checked::{bundle_claim, interrupted, modes_not_compared, sole_claim};
-use crate::context::{Context, threads};
+use crate::context::{Context, threads, unreadable};
 use crate::encrypted_set::EncryptedSet;
 use crate::encryption::IdentityArgs;
 use crate::examined::{Asked, Examined};
 use crate::exit::Exit;
-use crate::handling::{Handling, PolicyArgs, Standing, counted, decide_bundle, refusals};
+use crate::handling::{Handling, PolicyArgs, Standing, counted, decide_bundle, refusals, uncounted};
 use crate::outcome::{Failure, Outcome, Report};
 use crate::provenance::{self, facts::ProvenanceOut};
+use crate::spool::{self, Stream};
 use crate::style::{self, count, size};
 use crate::vouching::{Trusted, Vouched, VouchingArgs};
 
@@ -176,6 +181,8 @@ pub(crate) struct Bundle {
     version: String,
     classification: String,
     id: String,
+    /// Whom it is for, by its statements.
+    addressees: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     files: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -186,8 +193,9 @@ pub(crate) struct Bundle {
 }
 
 impl Bundle {
-    fn of(claim: &BundleClaim) -> Self {
+    fn of(claim: &BundleClaim, addressees: Vec<String>) -> Self {
         Self {
+            addressees,
             name: claim.name.to_string(),
             version: claim.version.to_string(),
             classification: claim.classification.to_string(),
@@ -261,6 +269,9 @@ impl BundleReport {
             writeln!(out, "  bundle      {} {}{claimed}", bundle.name, bundle.version)?;
             writeln!(out, "  class       {}{claimed}", bundle.classification.to_uppercase())?;
             writeln!(out, "  bundle id   {}", bundle.id)?;
+            for addressee in &bundle.addressees {
+                writeln!(out, "  for         {}{claimed}", consign_metadata::printable(addressee))?;
+            }
             if let (Some(files), Some(bytes)) = (bundle.files, bundle.bytes) {
                 writeln!(out, "  content     {}, {}", count(files, "file", "files"), size(bytes))?;
             }
@@ -381,18 +392,19 @@ impl Verify {
 
     fn sets(&self, named: &Path) -> Result<(Vec<BundleSet>, Vec<EncryptedSet>), Failure> {
         if let Some(attestations) = &self.attestations {
-            if let Some(set) = EncryptedSet::with_attestations(named, attestations)? {
+            let bytes = self.read_once(named, attestations)?;
+            if let Some(set) = EncryptedSet::with_attestations(named, attestations, &bytes)? {
                 return Ok((Vec::new(), vec![set]));
             }
-            let set = BundleSet::with_attestations(named.into(), attestations)?;
+            let set = BundleSet::with_attestations(named, attestations, &bytes)?;
             return Ok((vec![set], Vec::new()));
         }
-        if named == Path::new("-") {
+        if Stream::of(named).is_some() {
             let problem = Problem::new(
                 "attestations-needed",
-                "an archive on standard input needs `--attestations FILE`",
+                "an archive that comes as a stream needs `--attestations FILE`",
             );
-            return Err(Failure::usage(problem));
+            return Err(Failure::usage(problem.at(named.display().to_string())));
         }
         let encrypted = EncryptedSet::find(named)?;
         let plain = match encrypted.is_empty() {
@@ -401,6 +413,25 @@ impl Verify {
             false => Vec::new(),
         };
         Ok((plain, encrypted))
+    }
+
+    /// The bytes of the attestations, which may come as a stream as well, but not the one that the archive comes as.
+    fn read_once(&self, named: &Path, attestations: &Path) -> Result<Vec<u8>, Failure> {
+        let stream = Stream::of(attestations);
+        let both = stream.is_some()
+            && (attestations == named || (stream == Some(Stream::Input) && stream == Stream::of(named)));
+        if both || (stream.is_some() && self.bundles.len() > 1) {
+            let problem = Problem::new("stream-twice", "comes as a stream, which can be read only once");
+            let hint = "write it to a file first, and name the file";
+            return Err(Failure::usage(problem.at(attestations.display().to_string()).hint(hint)));
+        }
+        let most = ATTESTATIONS_BYTES_MAX.max(EncryptedAttestations::BYTES_MAX) as u64;
+        let bytes =
+            crate::reading::read(attestations, most).map_err(|error| unreadable(attestations, &error))?;
+        match stream {
+            Some(_) if bytes.is_empty() => Err(spool::empty(attestations)),
+            _ => Ok(bytes),
+        }
     }
 
     fn scope(&self) -> Scope {
@@ -719,7 +750,8 @@ impl Checked {
 
     fn without_statement(shown: &Path, manifest: &Manifest, id: BundleId) -> Self {
         let mut report = report(shown, None, None);
-        report.bundle = Some(Bundle::of(&bundle_claim(manifest, id)));
+        let addressees = report.bundle.take().map(|bundle| bundle.addressees).unwrap_or_default();
+        report.bundle = Some(Bundle::of(&bundle_claim(manifest, id), addressees));
         let problem = Problem::new("unsigned", "there is no signature")
             .at(shown.display().to_string())
             .hint("ask the sender for the `.intoto.jsonl` file that belongs to it");
@@ -742,9 +774,9 @@ impl Checked {
         vouched: Option<&Vouched>,
     ) {
         let (Exit::Done, Some(trusted), Some(_)) = (self.exit, decision.trusted(), vouched) else { return };
-        let signers = counted(trusted.signers());
-        let handled =
-            decide_bundle(policy, Stage::Verify, manifest, Standing::new(Some(trusted.claim()), &signers));
+        let (signers, others) = (counted(trusted.signers()), uncounted(decision));
+        let standing = Standing { uncounted: &others, ..Standing::new(Some(trusted.claim()), &signers) };
+        let handled = decide_bundle(policy, Stage::Verify, manifest, &standing);
         self.report.handling = Some(Handling::of(policy, Stage::Verify, &handled));
         if handled.permit().is_err() {
             self.problems.extend(refusals(&handled, policy, Path::new(&self.report.path)));
@@ -897,7 +929,7 @@ fn report(shown: &Path, claim: Option<&Claim>, decision: Option<&Decision>) -> B
         level: None,
         as_of: decision.and_then(AsOf::of),
         trusted: decision.is_some_and(|decision| decision.trusted().is_some()),
-        bundle: claim.map(|claim| Bundle::of(&claim.bundle)),
+        bundle: claim.map(|claim| Bundle::of(&claim.bundle, addressing::told(&claim.addressees))),
         archive: None,
         encrypted: None,
         public: None,
