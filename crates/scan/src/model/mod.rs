@@ -32,6 +32,7 @@ use self::onnx::Onnx;
 use self::pickle::{Layout, Pickle};
 use self::program::Program;
 use self::safetensors::Safetensors;
+use self::surroundings::Surroundings;
 use self::yaml::Yaml;
 use crate::inspect::{Inspect, Report, Several, Subject};
 use crate::members::{Member, MemberFactory, Nesting};
@@ -152,6 +153,9 @@ pub fn model_inspector(
         all.push(Box::new(if promised { Pickle::promised(subject) } else { Pickle::perhaps(subject) }));
     }
     all.push(Box::new(Program::new(subject, format, name)));
+    if let Some(surroundings) = Surroundings::of(subject, name) {
+        all.push(Box::new(surroundings));
+    }
     Some(Box::new(Several::new(all)))
 }
 
