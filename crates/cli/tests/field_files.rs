@@ -58,11 +58,160 @@ fn attack_a16_pack_seal_and_amend_refuse_what_runs_by_itself() {
     assert_eq!(packed["exit"], 0, "{packed:#}");
     assert_eq!(counts(&packed["result"]["findings"]), [("code/auto-run", 2)]);
     let archive = packed["result"]["archive"]["path"].as_str().unwrap();
-    let amend =
-        ["amend", archive, "-o", "new", "--key", "key", "--set", "description=other", "--version", "1.0.1"];
+    let mut yaml = descriptor("trees", "1.0.1");
+    yaml.push_str("description: other\n");
+    desk.write("new.yaml", yaml);
+    let amend = ["amend", archive, "-o", "new", "--key", "key", "--descriptor", "new.yaml"];
     let amended = desk.json(amend);
     assert_eq!((&amended["exit"], codes(&amended)), (&json!(5), vec!["policy-code"]), "{amended:#}");
+    assert_eq!(amended["result"]["status"], "refused");
+    assert_eq!(counts(&amended["result"]["findings"]), [("code/auto-run", 2)]);
     let amended = desk.json([&amend[..], &aside].concat());
     assert_eq!(amended["exit"], 0, "{amended:#}");
     assert_eq!(counts(&amended["result"]["findings"]), [("code/auto-run", 2)]);
+}
+
+/// A file with the pointer that Git LFS leaves where nobody has fetched the content.
+const POINTER: &str = "version https://git-lfs.github.com/spec/v1\n\
+    oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 4265145113\n";
+
+/// Content that is not there, of every kind.
+fn incomplete(desk: &Desk) {
+    desk.write("src/model-00001-of-00003.safetensors", POINTER);
+    let index = r#"{"metadata": {}, "weight_map": {"a": "model-00001-of-00003.safetensors",
+        "b": "model-00002-of-00003.safetensors", "c": "model-00003-of-00003.safetensors"}}"#;
+    desk.write("src/model.safetensors.index.json", index);
+    desk.write("src/gguf/m-00002-of-00002.gguf", POINTER);
+    desk.write("src/big.csv.dvc", "outs:\n- md5: 22a1a2931c8370d3aeedd7183606fd7f\n  path: big.csv\n");
+    desk.write("src/there.dvc", "outs:\n- md5: a\n  path: data.csv\n");
+    desk.write("src/dvc.lock", "schema: '2.0'\nstages:\n  t:\n    cmd: x\n    outs:\n    - path: out\n      nfiles: 2\n");
+    desk.write("src/out/one", "1");
+    desk.write("src/x.bin.incomplete", "half");
+    desk.write("src/empty.gguf", "");
+}
+
+const INCOMPLETE: [(&str, u64); 4] = [
+    ("incomplete/download", 2),
+    ("incomplete/dvc-pointer", 2),
+    ("incomplete/lfs-pointer", 2),
+    ("incomplete/missing-shard", 3),
+];
+
+fn incomplete_of(findings: &Value) -> Vec<(&str, u64)> {
+    counts(findings).into_iter().filter(|(rule, _)| rule.starts_with("incomplete/")).collect()
+}
+
+#[test]
+fn field_c3_content_that_is_not_there_is_told_and_signed() {
+    let desk = desk("internal");
+    incomplete(&desk);
+    let foreseen = desk.json(["preflight", "src"]);
+    assert_eq!(incomplete_of(&foreseen["result"]["findings"]), INCOMPLETE, "{foreseen:#}");
+    let packed = desk.json(["pack", "src", "-o", "out", "--key", "key"]);
+    assert_eq!(packed["exit"], 0, "{packed:#}");
+    assert_eq!(incomplete_of(&packed["result"]["findings"]), INCOMPLETE);
+    let warned = packed["result"]["handling"]["warnings"].as_array().unwrap();
+    assert_eq!(warned.iter().filter(|one| one["rule"] == "incomplete").count(), 4, "{warned:?}");
+    let inspected = desk.json(["inspect", "out"]);
+    assert_eq!(inspected["result"]["findings"], packed["result"]["findings"]);
+    let verified = desk.json(["verify", "out", "--key", "key.pub"]);
+    assert_eq!(verified["exit"], 0);
+    assert_eq!(verified["result"]["bundles"][0]["findings"], packed["result"]["findings"]);
+    assert!(verified.to_string().contains("found incomplete/lfs-pointer 2 times in 2 files"), "{verified:#}");
+    // The words of a person who packs.
+    let text = desk.succeed(["preflight", "src"]);
+    for line in [
+        "model.safetensors.index.json, 2 times, first: model-00002-of-00003.safetensors is not in the bundle",
+        "gguf/m-00002-of-00002.gguf: 1 of 2 are not in the bundle: number 1",
+        "big.csv.dvc: big.csv is not in the bundle",
+        "dvc.lock: out holds 1 of 2 files",
+        "x.bin.incomplete: is called as what is still being fetched",
+        "empty.gguf: is empty",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+}
+
+#[test]
+fn field_c3_incomplete_content_is_refused_from_confidential_on() {
+    let desk = desk("confidential");
+    incomplete(&desk);
+    for command in
+        [&["preflight", "src"][..], &["seal", "src", "-o", "out", "--key", "key"]]
+    {
+        let document = desk.json(command.iter().copied());
+        assert_eq!(document["exit"], 5, "{document:#}");
+        let refused = codes(&document);
+        assert_eq!(refused.iter().filter(|code| **code == "policy-incomplete").count(), 4, "{document:#}");
+    }
+    // Somebody answers for each, or for all.
+    let list = "format = 1\n[[allow]]\nrule = 'incomplete/*'\npath = '**'\nreason = 'a sample of shards'\n";
+    desk.write("allow.toml", list);
+    let document = desk.json(["preflight", "src", "--findings-allow", "allow.toml"]);
+    assert!(!codes(&document).contains(&"policy-incomplete"), "{document:#}");
+    assert_eq!(incomplete_of(&document["result"]["findings"]), []);
+    assert_eq!(document["result"]["findings"]["allowed"].as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn field_c9_a_finding_is_told_once_and_a_refusal_has_its_result() {
+    let desk = desk("internal");
+    for n in 0..6 {
+        desk.write(&format!("src/p{n}.pkl"), b"cbuiltins\neval\n(S'1'\ntR.");
+    }
+    desk.write("src/keys.env", "PASSWORD=hunter2x!\nTOKEN_PASSWORD=tr0ub4dor&3\n");
+    let rule = "code/pickle-dangerous";
+    for command in [
+        &["preflight", "src"][..],
+        &["pack", "src", "-o", "out", "--key", "key"],
+        &["seal", "src", "-o", "out", "--key", "key"],
+    ] {
+        let document = desk.json(command.iter().copied());
+        assert_eq!(document["exit"], 5, "{document:#}");
+        let result = &document["result"];
+        let found = result["findings"]["found"].as_array().unwrap();
+        let found = found.iter().find(|one| one["rule"] == rule).unwrap();
+        assert_eq!((&found["count"], &found["files"]), (&json!(6), &json!(6)), "{found:#}");
+        assert_eq!(found["examples"].as_array().unwrap().len(), 6);
+        // In full: both passwords of one file with their lines.
+        let places = result["places"].as_array().unwrap();
+        let lines: Vec<_> = places
+            .iter()
+            .filter(|place| place["rule"] == "secret/password")
+            .map(|place| place["line"].as_u64().unwrap())
+            .collect();
+        assert_eq!(lines, [1, 2], "{places:#?}");
+        let message = "found code/pickle-dangerous 6 times in 6 files, first in `p0.pkl`: builtins.eval";
+        assert!(document["problems"].to_string().contains(message), "{document:#}");
+    }
+    let packed = desk.json(["pack", "src", "-o", "out", "--key", "key"]);
+    assert_eq!(packed["result"]["status"], "refused");
+    assert_eq!(packed["result"]["handling"]["permitted"], false);
+    assert!(!desk.path("out").exists() || std::fs::read_dir(desk.path("out")).unwrap().count() == 0);
+
+    // What a warning is about stands once on the page.
+    std::fs::remove_file(desk.path("src/keys.env")).unwrap();
+    for n in 0..6 {
+        desk.write(&format!("src/p{n}.pkl"), b"cmy_module\nThing\n(tR.");
+    }
+    let text = desk.succeed(["pack", "src", "-o", "out", "--key", "key"]);
+    assert_eq!(text.matches("code/pickle-unknown-import").count(), 1, "{text}");
+    assert!(text.contains("warning       6 × code/pickle-unknown-import in 6 files"), "{text}");
+    assert!(text.contains("and 3 more files"), "{text}");
+}
+
+#[test]
+fn field_c9_what_submit_refuses_has_its_result() {
+    let desk = desk("internal");
+    let packed = desk.json(["pack", "src", "-o", "out", "--key", "key"]);
+    assert_eq!(packed["exit"], 0, "{packed:#}");
+    let policy = "format = 1\nname = \"ours\"\n[[level]]\nname = \"internal\"\ndestinations = \"listed\"\n";
+    desk.write("ours.toml", policy);
+    desk.write("in/box", "");
+    let document = desk.json(["submit", "out", "--to", "in", "--key", "key.pub", "--policy", "ours.toml"]);
+    assert_eq!((&document["exit"], codes(&document)), (&json!(5), vec!["policy-destination"]), "{document:#}");
+    let delivery = &document["result"]["deliveries"][0];
+    assert_eq!(delivery["status"], "refused");
+    assert_eq!(delivery["handling"]["permitted"], false);
+    assert_eq!(document["result"]["bundle_id"], packed["result"]["bundle_id"]);
 }

@@ -12,6 +12,7 @@ mod descriptor;
 mod diff;
 mod digest;
 mod draft;
+mod dvc;
 mod entry_path;
 mod findings;
 mod format;
@@ -40,9 +41,10 @@ pub use descriptor::{
 pub use diff::{Changed, FieldChange, FileChange, ManifestDiff, Renamed, diff};
 pub use digest::{BundleId, DigestError, Sha256Digest, to_hex};
 pub use draft::{Draft, DraftContact, ProposedExclude};
+pub use dvc::{DVC_BYTES_MAX, DvcOutput, dvc_outputs};
 pub use entry_path::{EntryPath, NameFault, NameProfile, NameRule, NameSet};
 pub use findings::{
-    AllowedFinding, EXAMPLES_MAX, Finding, FindingPlace, Findings, FindingsBuilder, FormatCount, Found,
+    AllowedFinding, EXAMPLES_MAX, Finding, FindingPlace, Findings, FindingsBuilder, FormatCount, Found, FoundIn,
     ModelFacts, RuleId,
 };
 pub use format::{FileFormat, SNIFF_BYTES, sniff};

@@ -94,7 +94,7 @@ pub(crate) struct Amend {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Amended {
-    /// `amended` or `dry-run`.
+    /// `amended`, `dry-run`, or `refused` by the policy.
     status: &'static str,
     name: String,
     version: String,
@@ -142,14 +142,18 @@ struct AmendedArchive {
 impl Report for Amended {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         let (good, warn) = (style::GOOD, style::WARN);
-        let what = if self.status == "dry-run" { "would amend" } else { self.status };
+        let (good, what) = match self.status {
+            "refused" => (style::ERROR, "not amended"),
+            "dry-run" => (good, "would amend"),
+            status => (good, status),
+        };
         let class = self.classification.to_uppercase();
         writeln!(out, "{good}{what}{good:#} {} {}  [{class}]", self.name, self.version)?;
         writeln!(out, "  from          {}, {}", self.from_version, self.from)?;
         writeln!(out, "  changed       {}", consign_metadata::printable(&self.changed))?;
         let files = count(self.files, "file", "files");
         let how = match (self.status, self.basis.as_str()) {
-            ("dry-run", _) => "as they are",
+            ("dry-run" | "refused", _) => "as they are",
             (_, "unseen") => "as they are, not looked at",
             _ => "as they are, each verified",
         };
@@ -174,7 +178,7 @@ impl Report for Amended {
             _ => {}
         }
         if let Some(findings) = &self.findings {
-            scan_args::in_words(findings, out)?;
+            scan_args::in_words(findings, Some(&self.handling), out)?;
         }
         if let Some(stored) = &self.stored {
             stored.human(out)?;
@@ -182,7 +186,7 @@ impl Report for Amended {
         for note in &self.notes {
             writeln!(out, "  note          {note}")?;
         }
-        self.handling.human(out, 13)
+        self.handling.human_but_findings(out, 13)
     }
 }
 
@@ -219,8 +223,12 @@ impl Amend {
         let (manifest, _) = archive.manifest().map_err(|error| archive_failure(error, path))?;
         let plan = self.plan(policy, &manifest, old, key.as_ref(), context)?;
         let id = Manifest::id_of(&plan.manifest.to_bytes());
-        let (handling, _) = plan.decide(&plan.claim(id, old.content.clone()), &self.bundle)?;
+        let (handling, permit) = plan.decide(&plan.claim(id, old.content.clone()), &self.bundle);
         let mut report = Amended::new(self, &manifest, &plan, (signed.id, id), handling);
+        if let Err(Failure { exit, problems }) = permit {
+            report.status = "refused";
+            return Ok(Outcome { exit, problems, report: Some(Box::new(report)) });
+        }
         if self.dry_run {
             report.status = "dry-run";
             return Ok(Outcome::done(report));
@@ -418,7 +426,8 @@ impl Amend {
         let out = &self.output;
         let names = Names::of(&plan.description.core.name, &plan.description.core.version);
         let claim = plan.claim(made.id, Content::Archive(archive_claim(&made.facts)?));
-        let (handling, permit) = plan.decide(&claim, &self.bundle)?;
+        let (handling, permit) = plan.decide(&claim, &self.bundle);
+        let permit = permit?;
         report.handling = handling;
         report.bundle_id = made.id.to_string();
         let mut outputs = Outputs::new(out);
@@ -459,10 +468,10 @@ impl Plan {
     }
 
     /// Asks the policy, as packing does.
-    fn decide(&self, claim: &Claim, at: &Path) -> Result<(Handling, consign_policy::Permit), Failure> {
+    fn decide(&self, claim: &Claim, at: &Path) -> (Handling, Result<consign_policy::Permit, Failure>) {
         let decision = self.terms.decide_manifest(Stage::Pack, &self.manifest, claim);
         let handling = Handling::of(&self.terms.policy, Stage::Pack, &decision);
-        Ok((handling, permit(&decision, &self.terms.policy, at)?))
+        (handling, permit(&decision, &self.terms.policy, at))
     }
 }
 

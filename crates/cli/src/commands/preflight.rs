@@ -14,7 +14,7 @@ use crate::context::{Context, threads};
 use crate::exit::Exit;
 use crate::handling::{Handling, PolicyArgs, TermsArgs, refusals};
 use crate::outcome::{Failure, Outcome, Report};
-use crate::scan_args::{self, ScanArgs};
+use crate::scan_args::{self, FindingOut, ScanArgs};
 use crate::source_args::{Described, SourceArgs, pack_failure};
 use crate::style::{count, size};
 
@@ -62,6 +62,9 @@ pub(crate) struct Foreseen {
     /// What the scan of the content found; absent with `--no-scan`.
     #[serde(skip_serializing_if = "Option::is_none")]
     findings: Option<Findings>,
+    /// Every finding with its place; absent with `--no-scan`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    places: Option<Vec<FindingOut>>,
     /// What one's own policy says to packing it.
     own: Handling,
     /// What each laboratory says to accepting it, in the order of the command line.
@@ -81,11 +84,12 @@ impl Report for Foreseen {
         writeln!(out, "{} {}  [{class}]", self.name, self.version)?;
         writeln!(out, "  content       {}, {}", count(self.files, "file", "files"), size(self.bytes))?;
         if let Some(findings) = &self.findings {
-            scan_args::in_words(findings, out)?;
+            scan_args::in_words(findings, Some(&self.own), out)?;
         }
         self.own.verdict(out, "pack")?;
         for laboratory in &self.laboratories {
             laboratory.handling.verdict(out, "accept")?;
+            laboratory.handling.warned_findings(out)?;
         }
         Ok(())
     }
@@ -125,13 +129,16 @@ impl Preflight {
             foreseen.push(Laboratory { file: file.clone(), handling });
         }
         let summary = described.source.summary();
+        let (findings, places) =
+            found.map(|found| (found.findings, FindingOut::all(found.places))).unzip();
         let report = Foreseen {
             name: core.name.to_string(),
             version: core.version.to_string(),
             classification: core.classification.to_string(),
             files: summary.files,
             bytes: summary.bytes,
-            findings: found.map(|found| found.findings),
+            findings,
+            places,
             own,
             laboratories: foreseen,
         };

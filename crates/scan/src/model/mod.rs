@@ -39,7 +39,6 @@ use crate::members::{Member, MemberFactory, Nesting};
 use crate::zip::Archive;
 
 pub(crate) use self::feed::le;
-pub(crate) use self::notes::rule::EXTERNAL_DATA;
 pub(crate) use self::notes::{Notes, line_of, rule, shown};
 
 /// What looks for code in a file or member of this format, which was judged by its first bytes.
