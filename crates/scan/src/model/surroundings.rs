@@ -118,6 +118,24 @@ const ESCAPED: &str = "\\u00";
 /// What a configuration of Git says where Git runs something for it.
 const GIT_SECTIONS: &[&str] =
     &["[core", "[include", "[alias", "[pager", "[filter", "[diff", "[credential", "[gpg", "[interactive"];
+/// What Git runs or reads, where a section `[core]` alone says nothing.
+const GIT_PROGRAMS: &[&str] = &[
+    "fsmonitor",
+    "sshcommand",
+    "hookspath",
+    "pager",
+    "editor",
+    "askpass",
+    "gitproxy",
+    "worktree",
+    "[include",
+    "[alias",
+    "[filter",
+    "[diff",
+    "[credential",
+    "[gpg",
+    "[interactive",
+];
 /// Ways by which `.gitmodules` ran commands, or wrote where it must not (CVE-2018-11235, CVE-2018-17456,
 /// CVE-2019-19604), and transports that are commands.
 const MODULES_THAT_RUN: &[&str] =
@@ -253,6 +271,10 @@ fn by_name(path: &str) -> Option<Told> {
         }
         "autorun.inf" => return always(EXPLORER),
         "desktop.ini" => return Some(only_holding(&["\\\\", "clsid", "://"], EXPLORER)),
+        // DVC's own configuration has a section of that name too.
+        "config" | "config.local" if parent == ".dvc" => {
+            return Some(only_holding(GIT_PROGRAMS, GIT_CONFIG));
+        }
         "config" | ".gitconfig" | "gitconfig" | "config.worktree" if !matches!(parent, ".cargo" | ".ssh") => {
             return Some(only_holding(GIT_SECTIONS, GIT_CONFIG));
         }
@@ -582,6 +604,8 @@ mod tests {
         assert_eq!(rule_of("x/config", &far), Some(rule::GIT_CONFIG));
         assert_eq!(rule_of("x/gitconfig", b"[pager]\n\tstatus = x"), Some(rule::GIT_CONFIG));
         assert_eq!(rule_of("config", b"{\"core\": 1}"), None);
+        assert_eq!(rule_of(".dvc/config", b"[core]\n    remote = storage\n"), None);
+        assert_eq!(rule_of(".dvc/config", b"[core]\n    fsmonitor = x\n"), Some(rule::GIT_CONFIG));
         assert_eq!(rule_of("config", b"[default]\nregion = x\n"), None);
     }
 
