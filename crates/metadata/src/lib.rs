@@ -16,6 +16,7 @@ mod dvc;
 mod entry_path;
 mod findings;
 mod format;
+mod joiners;
 pub mod limits;
 mod literal;
 mod manifest;
