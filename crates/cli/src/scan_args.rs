@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::context::unreadable;
 use crate::exit::Exit;
-use crate::handling::{Handling, Verdict};
+use crate::handling::{Handling, OnFinding};
 use crate::outcome::Failure;
 use crate::style;
 
@@ -171,9 +171,9 @@ pub(crate) fn in_words(
     let faint = style::FAINT;
     for found in &findings.found {
         let (style, label) = match handling.map(|handling| handling.verdict_on(&found.rule)) {
-            Some(Verdict::Refused) => (style::ERROR, "refused"),
-            Some(Verdict::Warned) => (style::WARN, "warning"),
-            Some(Verdict::Noted) | None => (style::HINT, "found"),
+            Some(OnFinding::Refused) => (style::ERROR, "refused"),
+            Some(OnFinding::Warned) => (style::WARN, "warning"),
+            Some(OnFinding::Noted) | None => (style::HINT, "found"),
         };
         let files = match found.files {
             1 => String::new(),
