@@ -215,3 +215,79 @@ fn field_c9_what_submit_refuses_has_its_result() {
     assert_eq!(delivery["handling"]["permitted"], false);
     assert_eq!(document["result"]["bundle_id"], packed["result"]["bundle_id"]);
 }
+
+#[test]
+fn field_c7_a_bundle_of_names_with_joiners_goes_all_the_way() {
+    let desk = desk("internal");
+    let names = ["می\u{200c}خواهم/علی\u{200c}رضا.csv", "क\u{94d}\u{200d}ष.txt", "👩🏽\u{200d}🔬.md", "❤\u{fe0f}.txt"];
+    for name in names {
+        desk.write(&format!("src/{name}"), "x");
+    }
+    let mut yaml = descriptor("trees", "1.0.0");
+    yaml.push_str("license: مجوز می\u{200c}شود\n");
+    desk.write("src/consign.yaml", yaml);
+    let packed = desk.json(["pack", "src", "-o", "out", "--key", "key"]);
+    assert_eq!(packed["exit"], 0, "{packed:#}");
+    // What is shown is escaped; what is in JSON is the name.
+    let text = desk.succeed(["inspect", "out", "--files"]);
+    assert!(text.contains("علی\\u{200c}رضا.csv") && !text.contains('\u{200c}'), "{text}");
+    assert_eq!(desk.json(["verify", "out", "--key", "key.pub"])["exit"], 0);
+    desk.succeed(["unpack", "out", "-o", "there", "--key", "key.pub"]);
+    for name in names {
+        assert_eq!(desk.read(&format!("there/{name}")), "x", "{name}");
+    }
+    // Other tools open it, and BagIt's agrees.
+    let archive = packed["result"]["archive"]["path"].as_str().unwrap();
+    let script = "zstd -qdc \"$1\" | tar -C \"$2\" -xf - && cd \"$2/trees\" && sha256sum -c --quiet manifest-sha256.txt";
+    std::fs::create_dir(desk.path("plain")).unwrap();
+    desk.shell(script, &[&desk.path(archive), &desk.path("plain")]);
+    desk.peer(bundles::peers().join("bagit.py"), &["--validate", desk.path("plain/trees").to_str().unwrap()]);
+
+    // Elsewhere they are refused, with the reason; so is what an SMB client wrote for a colon.
+    desk.write("src/a\u{200d}b", "x");
+    desk.write("src/18\u{f03a}51.log", "x");
+    desk.write("src/❤.txt", "x");
+    let refused = desk.json(["pack", "src", "-o", "other", "--key", "key", "--names", "posix"]);
+    let mut found = codes(&refused);
+    found.sort_unstable();
+    let expected = ["name-invisible-character", "name-invisible-twin", "name-private-use-character"];
+    assert_eq!(found, expected, "{refused:#}");
+    assert!(refused.to_string().contains("a client for SMB or macOS wrote it for `:`"), "{refused:#}");
+}
+
+#[test]
+fn field_c7_the_tables_are_those_of_unicode() {
+    use consign_metadata::EntryPath;
+    // Every character with one of the properties, by another implementation of Unicode 16.0.
+    let script = "
+import regex, sys
+kinds = ['Joining_Type=Dual_Joining', 'Joining_Type=Right_Joining', 'Joining_Type=Left_Joining',
+         'Extended_Pictographic', 'Canonical_Combining_Class=9']
+assert not regex.match(r'\\p{Cn}', '\\u1c89') and regex.match(r'\\p{Cn}', '\\u088f')
+for kind in kinds:
+    of = regex.compile(r'\\p{' + kind + '}')
+    print(*[c for c in range(0x110000) if not 0xd800 <= c < 0xe000 and of.match(chr(c))])
+";
+    let told = desk("internal").peer(bundles::peers().join("python"), &["-c", script]);
+    let sets: Vec<std::collections::HashSet<u32>> =
+        told.lines().map(|line| line.split(' ').map(|code| code.parse().unwrap()).collect()).collect();
+    let [dual, right, left, pictures, viramas] = &sets[..] else { panic!("{told}") };
+    let admitted = |name: &str| name.parse::<EntryPath>().is_ok();
+    let mut seen = 0;
+    for c in '\u{21}'..=char::MAX {
+        if c == '/' || !admitted(&format!("x{c}x")) {
+            continue;
+        }
+        seen += 1;
+        let code = u32::from(c);
+        let (picture, virama) = (pictures.contains(&code), viramas.contains(&code));
+        let joins_right = dual.contains(&code) || right.contains(&code);
+        let joins_left = dual.contains(&code) || left.contains(&code) || virama;
+        assert_eq!(admitted(&format!("ب\u{200c}{c}")), joins_right, "U+{code:04X}");
+        assert_eq!(admitted(&format!("{c}\u{200c}ب")), joins_left, "U+{code:04X}");
+        assert_eq!(admitted(&format!("{c}\u{200d}👩")), picture || virama, "U+{code:04X}");
+        assert_eq!(admitted(&format!("👩\u{200d}{c}")), picture, "U+{code:04X}");
+        assert_eq!(admitted(&format!("{c}\u{fe0f}")), picture, "U+{code:04X}");
+    }
+    assert!(seen > 150_000, "{seen}");
+}

@@ -12,7 +12,6 @@ mod descriptor;
 mod diff;
 mod digest;
 mod draft;
-mod dvc;
 mod entry_path;
 mod findings;
 mod format;
@@ -45,7 +44,6 @@ pub use descriptor::{
 pub use diff::{Changed, FieldChange, FileChange, ManifestDiff, Renamed, diff};
 pub use digest::{BundleId, DigestError, Sha256Digest, to_hex};
 pub use draft::{Differing, Draft, DraftContact, Merged, ProposedExclude};
-pub use dvc::{DVC_BYTES_MAX, DvcOutput, dvc_outputs};
 pub use entry_path::{EntryPath, NameFault, NameProfile, NameRule, NameSet};
 pub use findings::{
     AllowedFinding, EXAMPLES_MAX, Finding, FindingPlace, Findings, FindingsBuilder, FormatCount, Found, FoundIn,
@@ -66,6 +64,6 @@ pub use text::{
 };
 pub use text_problems::TextProblems;
 pub use time::{Date, Timestamp};
-pub use tracking::{Files, Tracked, tracked};
+pub use tracking::{DVC_BYTES_MAX, DvcOutput, Files, Tracked, dvc_outputs, tracked};
 pub use unicode::{is_printable, printable};
 pub use uri::{CommitId, Repository, URI_MAX, Uri};

@@ -26,7 +26,7 @@ pub fn dvc_outputs(text: &str) -> Option<Vec<DvcOutput>> {
     if text.len() > DVC_BYTES_MAX {
         return None;
     }
-    let file = yaml::parse(text).ok()?;
+    let file = yaml::parse_foreign(text).ok()?;
     let Value::Map(entries) = &file.value else { return None };
     let mut outputs = Vec::new();
     add(&file, &mut outputs)?;
