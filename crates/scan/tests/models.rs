@@ -412,7 +412,7 @@ fn h7_external_data_stays_in_the_bundle() {
     {
         let report = scan("models/a.onnx", &external(location));
         assert_eq!(found(&report), [""; 0]);
-        assert_eq!(report.needs.iter().map(consign_metadata::EntryPath::as_str).collect::<Vec<_>>(), [path]);
+        assert_eq!(report.needs.iter().map(|need| need.path.as_str()).collect::<Vec<_>>(), [path]);
     }
     // The model lies in an attribute of a node, and under a name that promises nothing.
     let entry = message(13, &[text(2, "../x"), text(1, "location")]);

@@ -15,7 +15,7 @@ use crate::encryption::foreseen;
 use crate::exit::Exit;
 use crate::handling::{Handling, LaboratoryOut, Terms, TermsArgs};
 use crate::outcome::{Failure, Outcome, Report};
-use crate::scan_args::{self, ScanArgs};
+use crate::scan_args::{self, FindingOut, ScanArgs};
 use crate::source_args::{Described, SourceArgs, pack_failure};
 use crate::style::{count, size};
 
@@ -54,6 +54,9 @@ pub(crate) struct Foreseen {
     /// What the scan of the content found; absent with `--no-scan`.
     #[serde(skip_serializing_if = "Option::is_none")]
     findings: Option<Findings>,
+    /// Every finding with its place; absent with `--no-scan`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    places: Option<Vec<FindingOut>>,
     /// Whom it will be for.
     addressees: Vec<String>,
     /// What one's own policy says to packing it.
@@ -69,7 +72,7 @@ impl Report for Foreseen {
         writeln!(out, "  content       {}, {}", count(self.files, "file", "files"), size(self.bytes))?;
         addressing::in_words(&self.addressees, "  ", 13, out)?;
         if let Some(findings) = &self.findings {
-            scan_args::in_words(findings, out)?;
+            scan_args::in_words(findings, Some(&self.own), out)?;
         }
         self.own.verdict(out, "pack")?;
         self.laboratories.iter().try_for_each(|laboratory| laboratory.human(out))
@@ -88,6 +91,8 @@ impl Preflight {
         let answers = described.ask(&terms, scan);
         let problems = answers.refusals(&self.source.directory);
         let summary = described.source.summary();
+        let (findings, places) =
+            found.map(|found| (found.findings, FindingOut::all(found.places))).unzip();
         let report = Foreseen {
             name: core.name.to_string(),
             version: core.version.to_string(),
@@ -97,7 +102,8 @@ impl Preflight {
             addressees: addressing::told(&terms.addressees),
             own: answers.handling(),
             laboratories: answers.laboratories(),
-            findings: found.map(|found| found.findings),
+            findings,
+            places,
         };
         let exit = if problems.is_empty() { Exit::Done } else { Exit::Refused };
         Ok(Outcome { exit, problems, report: Some(Box::new(report)) })

@@ -4,10 +4,13 @@
 //! is never taken over, and that the files hold it is told.
 
 mod dvc;
+mod dvc_outputs;
 mod lfs;
 mod mlflow;
 
 use std::collections::BTreeMap;
+
+pub use self::dvc_outputs::{DVC_BYTES_MAX, DvcOutput, dvc_outputs};
 
 use crate::decode::{Decode as _, Decoder, Path};
 use crate::descriptor::{Parameter, ParameterText};

@@ -34,13 +34,13 @@ use self::onnx::Onnx;
 use self::pickle::{Layout, Pickle};
 use self::program::Program;
 use self::safetensors::Safetensors;
+use self::surroundings::Surroundings;
 use self::yaml::Yaml;
 use crate::inspect::{Inspect, Report, Several, Subject};
 use crate::members::{Member, MemberFactory, Nesting};
 use crate::zip::Archive;
 
 pub(crate) use self::feed::le;
-pub(crate) use self::notes::rule::EXTERNAL_DATA;
 pub(crate) use self::notes::{Notes, line_of, rule, shown};
 
 /// What looks for code in a file or member of this format, which was judged by its first bytes.
@@ -164,6 +164,9 @@ pub fn model_inspector(
         all.push(Box::new(if promised { Pickle::promised(subject) } else { Pickle::perhaps(subject) }));
     }
     all.push(Box::new(Program::new(subject, format, name)));
+    if let Some(surroundings) = Surroundings::of(subject, name) {
+        all.push(Box::new(surroundings));
+    }
     Some(Box::new(Several::new(all)))
 }
 
