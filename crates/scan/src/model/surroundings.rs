@@ -56,8 +56,8 @@ pub(super) fn by_path(path: &str) -> Option<(StaticRuleId, String)> {
 /// What the beginning of a file says about it, whatever folder it lies in.
 pub(super) fn by_content(path: &str, head: &[u8]) -> Option<(StaticRuleId, String)> {
     let name = path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-    let lower = head.to_ascii_lowercase();
-    let holds = |text: &str| memchr::memmem::find(&lower, text.as_bytes()).is_some();
+    let lower = || head.to_ascii_lowercase();
+    let holds = |text: &str| memchr::memmem::find(&lower(), text.as_bytes()).is_some();
     match name.as_str() {
         // A bare repository needs no `.git`, and Git finds it too.
         "config" | ".gitconfig" | "config.worktree"
@@ -69,6 +69,7 @@ pub(super) fn by_content(path: &str, head: &[u8]) -> Option<(StaticRuleId, Strin
             Some((rule::AUTO_RUN, "names repositories to be fetched".into()))
         }
         _ if name.ends_with(".pth") => {
+            let lower = lower();
             let text = lower.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&lower);
             let imports = text.split(|byte| *byte == b'\n').any(|line| {
                 line.strip_prefix(b"import").is_some_and(|rest| matches!(rest.first(), Some(b' ' | b'\t')))
