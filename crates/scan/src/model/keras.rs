@@ -181,6 +181,17 @@ impl Keras {
     }
 }
 
+/// How many bytes cannot be the beginning of a key, where a quote or a backslash stands: most texts begin with another letter,
+/// and most escapes stand for no letter. To go through them byte by byte would lead to where it began.
+fn begins_nothing(bytes: &[u8]) -> Option<usize> {
+    match *bytes {
+        [b'"', b' ' | b'\t' | b'\n' | b'\r' | b'\\', ..] => None,
+        [b'"', first, ..] if KEYS.iter().all(|key| key[1] != first) => Some(1),
+        [b'\\', escaped, ..] if escaped != b'u' => Some(2),
+        _ => None,
+    }
+}
+
 /// Modules that are Keras, or in which nothing but plain values is looked up.
 fn is_keras(module: &str) -> bool {
     matches!(module, "" | "builtins" | "keras" | "tf_keras")
@@ -220,6 +231,10 @@ impl Inspect for Keras {
                 match memchr::memchr2(b'"', b'\\', rest) {
                     Some(at) => rest = &rest[at..],
                     None => return,
+                }
+                if let Some(skipped) = begins_nothing(rest) {
+                    rest = &rest[skipped..];
+                    continue;
                 }
             }
             self.byte(rest[0]);
