@@ -17,7 +17,7 @@ use crate::context::{Context, directory_for, unwritable};
 use crate::descriptor_file;
 use crate::environment::{Run, variables};
 use crate::exit::Exit;
-use crate::git::WorkTree;
+use crate::git::{self, WorkTree};
 use crate::outcome::{Failure, Outcome};
 use crate::survey::{CachedSnapshot, Survey};
 
@@ -131,6 +131,11 @@ impl Init {
         };
         let mut proposal = propose(self.said.draft(), &evidence);
         proposal.warnings.extend(self.other_descriptors(&output));
+        if tree.is_none() {
+            let refused = git::refusal(&self.directory);
+            let problem = |refusal: git::Refusal| Problem::new("git-refuses", refusal.in_words());
+            proposal.warnings.extend(refused.map(problem));
+        }
         let text = proposal.draft.to_yaml();
         write_new(&output, text.as_bytes())?;
         Ok(Outcome::done(Written::new(&output, &text, &proposal, &survey, self.next(cached.as_ref()))))
