@@ -19,8 +19,20 @@ impl Mount {
     /// A local folder through rclone: no hard links, no rename that refuses, no modes.
     pub fn rclone(desk: &Desk, folder: &str) -> Option<Self> {
         let from = format!(":local:{}", made(desk, folder).display());
-        let options = ["--vfs-cache-mode", "writes", "--dir-cache-time", "0s", "--attr-timeout", "0s", "--vfs-write-back", "0s"];
-        Self::serve(desk, Command::new("rclone").arg("mount").arg(from).arg(made(desk, "mount")).args(options))
+        let options = [
+            "--vfs-cache-mode",
+            "writes",
+            "--dir-cache-time",
+            "0s",
+            "--attr-timeout",
+            "0s",
+            "--vfs-write-back",
+            "0s",
+        ];
+        Self::serve(
+            desk,
+            Command::new("rclone").arg("mount").arg(from).arg(made(desk, "mount")).args(options),
+        )
     }
 
     /// A folder through bindfs.
@@ -35,7 +47,10 @@ impl Mount {
         if !run(Command::new("mkntfs").args(["-q", "-F", "-f"]).arg(&image)) {
             return not_checked("NTFS, which needs mkntfs and ntfs-3g");
         }
-        Self::serve(desk, Command::new("ntfs-3g").args(["-o", "no_detach"]).arg(&image).arg(made(desk, "mount")))
+        Self::serve(
+            desk,
+            Command::new("ntfs-3g").args(["-o", "no_detach"]).arg(&image).arg(made(desk, "mount")),
+        )
     }
 
     /// A folder as it is now, in squashfs, which nobody can write to.
@@ -83,7 +98,9 @@ impl Drop for Mount {
         }
         if let Some(mut server) = self.server.take() {
             let begun = Instant::now();
-            while server.try_wait().is_ok_and(|ended| ended.is_none()) && begun.elapsed() < Duration::from_secs(5) {
+            while server.try_wait().is_ok_and(|ended| ended.is_none())
+                && begun.elapsed() < Duration::from_secs(5)
+            {
                 std::thread::sleep(Duration::from_millis(20));
             }
             let _ = server.kill();
