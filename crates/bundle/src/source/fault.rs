@@ -25,11 +25,13 @@ pub enum SourceFault {
     /// A socket, pipe or device.
     #[error("`{}` is neither a file nor a directory", shown(.0))]
     Special(PathBuf),
-    /// A version-control folder.
+    /// A version-control folder, or a file that stands for it.
     #[error("`{}` belongs to version control", shown(path))]
     VersionControl {
-        /// The folder, below the source.
+        /// Where it is, below the source.
         path: PathBuf,
+        /// Whether it is a folder.
+        folder: bool,
         /// Number of files in it.
         files: u64,
         /// Their size.
