@@ -238,7 +238,7 @@ fn no_home() -> Failure {
 }
 
 /// Reads a file in consign's home, unless others could have written it.
-fn own_file(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+pub(crate) fn own_file(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
     read_unwritable(path).map_err(|error| match &error.kind {
         StrictModesErrorKind::Io(error) => unreadable(path, error),
         _ => Failure::failed(error.problem()),
@@ -361,8 +361,10 @@ pub(crate) fn next_step(error: &std::io::Error, what: &str) -> Option<String> {
         ErrorKind::PermissionDenied => {
             format!("run it as somebody who may {what} there, or ask for the permission")
         }
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            "make room, or write to another disk".into()
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room, or write to another disk".into(),
+        ErrorKind::FileTooLarge => {
+            "raise the limit on the size of files (`ulimit -f`), or write to a file system that takes larger ones"
+                .into()
         }
         ErrorKind::ReadOnlyFilesystem => "write to another disk".into(),
         ErrorKind::IsADirectory => "name a file in it".into(),

@@ -24,7 +24,7 @@ use crate::keys::load_public;
 use crate::outcome::Failure;
 use crate::spool::Stream;
 use crate::state::own_keys::with_own_keys;
-use crate::state::{State, not_kept, revocations};
+use crate::state::{CLOCK_TOLERANCE, State, not_kept, revocations};
 
 /// After how many days a key is called old, unless a policy says otherwise.
 pub(crate) const KEY_AGE_DAYS: u64 = 90;
@@ -252,6 +252,7 @@ impl VouchingArgs {
             named.append(&mut revocations::read_named(path)?);
         }
         let seen = state.revocations()?;
+        state.check_bundles()?;
         let levels = handling.levels().iter();
         let key_ages = levels.map(|level| (level.name.clone(), u64::from(level.key_age_days))).collect();
         Ok(Trusted { who, known, moment, named, seen, state, key_ages, side: Side::default() })
@@ -445,6 +446,7 @@ fn warnings<C>(decision: &Decision<C>, key_age_days: u64) -> Vec<Problem> {
     for signature in decision.signatures().iter().filter(|one| one.verdict == Verdict::Counted) {
         let signer = &signature.signer;
         let name = signer.name.as_ref().map_or_else(|| signer.fingerprint().to_string(), ToString::to_string);
+        notes.extend(ahead(&name, signer.time, decision.moment().time_of_verification()));
         notes.extend(aged(&name, signer.age_in_days, key_age_days));
         notes.extend(ending(&name, signer.not_after, at));
     }
@@ -459,6 +461,16 @@ fn warnings<C>(decision: &Decision<C>, key_age_days: u64) -> Vec<Problem> {
         }
     }
     notes
+}
+
+/// A signature from the future: one of two clocks is wrong. The time is the signer's word, and nothing rests on it.
+fn ahead(name: &str, signed: Timestamp, now: Timestamp) -> Option<Problem> {
+    (signed.unix_seconds() > now.unix_seconds().saturating_add(CLOCK_TOLERANCE)).then(|| {
+        let message =
+            format!("`{name}` states to have signed at {signed}, and this machine's clock shows {now}");
+        let hint = "one of the two clocks is wrong; set this one, or tell the signer";
+        Problem::new("signed-in-future", message).hint(hint)
+    })
 }
 
 /// A key past the age at which it should be replaced.
@@ -562,7 +574,10 @@ impl Vouched {
 
 /// An archive goes by the name and version that were signed.
 fn misnamed(set: &BundleSet, claim: &Claim) -> Option<Problem> {
-    let path = set.archive.as_ref().filter(|path| Stream::of(path).is_none())?;
+    let path = set.archive.as_ref()?;
+    if Stream::of(path).is_some() {
+        return Some(nameless(&format!("{}@{}", claim.bundle.name, claim.bundle.version)));
+    }
     let stem = format!("{}-{}.", claim.bundle.name, claim.bundle.version);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let other = set.other_stem().is_some_and(|other| name.starts_with(&format!("{other}.")));
@@ -572,6 +587,13 @@ fn misnamed(set: &BundleSet, claim: &Claim) -> Option<Problem> {
         let hint = format!("if that is the bundle you were told of, say so: --expect {signed}");
         Problem::new("misnamed", message).at(path.display().to_string()).hint(hint)
     })
+}
+
+/// What comes through a pipe goes by no name that could be compared with what was signed.
+pub(crate) fn nameless(signed: &str) -> Problem {
+    let message = format!("standard input has no name to go by, and what was signed is `{signed}`");
+    let hint = format!("if that is the bundle you were told of, say so: --expect {signed}");
+    Problem::new("nothing-expected", message).at("-").hint(hint)
 }
 
 /// The rules that are not met, and by how much; nothing if it is not rules that are missed.

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use consign_bundle::publish::{prepare, publish};
+use consign_bundle::publish::{exclusive, prepare, publish};
 use consign_bundle::{
     ArchiveFacts, Base, Compression, EncoderId, PackError, PackOptions, PackedArchive, Partial, Place, Scope,
     SourceSummary, Store, VerifiedArchive, hash_source, pack,
@@ -351,6 +351,14 @@ impl Stopped {
     }
 }
 
+/// What is known of the content where an archive of that name is there already.
+enum Read {
+    /// Nothing yet.
+    Not(ScanObserver),
+    /// It was packed, while somebody else did, too.
+    Whole(Manifest, Findings),
+}
+
 impl Pack {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         match self.pack(context) {
@@ -398,7 +406,7 @@ impl Pack {
             provenance: captured.as_ref(),
         };
         if sealing.is_none() && self.output.join(&names.archive).exists() {
-            let report = self.unchanged(context, &order, scan, report)?;
+            let report = self.unchanged(context, &order, Read::Not(scan), report)?;
             return Ok(self.kept(context, store.as_ref(), report));
         }
         folder.check()?;
@@ -535,6 +543,12 @@ impl Pack {
         let Order { names, key, provenance, .. } = *order;
         let out = &self.output;
         let failed = |error: io::Error| unwritable(out, &error);
+        // Of several that pack into one folder at once, each sees all that another has put there, or nothing.
+        let held = exclusive(out).map_err(failed)?;
+        if out.join(&names.archive).exists() {
+            drop((held, packed.file));
+            return self.unchanged(context, order, Read::Whole(packed.manifest, findings), report);
+        }
         let claim = claim(&packed.manifest, packed.id, &packed.facts, order, findings)?;
         let (permit, mut report) = self.permit(&claim, order, report)?;
         report.made(packed.id, &packed.facts, out, names);
@@ -635,7 +649,7 @@ impl Pack {
         &self,
         context: &Context,
         order: &Order<'_>,
-        scan: ScanObserver,
+        read: Read,
         mut report: Packed,
     ) -> Result<Packed, Stopped> {
         let Order { described, names, key, provenance, .. } = *order;
@@ -643,16 +657,21 @@ impl Pack {
         let archive = out.join(&names.archive);
         let set = BundleSet::find_one(&archive)?;
         let there = check(context, &set, Scope::Content, threads(self.threads))?;
-        let meter = context.meter("hashing", described.source.summary().bytes);
-        let manifest = hash_source(
-            &described.source,
-            &described.description,
-            threads(self.threads),
-            Some(&scan),
-            &meter,
-        );
-        drop(meter);
-        let manifest = manifest.map_err(|error| pack_failure(error, out))?;
+        let (manifest, findings) = match read {
+            Read::Whole(manifest, findings) => (manifest, Ok(findings)),
+            Read::Not(scan) => {
+                let meter = context.meter("hashing", described.source.summary().bytes);
+                let manifest = hash_source(
+                    &described.source,
+                    &described.description,
+                    threads(self.threads),
+                    Some(&scan),
+                    &meter,
+                );
+                drop(meter);
+                (manifest.map_err(|error| pack_failure(error, out))?, Err(scan))
+            }
+        };
         let manifest_bytes = manifest.to_bytes();
         let id = Manifest::id_of(&manifest_bytes);
         if id != there.id() {
@@ -660,7 +679,8 @@ impl Pack {
         }
         report.made(id, there.facts(), out, names);
         report.status = "unchanged";
-        let findings = report.found(scan.finish(&described.description, &manifest));
+        let findings =
+            findings.unwrap_or_else(|scan| report.found(scan.finish(&described.description, &manifest)));
         self.tidy(names)?;
         if !out.join(&names.manifest).exists() {
             report.manifest = None;
