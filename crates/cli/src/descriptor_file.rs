@@ -52,7 +52,8 @@ pub(crate) fn read(
 /// link to somewhere else, or as what a link leads to.
 pub(crate) fn inside(descriptor: &Path, directory: &Path) -> Option<PathBuf> {
     let directory = directory.canonicalize().ok()?;
-    let named = consign_bundle::publish::parent(descriptor).canonicalize().ok()?.join(descriptor.file_name()?);
+    let named =
+        consign_bundle::publish::parent(descriptor).canonicalize().ok()?.join(descriptor.file_name()?);
     let below = |path: &Path| path.strip_prefix(&directory).ok().map(Path::to_path_buf);
     below(&named).or_else(|| below(&descriptor.canonicalize().ok()?))
 }

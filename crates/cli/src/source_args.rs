@@ -108,15 +108,19 @@ impl SourceArgs {
 /// Another descriptor at the top of the directory is seldom content: it is a draft, or says of the bundle what must not
 /// leave. Who gave another file as the descriptor is asked.
 fn check_strays(source: &Source, directory: &Path) -> Result<(), Failure> {
-    let strays = source.files().map(|(path, ..)| path.as_str()).filter(|path| descriptor_file::NAMES.contains(path));
+    let strays =
+        source.files().map(|(path, ..)| path.as_str()).filter(|path| descriptor_file::NAMES.contains(path));
     let problems: Vec<_> = strays
         .map(|name| {
-            let message = "is a descriptor by its name, yet not the one of this bundle, and would be packed as content";
+            let message =
+                "is a descriptor by its name, yet not the one of this bundle, and would be packed as content";
             let hint = format!(
                 "leave it out with `--exclude {}`, or give it another name if it is content",
                 style::shell_word(&format!("/{name}"))
             );
-            Problem::new("stray-descriptor", message).at(directory.join(name).display().to_string()).hint(hint)
+            Problem::new("stray-descriptor", message)
+                .at(directory.join(name).display().to_string())
+                .hint(hint)
         })
         .collect();
     if problems.is_empty() { Ok(()) } else { Err(Failure { exit: Exit::Failed, problems }) }

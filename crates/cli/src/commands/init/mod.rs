@@ -2,6 +2,7 @@
 
 mod propose;
 pub(crate) mod report;
+mod tables;
 mod update;
 
 use std::path::{Path, PathBuf};
@@ -136,8 +137,12 @@ impl Init {
             cached: cached.as_ref(),
             tree: tree.as_ref(),
             run: run.as_ref(),
+            stop: &stop,
         };
         let mut proposal = propose(self.said.draft(), &evidence);
+        if stop() {
+            return Err(Failure::failed(interrupted()));
+        }
         proposal.warnings.extend(self.other_descriptors(&output));
         let next = self.next(&output, cached.as_ref());
         if self.update && output.symlink_metadata().is_ok() {
@@ -201,8 +206,10 @@ impl Init {
         let paths = descriptor_file::NAMES.iter().map(|name| self.directory.join(name));
         let others = paths.filter(|path| path.is_file() && self.inner(path) != self.inner(output));
         let problem = |path: PathBuf| {
-            let problem =
-                Problem::new("other-descriptor", "lies beside the new descriptor, and `pack` will ask what it is for");
+            let problem = Problem::new(
+                "other-descriptor",
+                "lies beside the new descriptor, and `pack` will ask what it is for",
+            );
             problem.at(path.display().to_string()).hint("move it away, or leave it out with `--exclude`")
         };
         others.map(problem).collect()
