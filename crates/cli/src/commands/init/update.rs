@@ -56,7 +56,8 @@ pub(super) fn update(path: &Path, proposal: &mut Proposal, dry_run: bool) -> Res
         .map_err(|_| at(Problem::new("not-utf8", "is not UTF-8").hint("save the file as UTF-8")))?;
     let merged = proposal.draft.merge_into(&text).map_err(at)?;
     let mut kept = Vec::new();
-    for differing in &merged.differing {
+    // What a bundle is called is for a person to say, whatever its files suggest.
+    for differing in merged.differing.iter().filter(|differing| differing.field != "name") {
         let from = proposal.found.iter().find(|found| found.field == differing.field);
         if let Some(found) = from.filter(|found| !GUESSES.contains(&found.from.as_str())) {
             kept.push(Kept {
