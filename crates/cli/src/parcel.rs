@@ -4,19 +4,22 @@
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use consign_bundle::publish::{prepare, sync_directory};
+use consign_bundle::publish::{give_name, prepare, probe, sync_directory};
 use consign_metadata::{BundleId, Problem, Sha256Digest};
 use consign_policy::Permit;
-use consign_signing::{ATTESTATIONS_BYTES_MAX, Claim, Content, PublicKey, TrustedClaim, signed_payload};
+use consign_signing::{
+    ATTESTATIONS_BYTES_MAX, Attestations, Claim, Content, PublicKey, TrustedClaim, signed_payload,
+};
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
-use crate::bundle_set::{BundleSet, Names, PROVENANCE, REVOCATIONS};
+use crate::bundle_set::{BundleSet, Names, PROVENANCE, REVOCATIONS, read_attestations};
 use crate::checked::archive_path;
 use crate::context::{Context, directory_for, is_absent, unreadable, unwritable};
 use crate::encrypted_set::{EncryptedFiles, EncryptedNames, sealed};
 use crate::hashing;
 use crate::outcome::Failure;
+use crate::restated;
 use crate::state::revocations::read_revocations;
 
 /// Longest line of a file that says where a bundle comes from, in bytes.
@@ -148,6 +151,7 @@ impl Parcel {
             n if n == self.pieces.len() => "submitted",
             _ => "completed",
         };
+        probe(folder).map_err(|error| unwritable(folder, &error))?;
         let copies =
             missing.iter().map(|piece| piece.copy(context, folder)).collect::<Result<Vec<_>, _>>()?;
         let mut placed = Vec::new();
@@ -176,7 +180,9 @@ fn is_there(context: &Context, folder: &Path, piece: &Piece) -> Result<bool, Fai
     if there.map_err(|stopped| stopped.failure(&path, &path))? == piece.digest {
         return Ok(true);
     }
-    let message = "is there already, and is not what would be submitted; nothing is overwritten";
+    let why = piece.said_otherwise(&path).map_or_else(String::new, |why| format!(": {why}"));
+    let message =
+        format!("is there already, and is not what would be submitted{why}; nothing is overwritten");
     let problem = Problem::new("taken", message).at(path.display().to_string());
     Err(Failure::failed(problem.hint("what was handed over stays as it is; submit a new version")))
 }
@@ -190,19 +196,32 @@ fn place(
     placed: &mut Vec<PathBuf>,
 ) -> Result<(), Failure> {
     let path = folder.join(&piece.name);
-    match copy.persist_noclobber(&path) {
-        Ok(_) => placed.push(path),
+    match give_name(&mut copy.into_temp_path(), &path) {
+        Ok(()) => placed.push(path),
         // Somebody was faster. Whether with the same shows.
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             is_there(context, folder, piece)?;
         }
-        Err(error) => return Err(unwritable(&path, &error.error)),
+        Err(error) => return Err(unwritable(&path, &error)),
     }
     // Each name is on disk before the next, so that not even a crash shows an archive before what belongs to it.
     sync_directory(folder).map_err(|error| unwritable(folder, &error))
 }
 
 impl Piece {
+    /// What the attestations that are there under its name say otherwise, if that is what they are.
+    fn said_otherwise(&self, there: &Path) -> Option<String> {
+        let PieceContent::Bytes(bytes) = &self.content else { return None };
+        let ours = Attestations::parse(bytes).ok()?;
+        let there = read_attestations(there).ok()?;
+        let claim = |all: &Attestations| all.statements().first().map(|one| one.statement().claim.clone());
+        let otherwise = restated::differences(&claim(&there)?, &claim(&ours)?);
+        Some(match otherwise.as_slice() {
+            [] => "it holds other signatures".to_owned(),
+            all => all.join("; "),
+        })
+    }
+
     /// A copy without its name, on disk. What arrived has the digest that was verified.
     fn copy(&self, context: &Context, folder: &Path) -> Result<NamedTempFile, Failure> {
         match &self.content {

@@ -2,16 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
+use consign_bundle::publish::probe;
 use consign_bundle::{
     Description, LinkPolicy, LinkTarget, PackError, ReadError, Source, SourceError, SourceFault,
     SourceOptions, count_by_rule,
 };
 use consign_metadata::{Edit, ExcludePattern, Line, Problem, Scheme};
+use consign_policy::{Policy, Scan, Stage};
 
 use crate::checked::interrupted;
 use crate::context::{Context, next_step, unreadable, unwritable};
 use crate::descriptor_file::{self, Names};
 use crate::exit::Exit;
+use crate::handling::{Answers, Terms};
 use crate::outcome::Failure;
 use crate::style::{self, count, size};
 
@@ -57,6 +60,16 @@ pub(crate) struct SourceArgs {
 pub(crate) struct Described {
     pub(crate) source: Source,
     pub(crate) description: Description,
+}
+
+impl Described {
+    /// Asks the own policy and every laboratory about packing this, as far as it is known what it holds.
+    pub(crate) fn ask<'t>(&self, terms: &'t Terms, findings: Scan<'_>) -> Answers<'t> {
+        let survey =
+            |policy: &Policy| policy.survey(self.source.files().map(|(path, size, _)| (path.as_str(), size)));
+        let described = (&self.description.core, self.description.descriptor.details());
+        terms.ask(Stage::Pack, described, survey, findings)
+    }
 }
 
 impl SourceArgs {
@@ -169,30 +182,39 @@ fn resolved(path: &Path) -> Option<PathBuf> {
     })
 }
 
-/// The folder for outputs. If it was made here and nothing was put into it, it is taken back.
+/// The folder for outputs. What of it was made here and holds nothing in the end is taken back.
 pub(crate) struct OutputFolder<'a> {
     path: &'a Path,
-    made: bool,
+    /// The folder first, then those above it.
+    made: Vec<PathBuf>,
 }
 
 impl<'a> OutputFolder<'a> {
     pub(crate) fn open(path: &'a Path) -> Result<Self, Failure> {
-        let made = !path.exists();
-        if !made && !path.is_dir() {
+        if path.exists() && !path.is_dir() {
             let problem = Problem::new("not-a-directory", "is not a directory");
             let hint = "name the folder that the bundle is to be written into";
             return Err(Failure::failed(problem.at(path.display().to_string()).hint(hint)));
         }
+        let absent = |above: &&Path| !above.as_os_str().is_empty() && above.symlink_metadata().is_err();
+        let made = path.ancestors().take_while(absent).map(Path::to_path_buf).collect();
+        // Taken back also if this fails half-way.
+        let folder = Self { path, made };
         std::fs::create_dir_all(path).map_err(|error| unwritable(path, &error))?;
-        Ok(Self { path, made })
+        Ok(folder)
+    }
+
+    /// Makes sure that complete files can appear in it, before long work is begun whose result could not.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        probe(self.path).map_err(|error| unwritable(self.path, &error))
     }
 }
 
 impl Drop for OutputFolder<'_> {
     fn drop(&mut self) {
-        if self.made {
+        for made in &self.made {
             // Succeeds only if it is empty.
-            let _ = std::fs::remove_dir(self.path);
+            let _ = std::fs::remove_dir(made);
         }
     }
 }

@@ -130,7 +130,9 @@ fn a_bundle_goes_to_a_laboratory_and_back() {
     for named in ["out", text(&bundle.archive), text(&bundle.attestations)] {
         let document = desk.json(["verify", named, "--key", "ada.pub"]);
         let found = &result(&document)["bundles"][0];
-        assert_eq!((&found["verified"], &found["level"]), (&true.into(), &"encrypted".into()));
+        // Nobody looked into it: the level says how far it holds, and nothing says `verified`.
+        assert_eq!((&found["verified"], &found["level"]), (&false.into(), &"encrypted".into()));
+        assert_eq!(found["trusted"], true);
         assert_eq!(found["encrypted"]["sha256"], format!("sha256:{digest}"));
         assert!(found.get("bundle").is_none() && found.get("public").is_none(), "{found:#}");
     }
@@ -483,7 +485,10 @@ fn a_second_person_signs_what_they_could_open() {
     let bundle = pack(&desk, "out", &["lab.pub", "approver.pub"]);
     let before = fs::read(&bundle.archive).unwrap();
     let sign = ["sign", "out", "--key", "eve", "--role", "release", "--identity", "approver", "--yes"];
-    let document = desk.json(sign);
+    // Without any trust nobody's word about the recipients counts but one's own.
+    assert_eq!(desk.verdict(&sign), (4, vec!["recipients-untrusted".into()]));
+    let to = ["--encrypt-to", "lab.pub", "--encrypt-to", "approver.pub"];
+    let document = desk.json([&sign[..], &to].concat());
     assert_eq!(
         (&result(&document)["status"], &result(&document)["signatures"]),
         (&"signed".into(), &2.into())

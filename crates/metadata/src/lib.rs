@@ -20,6 +20,7 @@ mod literal;
 mod manifest;
 pub mod pattern;
 mod problem;
+mod shell;
 mod strict_toml;
 mod text;
 mod text_problems;
@@ -54,6 +55,7 @@ pub use manifest::{
     manifest_schema,
 };
 pub use problem::{Problem, did_you_mean};
+pub use shell::shell_word;
 pub use strict_toml::{TomlFormat, TomlReader, TomlTable, TomlValue};
 pub use text::{
     BundleName, BundleVersion, Classification, Email, LINE_MAX, Line, PARAGRAPH_MAX, Paragraph, Role,

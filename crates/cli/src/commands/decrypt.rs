@@ -11,7 +11,7 @@ use consign_policy::Stage;
 use serde::Serialize;
 
 use super::verify::AsOf;
-use crate::act::{Act, Action};
+use crate::act::Action;
 use crate::bundle_set::Names;
 use crate::checked::{archive_path, interrupted};
 use crate::commands::pack::taken;
@@ -126,7 +126,7 @@ impl Decrypt {
             return Err(Failure::usage(problem.at(self.bundle.display().to_string()).hint(hint)));
         };
         let ciphertext = encrypted.check(context)?;
-        let opened = self.identity.open(&encrypted, &ciphertext)?;
+        let opened = self.identity.open(context, &encrypted, &ciphertext)?;
         let set = &opened.set;
         let path = archive_path(set)?;
         // Trust is asked before anything is decoded, and nothing is written before all of it was verified.
@@ -144,19 +144,19 @@ impl Decrypt {
             return Err(examined.into_failure());
         };
         let mut notes = std::mem::take(&mut examined.notes);
-        let trusted_claim = examined.trusted();
         let asserted = examined.vouched.as_ref().is_some_and(|vouched| vouched.asserted);
         let (manifest, core) = (verified.manifest(), verified.manifest().core());
         let names = Names::of(&core.name, &core.version);
 
         let out = &self.output;
-        let _folder = OutputFolder::open(out)?;
+        let folder = OutputFolder::open(out)?;
         let failed = |error: io::Error| unwritable(out, &error);
         for name in [&names.archive, &names.manifest, &names.attestations] {
             if out.join(name).symlink_metadata().is_ok() {
                 return Err(taken(&out.join(name)));
             }
         }
+        folder.check()?;
         let mut file = temporary(out).map_err(failed)?;
         let total = opened.content.size();
         let meter = context.meter("decrypting", total);
@@ -194,17 +194,13 @@ impl Decrypt {
         })?;
         // What was decrypted is what was signed; but another one was verified under the name meanwhile.
         let mut conflict = None;
-        let holds = examined.problems.is_empty() && examined.vouched.is_some();
-        if let Some(claim) = trusted_claim.filter(|_| holds) {
+        if let Some(claim) = examined.trusted().filter(|_| examined.holds()) {
             let remembered = self.vouching.remember(&trusted, claim, path);
             notes.extend(remembered.notes);
             conflict = remembered.problem;
         }
         let encrypted = ciphertext.claim().sha256;
-        let act = match trusted_claim {
-            Some(claim) => Act::of(Action::Decrypted, claim.claim()),
-            None => Act::new(Action::Decrypted).archive(verified.facts().sha256).with("trusted", false),
-        };
+        let act = examined.act(Action::Decrypted, verified);
         context.record(act.with("encrypted_sha256", encrypted.to_string()));
         let addressees = examined.claim.as_ref().map(|claim| claim.addressees.iter());
         let report = Decrypted {
@@ -219,7 +215,7 @@ impl Decrypt {
             bytes: manifest.payload_bytes(),
             addressees: addressees.into_iter().flatten().map(ToString::to_string).collect(),
             handling: Handling::of(&policy, Stage::Unpack, decision),
-            trusted: holds && !asserted && conflict.is_none(),
+            trusted: examined.holds_now() && conflict.is_none(),
             as_of: examined.decision.as_ref().filter(|_| asserted).map(|decision| {
                 let moment = decision.moment();
                 AsOf { time: moment.at().to_string(), evidence: moment.evidence() }

@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 
 use consign_bundle::{Scope, Selection, TreeLayout, compare_directory};
 use consign_metadata::{Manifest, Problem, Role, printable};
-use consign_policy::{Encryption, Policy, Stage};
+use consign_policy::{Policy, Stage};
 use consign_signing::{About, BundleClaim, Receipt, ReceiptLevel};
 use serde::Serialize;
 
 use crate::act::{Act, Action};
+use crate::addressing;
 use crate::bundle_set::{Broken, BundleSet};
 use crate::checked::sole_claim;
 use crate::context::{Context, directory_for, threads};
@@ -27,6 +28,7 @@ use crate::keys::PassphraseArgs;
 use crate::ledger;
 use crate::outcome::{Failure, Outcome, Report};
 use crate::receipts::{Arrival, Issuer, Written};
+use crate::recipients::SaidRecipients;
 use crate::style::{self, size};
 use crate::vouching::{TrustArgs, Trusted, VouchingArgs};
 
@@ -99,6 +101,8 @@ struct ReceivedBundle {
     /// Name, version, classification and id: claims, unless it was accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     bundle: Option<BundleClaim>,
+    /// Whom it is for, by its statements.
+    addressees: Vec<String>,
     /// The file that arrived: the archive, or the encrypted file.
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<Arrived>,
@@ -169,6 +173,7 @@ impl ReceivedBundle {
             }
             None => {}
         }
+        addressing::in_words(&self.addressees, "  ", 13, out)?;
         if let Some(Arrived { size: bytes, sha256, encrypted }) = &self.file {
             let what = if *encrypted { "encrypted" } else { "archive" };
             writeln!(out, "  {what:<13} {}, {sha256}", size(*bytes))?;
@@ -330,11 +335,10 @@ impl Receive {
                     .archive
                     .as_deref()
                     .map(|archive| Arrival::encrypted(desk.context, set, archive, ciphertext.as_ref().ok()));
-                let looked = match ciphertext.and_then(|ciphertext| self.identity.open(set, &ciphertext)) {
-                    Ok(opened) => {
-                        let recipients = opened.recipients.all();
-                        self.examine(desk, &opened.set, path, Some(Encryption::To(recipients)))
-                    }
+                let looked = match ciphertext
+                    .and_then(|ciphertext| self.identity.open(desk.context, set, &ciphertext))
+                {
+                    Ok(opened) => self.examine(desk, &opened.set, path, Some(&opened.recipients)),
                     Err(failure) => Looked::failed(failure),
                 };
                 (path, looked, arrival)
@@ -355,7 +359,7 @@ impl Receive {
         desk: &Desk<'_>,
         set: &BundleSet,
         shown: &Path,
-        encryption: Option<Encryption>,
+        said: Option<&SaidRecipients>,
     ) -> Looked {
         let asked = Asked {
             context: desk.context,
@@ -376,7 +380,7 @@ impl Receive {
         if let Some(destination) = fresh {
             let extraction =
                 Extraction { destination, selection: Selection::Payload, allow_untrusted: false };
-            let examined = asked.unpack(set, shown, encryption.clone(), &extraction);
+            let examined = asked.unpack(set, shown, said, &extraction);
             // Of what was not admitted it is still to be told whether it is intact.
             let told = examined.verified.is_some() || matches!(examined.exit, Exit::NotIntact | Exit::Failed);
             looked = told.then_some(examined);
@@ -384,7 +388,7 @@ impl Receive {
         let extracted = looked.is_some();
         let mut examined = looked.unwrap_or_else(|| {
             let mut examined = asked.look(set, shown, Scope::Content);
-            asked.decide(&mut examined, shown, encryption);
+            asked.decide(&mut examined, shown, said);
             examined
         });
         if examined.exit == Exit::Done
@@ -423,7 +427,7 @@ impl Receive {
         }
         let meter = desk.context.meter("comparing", manifest.payload_bytes());
         let same = compare_directory(directory, manifest, TreeLayout::Payload, threads(self.threads), &meter)
-            .is_ok_and(|faults| faults.is_empty());
+            .is_ok_and(|compared| compared.faults.is_empty());
         if same { Ok(()) } else { Err(destination_exists(directory)) }
     }
 
@@ -455,6 +459,7 @@ impl Receive {
             name: signer.name.as_ref().map(ToString::to_string),
         });
         let bundle = examined.claim.as_ref().map(|claim| claim.bundle.clone());
+        let addressees = examined.claim.as_ref().map(|claim| addressing::told(&claim.addressees));
         let report = ReceivedBundle {
             path: path.display().to_string(),
             verdict,
@@ -471,6 +476,7 @@ impl Receive {
                 .as_ref()
                 .map(|handled| Handling::of(desk.policy, Stage::Receive, handled)),
             bundle,
+            addressees: addressees.unwrap_or_default(),
             notes: std::mem::take(&mut examined.notes),
             unpacked,
             receipt: receipt.as_ref().map(|(_, written)| written.clone()),
@@ -507,7 +513,7 @@ impl Receive {
             Exit::NotIntact | Exit::NotTrusted | Exit::Refused => {
                 Ok(Some(desk.issuer.refused(arrival, examined)))
             }
-            Exit::Failed | Exit::Usage => Ok(None),
+            Exit::Failed | Exit::Usage | Exit::Signal(_) => Ok(None),
         };
         let arrival = match (arrival, examined.exit) {
             (Ok(arrival), _) => arrival,

@@ -10,7 +10,8 @@ use consign_policy::Stage;
 use serde::Serialize;
 
 use super::verify::AsOf;
-use crate::act::{Act, Action};
+use crate::act::Action;
+use crate::addressing;
 use crate::checked::archive_path;
 use crate::context::{Context, threads};
 use crate::encrypted_set::opened_or_plain;
@@ -61,6 +62,8 @@ pub(crate) struct Unpacked {
     version: String,
     classification: String,
     bundle_id: String,
+    /// Whom it is for, by its statements.
+    addressees: Vec<String>,
     files: u64,
     bytes: u64,
     /// Whether a trusted key vouches for it.
@@ -88,6 +91,7 @@ impl Report for Unpacked {
             size(self.bytes)
         )?;
         writeln!(out, "  bundle id   {}", self.bundle_id)?;
+        addressing::in_words(&self.addressees, "  ", 11, out)?;
         self.handling.human(out, 11)?;
         if let Some(AsOf { time, .. }) = &self.as_of {
             writeln!(
@@ -134,14 +138,12 @@ impl Unpack {
             return Err(examined.into_failure());
         };
         let mut notes = std::mem::take(&mut examined.notes);
-        let trusted_claim = examined.decision.as_ref().and_then(consign_signing::Decision::trusted);
         let vouched = examined.vouched.as_ref();
         let (manifest, core) = (verified.manifest(), verified.manifest().core());
-        let problems = &examined.problems;
         let asserted = vouched.is_some_and(|vouched| vouched.asserted);
         // What was extracted is what was signed; but another one was verified under the name meanwhile.
         let mut conflict = None;
-        if let Some(claim) = trusted_claim.filter(|_| problems.is_empty() && vouched.is_some()) {
+        if let Some(claim) = examined.trusted().filter(|_| examined.holds()) {
             let remembered = self.vouching.remember(&trusted, claim, path);
             notes.extend(remembered.notes);
             conflict = remembered.problem;
@@ -161,20 +163,18 @@ impl Unpack {
             version: core.version.to_string(),
             classification: core.classification.to_string(),
             bundle_id: verified.id().to_string(),
+            addressees: examined.claim.as_ref().map_or_else(Vec::new, |c| addressing::told(&c.addressees)),
             files: chosen.len() as u64,
             bytes: chosen.iter().sum(),
             handling: Handling::of(&policy, Stage::Unpack, decision),
-            trusted: problems.is_empty() && vouched.is_some() && !asserted && conflict.is_none(),
+            trusted: examined.holds_now() && conflict.is_none(),
             as_of: examined.decision.as_ref().filter(|_| asserted).map(|decision| {
                 let moment = decision.moment();
                 AsOf { time: moment.at().to_string(), evidence: moment.evidence() }
             }),
             notes,
         };
-        let act = match trusted_claim {
-            Some(claim) => Act::of(Action::Unpacked, claim.claim()),
-            None => Act::new(Action::Unpacked).archive(verified.facts().sha256).with("trusted", false),
-        };
+        let act = examined.act(Action::Unpacked, verified);
         context.record(act.with("into", self.destination.display().to_string()).with("files", chosen.len()));
         let exit = if conflict.is_some() { Exit::NotTrusted } else { Exit::Done };
         Ok(Outcome { exit, problems: conflict.into_iter().collect(), report: Some(Box::new(report)) })
