@@ -275,7 +275,7 @@ pub(super) fn json_lines(file: &mut impl Read, stop: &dyn Fn() -> bool) -> Resul
     };
     pieces(file, stop, |piece| {
         for line in piece.split_inclusive(|&byte| byte == b'\n') {
-            blank &= line.iter().all(|byte| byte.is_ascii_whitespace());
+            blank &= line.iter().all(u8::is_ascii_whitespace);
             if let Some(first) = first.as_mut().filter(|first| first.len() <= longest) {
                 first.extend_from_slice(line);
             }

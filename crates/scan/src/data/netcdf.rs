@@ -274,7 +274,7 @@ mod tests {
     fn file(version: u8) -> Vec<u8> {
         let mut out = vec![b'C', b'D', b'F', version];
         let number =
-            |n: u64| if version == 5 { n.to_be_bytes().to_vec() } else { (n as u32).to_be_bytes().to_vec() };
+            |n: u64| if version == 5 { n.to_be_bytes().to_vec() } else { n.to_be_bytes()[4..].to_vec() };
         let tag = |n: u32| n.to_be_bytes().to_vec();
         let name = |text: &str| {
             let mut out = number(text.len() as u64);
@@ -291,7 +291,7 @@ mod tests {
         let build = |begin: u64| {
             let mut out = Vec::new();
             let offset = |n: u64| {
-                if version == 1 { (n as u32).to_be_bytes().to_vec() } else { n.to_be_bytes().to_vec() }
+                if version == 1 { n.to_be_bytes()[4..].to_vec() } else { n.to_be_bytes().to_vec() }
             };
             out.extend(
                 [name("lat"), number(1), number(1), tag(12), number(1), text("units", "degrees_north")]

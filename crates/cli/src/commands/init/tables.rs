@@ -66,8 +66,15 @@ pub(super) fn tables(survey: &Survey, stop: &dyn Fn() -> bool) -> Tables {
     }
     let mut groups: Vec<_> = groups.into_iter().map(|((pattern, _), group)| (pattern, group)).collect();
     groups.sort_by(|a, b| a.1.first.cmp(&b.1.first));
-    for (pattern, group) in groups.into_iter().take(TABLES_MAX) {
-        out.add(&pattern, group);
+    for (pattern, group) in groups.iter().take(TABLES_MAX) {
+        // A pattern that others match as well names no one of them.
+        let alone = groups.iter().filter(|(other, _)| other == pattern).count() == 1;
+        let path = match group.files {
+            1 => group.first.clone(),
+            _ if alone => pattern.clone(),
+            files => format!("{} and {} more of {pattern}", group.first, files - 1),
+        };
+        out.add(&path, group);
     }
     out
 }
@@ -119,8 +126,7 @@ fn pattern_of(path: &EntryPath) -> String {
 }
 
 impl Tables {
-    fn add(&mut self, pattern: &str, group: Group) {
-        let at = if group.files == 1 { &group.first } else { pattern };
+    fn add(&mut self, at: &str, group: &Group) {
         let Ok(path) = at.parse::<Line>() else { return };
         let mut table = DataTable {
             path,
