@@ -8,6 +8,7 @@ mod allow_list;
 mod blocks;
 mod bundle_scan;
 mod content;
+mod data;
 mod incomplete;
 mod inflate;
 mod inspect;
@@ -23,6 +24,7 @@ mod zip;
 
 pub use allow_list::{ALLOW_ENTRIES_MAX, ALLOW_LIST_BYTES_MAX, ALLOW_TEXT_MAX, AllowEntry, AllowList};
 pub use bundle_scan::{BundleScan, Scanned};
+pub use data::{DataFacts, DataFault, DataVariable, HEADER_MAX, VARIABLES_MAX, data_facts, is_tabular};
 pub use inspect::{Inspect, LISTED_MAX, Need, Report, Subject};
 pub use marking::{MARKING_MAX, MARKINGS_MAX, Marking};
 pub use members::{Member, MemberFactory, Nesting};

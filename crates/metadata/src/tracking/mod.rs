@@ -216,6 +216,25 @@ pub(super) mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn attack_c4_no_file_of_a_tracker_makes_it_panic(
+            which in 0_usize..8,
+            text in r#"((stages|cmd|deps|run_id|experiment_id|flavors|sklearn|end_time|- |  |    )[:a ]?[1-9a-f\[\]{}&*!"'#/\n.-]{0,12}\n?){0,8}"#,
+        ) {
+            let names = ["dvc.yaml", "params.yaml", "metrics.json", "meta.yaml", "MLmodel", "params/a", "metrics/a", ".gitattributes"];
+            let mut folder = Folder::of(&[
+                ("dvc.yaml", "stages:\n"),
+                ("meta.yaml", "run_id: a\nexperiment_id: b\n"),
+                ("metrics/a", "1 2 3"),
+            ]);
+            folder.0.insert(names[which].into(), text.into_bytes());
+            for tracked in tracked(&folder) {
+                proptest::prop_assert!(!tracked.draft.to_yaml().contains("/home/"));
+            }
+        }
+    }
+
     #[test]
     fn an_ordinary_directory_is_nobodys() {
         let folder = Folder::of(&[("README.md", "# T\n"), ("params/x", "1"), ("meta.yaml", "a: 1\n")]);
