@@ -70,10 +70,30 @@ pub fn unpack<R: ReadAt>(
     threads: NonZeroUsize,
     progress: &dyn Progress,
 ) -> Result<VerifiedArchive, UnpackError> {
-    unpack_if(archive, destination, selection, threads, progress, |_| true)
+    unpack_if(archive, destination, selection, threads, progress, |_| Some(Readers::Umask))
 }
 
-/// The same, if the caller admits it by its manifest, which is asked before anything is written. Of an archive that is
+/// Who may read what is unpacked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Readers {
+    /// Nobody but its owner: directories have the mode 0700, files 0600 or 0700.
+    #[default]
+    Owner,
+    /// Whoever may read what this user makes: the umask says so.
+    Umask,
+}
+
+impl Readers {
+    /// What of a mode is left.
+    fn admit(self, mode: u32) -> u32 {
+        match self {
+            Self::Owner => mode & 0o700,
+            Self::Umask => mode,
+        }
+    }
+}
+
+/// The same, if the caller admits it by its manifest, and for whom, which is asked before anything is written. Of an archive that is
 /// held against a signed statement the manifest is the one that was signed; what it lists has not been looked at.
 ///
 /// # Errors
@@ -84,13 +104,11 @@ pub fn unpack_if<R: ReadAt>(
     selection: Selection,
     threads: NonZeroUsize,
     progress: &dyn Progress,
-    admit: impl FnOnce(&Manifest) -> bool,
+    admit: impl FnOnce(&Manifest) -> Option<Readers>,
 ) -> Result<VerifiedArchive, UnpackError> {
     let found = archive.unplaced_manifest()?;
     let manifest = &found.manifest;
-    if !admit(manifest) {
-        return Err(UnpackError::NotAdmitted);
-    }
+    let readers = admit(manifest).ok_or(UnpackError::NotAdmitted)?;
     // Without a slash at the end, which would lead through a link.
     let destination = &destination.components().collect::<PathBuf>();
     // A dangling link counts as well: nothing may stand in this place.
@@ -105,13 +123,13 @@ pub fn unpack_if<R: ReadAt>(
         manifest.entries().try_for_each(|entry| entry.path().check(NameProfile::Portable))?;
     }
     let parent = publish::parent(destination);
-    let temporary = temporary_directory(parent).map_err(failed(parent))?;
+    let temporary = temporary_directory(parent, readers).map_err(failed(parent))?;
     let root =
         Dir::open_ambient_dir(temporary.path(), ambient_authority()).map_err(failed(temporary.path()))?;
     let payload = match selection {
         Selection::Bag => {
-            write_tags(&root, &found).map_err(failed(destination))?;
-            root.create_dir("data").and_then(|()| root.open_dir("data"))
+            write_tags(&root, &found, readers).map_err(failed(destination))?;
+            make_dir(&root, "data", readers).and_then(|()| root.open_dir("data"))
         }
         _ => root.try_clone(),
     };
@@ -122,7 +140,7 @@ pub fn unpack_if<R: ReadAt>(
         }
         Selection::Payload | Selection::Bag => (Scope::Content, None),
     };
-    let writer = TreeWriter { root: payload, only, large: Mutex::default() };
+    let writer = TreeWriter { root: payload, only, readers, large: Mutex::default() };
     writer.prepare(manifest).map_err(failed(destination))?;
     let verified = verify_into(archive, found, scope, threads, progress, Some(&writer))
         .map_err(|error| write_error(error, destination))?;
@@ -160,6 +178,7 @@ struct SinkError {
 struct TreeWriter {
     root: Dir,
     only: Option<BTreeSet<EntryPath>>,
+    readers: Readers,
     large: Mutex<LargeFiles>,
 }
 
@@ -192,7 +211,7 @@ impl TreeWriter {
             if let Some(directory) = below.map(|end| &path[..end]) {
                 let ends = directory.match_indices('/').map(|(at, _)| at).chain([directory.len()]);
                 for prefix in ends.map(|end| &directory[..end]).filter(|prefix| !lies_in(last, prefix)) {
-                    self.root.create_dir(prefix)?;
+                    make_dir(&self.root, prefix, self.readers)?;
                 }
                 last = directory;
             }
@@ -235,7 +254,8 @@ impl TreeWriter {
         #[cfg(unix)]
         {
             use cap_std::fs::OpenOptionsExt as _;
-            options.mode(entry.file().map_or(FileMode::Regular, |file| file.mode).bits());
+            let mode = entry.file().map_or(FileMode::Regular, |file| file.mode).bits();
+            options.mode(self.readers.admit(mode));
         }
         self.root.open_with(entry.path().as_str(), &options).map(cap_std::fs::File::into_std)
     }
@@ -301,12 +321,32 @@ fn write_all_at(file: &File, mut content: &[u8], mut offset: u64) -> io::Result<
     Ok(())
 }
 
-fn write_tags(root: &Dir, found: &UnplacedManifest) -> io::Result<()> {
+/// Makes a directory for those who may read it.
+fn make_dir(root: &Dir, path: &str, readers: Readers) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use cap_std::fs::DirBuilderExt as _;
+        let mut builder = cap_std::fs::DirBuilder::new();
+        root.create_dir_with(path, builder.mode(readers.admit(0o777)))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = readers;
+        root.create_dir(path)
+    }
+}
+
+fn write_tags(root: &Dir, found: &UnplacedManifest, readers: Readers) -> io::Result<()> {
     let tags = TagFiles::of(&found.manifest, found.id);
-    root.create_dir("consign")?;
+    make_dir(root, "consign", readers)?;
     let new_file = |path: &str| {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
+        #[cfg(unix)]
+        {
+            use cap_std::fs::OpenOptionsExt as _;
+            options.mode(readers.admit(0o666));
+        }
         root.open_with(path, &options).map(cap_std::fs::File::into_std)
     };
     for (path, content) in [
@@ -324,14 +364,14 @@ fn write_tags(root: &Dir, found: &UnplacedManifest) -> io::Result<()> {
     sync_file(&file)
 }
 
-fn temporary_directory(parent: &Path) -> io::Result<tempfile::TempDir> {
+fn temporary_directory(parent: &Path, readers: Readers) -> io::Result<tempfile::TempDir> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".consign-").suffix(".partial");
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
         // As a directory that anyone makes; the umask applies.
-        builder.permissions(std::fs::Permissions::from_mode(0o777));
+        builder.permissions(std::fs::Permissions::from_mode(readers.admit(0o777)));
     }
     builder.tempdir_in(parent).map_err(publish::without_path)
 }

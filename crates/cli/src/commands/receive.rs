@@ -17,7 +17,7 @@ use crate::act::{Act, Action};
 use crate::addressing;
 use crate::bundle_set::{Broken, BundleSet};
 use crate::checked::sole_claim;
-use crate::context::{Context, directory_for, threads};
+use crate::context::{Context, make_folder, threads};
 use crate::encrypted_set::EncryptedSet;
 use crate::encryption::IdentityArgs;
 use crate::examined::{Asked, Examined, Extraction, destination_exists};
@@ -273,7 +273,7 @@ impl Looked {
 impl Receive {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         for folder in [&self.unpack_to, &self.receipts].into_iter().flatten() {
-            directory_for(&folder.join("any"))?;
+            make_folder(folder)?;
         }
         let policy = self.policy.load(context)?;
         let vouching = self.trust.vouching();

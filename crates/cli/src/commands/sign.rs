@@ -211,7 +211,12 @@ impl Sign {
         let decision = decide_bundle(&policy, Stage::Sign, &checked.manifest, &standing);
         let handling = Handling::of(&policy, Stage::Sign, &decision);
         let permit = permit(&decision, &policy, &self.bundle)?;
-        self.confirm(checked, there, key, &handling)?;
+        if !self.confirm(checked, there, key, &handling)? {
+            let declined = Problem::new("not-confirmed", "not signed: the answer was no");
+            let act = Act::of(Action::Refused, &checked.claim).signed_by(key.public_key(), &self.role);
+            context.record(act.with("step", "sign").problems(std::slice::from_ref(&declined)));
+            return Err(Failure::failed(declined));
+        }
         sign_statement(context, key, checked.claim.clone(), &self.role, checked.basis, &permit)
     }
 
@@ -414,20 +419,20 @@ impl Sign {
         Ok(Checked { claim: claim.clone(), manifest, basis })
     }
 
-    /// Shows what is vouched for, and asks.
+    /// Shows what is vouched for, and asks. Gives the answer.
     fn confirm(
         &self,
         checked: &Checked,
         there: Option<&Attestations>,
         key: &OpenKey,
         handling: &Handling,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         let mut err = crate::stream::stderr();
         let shown = self.show(checked, there, key, &mut err).and_then(|()| handling.human(&mut err, 13));
         let failed = |error: io::Error| Failure::failed(Problem::new("terminal", error.to_string()));
         shown.map_err(failed)?;
         if self.yes {
-            return Ok(());
+            return Ok(true);
         }
         if !io::stdin().is_terminal() {
             let problem = Problem::new("not-confirmed", "there is no terminal to ask on");
@@ -436,10 +441,7 @@ impl Sign {
         write!(err, "Sign this as {}? [y/N] ", self.role).and_then(|()| err.flush()).map_err(failed)?;
         let mut answer = String::new();
         io::stdin().read_line(&mut answer).map_err(failed)?;
-        if matches!(answer.trim(), "y" | "Y" | "yes") {
-            return Ok(());
-        }
-        Err(Failure::failed(Problem::new("not-confirmed", "not signed")))
+        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
     }
 
     fn show(
