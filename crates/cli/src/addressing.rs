@@ -12,7 +12,8 @@ use crate::exit::Exit;
 use crate::outcome::Failure;
 
 /// Endings of files that somebody may take for the name of a recipient.
-const FILES: &[&str] = &["toml", "json", "jsonl", "yaml", "yml", "pub", "key", "pem", "txt", "identity", "age"];
+const FILES: &[&str] =
+    &["toml", "json", "jsonl", "yaml", "yml", "pub", "key", "pem", "txt", "identity", "age"];
 
 /// The recipients that names mean, by the one name of each, in order, each once. A file, a key or a slip of the pen is an
 /// error: what is signed as an addressee can never be taken back.
@@ -46,10 +47,14 @@ pub(crate) fn addressees(option: &str, names: &[Line], policy: &Policy) -> Resul
 
 /// What a text is that no recipient is called, and what to do with it.
 fn what_it_is_instead(name: &str) -> Option<(&'static str, &'static str)> {
-    const NAME: &str = "name the recipient with `--for NAME`; to ask what a laboratory accepts: `--laboratory FILE`";
+    const NAME: &str =
+        "name the recipient with `--for NAME`; to ask what a laboratory accepts: `--laboratory FILE`";
     let begins = |start: &str| name.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start));
     if ["age1", "ssh-ed25519 ", "sha256:"].into_iter().any(begins) {
-        return Some(("a key", "name who holds it with `--for NAME`; to encrypt to a key: `--encrypt-to KEY`"));
+        return Some((
+            "a key",
+            "name who holds it with `--for NAME`; to encrypt to a key: `--encrypt-to KEY`",
+        ));
     }
     let path = Path::new(name);
     let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);

@@ -124,7 +124,6 @@ pub(crate) struct Inherited {
 }
 
 impl TermsArgs {
-
     /// Loads the policy alone, where the classification levels are needed before anything else.
     pub(crate) fn policy(&self, context: &Context) -> Result<Policy, Failure> {
         self.policy.load(context)

@@ -43,6 +43,7 @@ mod stream;
 mod style;
 mod survey;
 mod vouching;
+mod withdrawn;
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -53,8 +53,10 @@ pub(crate) fn check(attestations: &Path, differences: &[String]) -> Result<(), F
     if differences.is_empty() {
         return Ok(());
     }
-    let message =
-        format!("is signed already, and says otherwise than what would be signed now: {}", differences.join("; "));
+    let message = format!(
+        "is signed already, and says otherwise than what would be signed now: {}",
+        differences.join("; ")
+    );
     let word = shell_word(&attestations.display().to_string());
     let hint = format!(
         "if nobody has the bundle yet: rm {word}, and pack it again, which signs it anew; if somebody has it, raise the version with `--version`"

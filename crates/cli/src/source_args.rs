@@ -64,9 +64,8 @@ pub(crate) struct Described {
 impl Described {
     /// Asks the own policy and every laboratory about packing this, as far as it is known what it holds.
     pub(crate) fn ask<'t>(&self, terms: &'t Terms, findings: Scan<'_>) -> Answers<'t> {
-        let survey = |policy: &Policy| {
-            policy.survey(self.source.files().map(|(path, size, _)| (path.as_str(), size)))
-        };
+        let survey =
+            |policy: &Policy| policy.survey(self.source.files().map(|(path, size, _)| (path.as_str(), size)));
         let described = (&self.description.core, self.description.descriptor.details());
         terms.ask(Stage::Pack, described, survey, findings)
     }

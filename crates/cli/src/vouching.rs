@@ -11,9 +11,9 @@ use consign_metadata::{
 };
 use consign_policy::Policy;
 use consign_signing::{
-    Claim, Content, Decision, EncryptedClaim, Moment, Obstacle, Part, PublicKey, Reason, ReceiptLevel,
-    RuleOrigin, SignedRevocation, SignedStatement, Timestamp, Trust, TrustPolicy, TrustedClaim, Verdict,
-    evaluate,
+    Claim, Content, Decision, EncryptedClaim, Moment, NotEntitled, Obstacle, Part, PublicKey, Reason,
+    ReceiptLevel, RuleOrigin, SignedRevocation, SignedStatement, Timestamp, Trust, TrustPolicy, TrustedClaim,
+    Verdict, evaluate,
 };
 
 use crate::bundle_set::BundleSet;
@@ -168,14 +168,21 @@ enum Side {
 }
 
 impl Trusted {
+    /// Whether nobody's signature can count, since nobody was ever trusted.
+    pub(crate) fn is_nobody(&self) -> bool {
+        match &self.who {
+            Who::Keys(keys) => keys.is_empty(),
+            Who::Policy(policy) => policy.keys().is_empty() && policy.imports().is_empty(),
+            Who::Nobody => true,
+        }
+    }
+
     /// The same at the sender's: own keys are trusted as one's own, where trust does not list them.
     pub(crate) fn at_the_senders(mut self) -> Self {
         let own = self.state.own_keys();
         self.who = match self.who {
             Who::Policy(policy) => Who::Policy(with_own_keys(policy, &own)),
-            Who::Nobody if !own.keys().is_empty() => {
-                Who::Policy(with_own_keys(TrustPolicy::default(), &own))
-            }
+            Who::Nobody if !own.keys().is_empty() => Who::Policy(with_own_keys(TrustPolicy::default(), &own)),
             other => other,
         };
         self.side = Side::Sender;
@@ -226,6 +233,12 @@ impl VouchingArgs {
     /// The same without a command line's own options: keys that must have signed, and a trust policy.
     pub(crate) fn of(keys: Vec<String>, trust: Option<PathBuf>) -> Self {
         Self { keys, trust: TrustArgs { trust, ..TrustArgs::default() } }
+    }
+
+    /// The same, but nothing is remembered.
+    pub(crate) fn forgetful(mut self) -> Self {
+        self.trust.no_remember = true;
+        self
     }
 
     pub(crate) fn load(&self, context: &Context, handling: &Policy) -> Result<Trusted, Failure> {
@@ -385,6 +398,21 @@ impl VouchingArgs {
             _ => {}
         }
         Ok(Vouching { decision, missing, against, notes })
+    }
+
+    /// Whether somebody who may take a bundle back did; if not, why it does not count.
+    pub(crate) fn takes_back(
+        &self,
+        trusted: &Trusted,
+        statements: &[SignedStatement],
+        claim: &Claim,
+        revocation: &SignedRevocation,
+    ) -> Result<(), NotEntitled> {
+        let revocations = std::slice::from_ref(revocation);
+        let decision = evaluate(statements, claim, &self.trust(trusted), &trusted.moment, revocations);
+        let verdict = decision.revocations().first().map(|one| one.verdict);
+        // One that is about another bundle takes nothing back.
+        verdict.unwrap_or(Err(NotEntitled::NotSigner)).map(drop)
     }
 
     /// Whether what is verified is remembered.
@@ -615,7 +643,10 @@ fn untrusted<C>(decision: &Decision<C>, trusted: &Trusted, shown: &Path) -> Prob
             Reason::UnknownKey => return problem.hint(unknown_key(side, &fingerprint.to_string(), role)),
             Reason::RoleNotHeld { .. } => {
                 let name = signer.name.as_ref().map_or_else(|| fingerprint.to_string(), ToString::to_string);
-                let said = format!("`{}` signed as {role}, and you trust that key in other roles only", printable(&name));
+                let said = format!(
+                    "`{}` signed as {role}, and you trust that key in other roles only",
+                    printable(&name)
+                );
                 return problem.hint(match side {
                     Side::Recipient => format!("{said}; ask the sender who was to sign as {role}"),
                     Side::Sender => format!(
@@ -665,7 +696,9 @@ pub(crate) const TOLD_FINGERPRINT: &str = "'SHA256:<the one you were told>'";
 fn unknown_key(side: Side, fingerprint: &str, stated: &Role) -> String {
     let role = if ["owner", "release"].contains(&stated.as_str()) { stated.as_str() } else { "ROLE" };
     let command = |file: &str| {
-        format!("consign trust add NAME --key {file} --fingerprint {TOLD_FINGERPRINT} --role {role} --owner PERSON")
+        format!(
+            "consign trust add NAME --key {file} --fingerprint {TOLD_FINGERPRINT} --role {role} --owner PERSON"
+        )
     };
     match side {
         Side::Recipient => format!(

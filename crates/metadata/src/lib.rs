@@ -20,8 +20,8 @@ mod literal;
 mod manifest;
 pub mod pattern;
 mod problem;
-mod strict_toml;
 mod shell;
+mod strict_toml;
 mod text;
 mod text_problems;
 mod time;
@@ -53,6 +53,7 @@ pub use manifest::{
     manifest_schema,
 };
 pub use problem::{Problem, did_you_mean};
+pub use shell::shell_word;
 pub use strict_toml::{TomlFormat, TomlReader, TomlTable, TomlValue};
 pub use text::{
     BundleName, BundleVersion, Classification, Email, LINE_MAX, Line, PARAGRAPH_MAX, Paragraph, Role,
@@ -60,6 +61,5 @@ pub use text::{
 };
 pub use text_problems::TextProblems;
 pub use time::{Date, Timestamp};
-pub use shell::shell_word;
 pub use unicode::{is_printable, printable};
 pub use uri::{CommitId, Repository, URI_MAX, Uri};

@@ -400,7 +400,10 @@ impl<'a> Judge<'a> {
             return (cause, fix);
         }
         let fix = if request.stage.is_recipients() {
-            format!("ask the sender for a signature as {} by one more of the people whom you trust", rule.role)
+            format!(
+                "ask the sender for a signature as {} by one more of the people whom you trust",
+                rule.role
+            )
         } else {
             format!("have it signed: consign sign BUNDLE --role {}", rule.role)
         };

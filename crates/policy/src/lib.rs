@@ -48,4 +48,6 @@ pub use parse::PolicyError;
 pub use policy::{
     Accept, Called, Category, Destination, Marking, POLICY_BYTES_MAX, Policy, Recipient, Signer, SourceRule,
 };
-pub use request::{CountedSigner, Encryption, Parent, Request, Scan, Stage, Surveyed, Target, UncountedSigner};
+pub use request::{
+    CountedSigner, Encryption, Parent, Request, Scan, Stage, Surveyed, Target, UncountedSigner,
+};

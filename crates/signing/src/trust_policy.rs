@@ -302,7 +302,11 @@ impl TrustPolicy {
     ///
     /// # Errors
     /// There is no key of that name, it has no roles, or one twice, or ends before it begins.
-    pub fn with_entry(mut self, name: &Line, change: impl FnOnce(&mut TrustedKey)) -> Result<Self, TrustError> {
+    pub fn with_entry(
+        mut self,
+        name: &Line,
+        change: impl FnOnce(&mut TrustedKey),
+    ) -> Result<Self, TrustError> {
         let place = self.keys.iter().position(|key| key.name == *name);
         let place = place.ok_or_else(|| TrustError::UnknownKey(name.clone()))?;
         let old = self.keys.remove(place);

@@ -342,7 +342,9 @@ impl Amend {
         terms.signers = forecast(context, key.iter().map(|key| (*key.public_key(), &self.key.role)))?;
         let mut notes = Vec::new();
         if !self.terms.names_addressees() && !claim.addressees.is_empty() {
-            notes.push("it is for the same recipients as the old version; `--for NAME` names others".to_owned());
+            notes.push(
+                "it is for the same recipients as the old version; `--for NAME` names others".to_owned(),
+            );
         }
         let findings = match &claim.findings {
             Some(findings) => {

@@ -13,7 +13,9 @@ use consign_bundle::{
 use consign_metadata::{BundleId, Classification, Findings, Manifest, Problem, Role};
 use consign_policy::{Encryption, Permit, Scan};
 use consign_scan::Scanned;
-use consign_signing::{Attestations, Basis, Claim, Content, ExcludedCount, KeyOrigin, SignedStatement, Signer as _};
+use consign_signing::{
+    Attestations, Basis, Claim, Content, ExcludedCount, KeyOrigin, SignedStatement, Signer as _,
+};
 use serde::Serialize;
 
 use crate::act::{Act, Action};
@@ -637,8 +639,8 @@ impl Pack {
                     report.notes.push(scan_args::OTHER_FINDINGS.into());
                 }
                 let wanted = claim(there.manifest(), id, there.facts(), order, findings)?;
-                let mut otherwise = sole_claim(&set)?
-                    .map_or_else(Vec::new, |signed| restated::differences(signed, &wanted));
+                let mut otherwise =
+                    sole_claim(&set)?.map_or_else(Vec::new, |signed| restated::differences(signed, &wanted));
                 let mine = attestations.statements().iter().filter(|one| one.key() == key.public_key());
                 let mut roles = mine.map(|one| &one.statement().signer.role);
                 if let Some(role) = roles.next().filter(|role| *role != &self.key.role)

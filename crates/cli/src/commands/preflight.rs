@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use crate::addressing;
 use crate::context::{Context, threads};
-use crate::exit::Exit;
 use crate::encryption::foreseen;
+use crate::exit::Exit;
 use crate::handling::{Handling, LaboratoryOut, Terms, TermsArgs};
 use crate::outcome::{Failure, Outcome, Report};
 use crate::scan_args::{self, ScanArgs};

@@ -205,9 +205,11 @@ impl Seal {
                 };
                 let mine = there.statements().iter().find(|s| mine(s));
                 let Some(mine) = mine.map(consign_signing::SignedStatement::statement) else {
-                    let of_it = |s: &&consign_signing::SignedStatement| s.statement().claim.bundle == claim.bundle;
+                    let of_it =
+                        |s: &&consign_signing::SignedStatement| s.statement().claim.bundle == claim.bundle;
                     let signed = there.statements().iter().find(of_it).map(|s| &s.statement().claim);
-                    let otherwise = signed.map_or_else(Vec::new, |signed| restated::differences(signed, &claim));
+                    let otherwise =
+                        signed.map_or_else(Vec::new, |signed| restated::differences(signed, &claim));
                     restated::check(&attestations_path, &otherwise)?;
                     return Err(taken(&attestations_path));
                 };

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::act::{Act, Action};
 use crate::addressing::{self, LaboratoryArgs};
-use crate::bundle_set::BundleSet;
+use crate::bundle_set::{BundleSet, Names};
 use crate::checked::{archive_path, sole_claim};
 use crate::context::{Context, threads};
 use crate::encrypted_set::{EncryptedFiles, opened_with_its_files};
@@ -127,6 +127,51 @@ impl Report for Submitted {
     }
 }
 
+/// A bundle that was taken back, and who was told.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Withdrawn {
+    name: String,
+    version: String,
+    classification: String,
+    bundle_id: String,
+    /// The revocation; nothing else was handed over.
+    files: Vec<PieceName>,
+    /// What became of it, for each `--to` that has the bundle.
+    revocation: Vec<RevocationDelivery>,
+}
+
+/// What became of a revocation at one destination.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct RevocationDelivery {
+    /// `submitted`, `unchanged` or `dry-run`.
+    status: &'static str,
+    /// What `--to` named.
+    to: String,
+    /// The folder.
+    destination: PathBuf,
+}
+
+impl Report for Withdrawn {
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let warn = style::WARN;
+        let class = self.classification.to_uppercase();
+        for delivery in &self.revocation {
+            let what = match delivery.status {
+                "dry-run" => "would submit the revocation of",
+                "unchanged" => "unchanged: the revocation of",
+                _ => "submitted the revocation of",
+            };
+            writeln!(out, "{warn}{what}{warn:#} {} {}  [{class}]", self.name, self.version)?;
+            writeln!(out, "  to            {}", printable(&delivery.destination.display().to_string()))?;
+            writeln!(out, "  bundle id     {}", self.bundle_id)?;
+            self.files.iter().try_for_each(|file| writeln!(out, "  file          {}", file.name))?;
+        }
+        Ok(())
+    }
+}
+
 /// Where a bundle is to go.
 struct Goal<'a> {
     /// What `--to` named.
@@ -203,8 +248,10 @@ fn nowhere(policy: &Policy, to: &str) -> Failure {
     names.dedup();
     let problem = |message: String| Problem::new("no-destination", message).at("--to");
     if let Called::Listed(known) = policy.called(to) {
-        let message =
-            format!("the policy has the recipient `{}`, but no `[[destination]]` where they read", known.name);
+        let message = format!(
+            "the policy has the recipient `{}`, but no `[[destination]]` where they read",
+            known.name
+        );
         return Failure::usage(
             problem(message).hint("name the folder, or add a destination with that `recipient`"),
         );
@@ -273,7 +320,7 @@ impl Submit {
         let (Exit::Done, Some(verified), Some(trusted), Some(_)) =
             (examined.exit, &examined.verified, examined.trusted(), &examined.vouched)
         else {
-            return Err(examined.into_failure());
+            return self.take_back(context, goals, &set, encrypted.is_some(), claimed.as_ref(), examined);
         };
         // Every destination is asked about before anything is copied to any.
         let signers = counted(trusted.signers());
@@ -360,6 +407,72 @@ impl Submit {
             notes: parcel.notes.clone(),
         }));
         Ok(outcome)
+    }
+
+    /// Of a bundle that was taken back nothing is handed over any more but that it was; and that to those who have it.
+    fn take_back(
+        &self,
+        context: &Context,
+        goals: &[Goal<'_>],
+        set: &BundleSet,
+        encrypted: bool,
+        claim: Option<&Claim>,
+        examined: Examined,
+    ) -> Result<Outcome, Failure> {
+        let revoked = examined.decision.as_ref().and_then(consign_signing::Decision::revoked);
+        let (Some(_), Some(claim), false) = (revoked, claim, encrypted) else {
+            return Err(examined.into_failure());
+        };
+        let Some(parcel) = Parcel::revocation(set, claim)? else { return Err(examined.into_failure()) };
+        let bundle = &claim.bundle;
+        let has_it = |goal: &Goal<'_>| {
+            goal.folder.join(Names::of(&bundle.name, &bundle.version).archive).is_file()
+                || ledger::tells_of(context, Action::Submitted, bundle, Some(goal.name()))
+        };
+        let (mut deliveries, mut problems) = (Vec::new(), Vec::new());
+        let mut exit = Exit::Done;
+        for goal in goals {
+            if !has_it(goal) {
+                let message =
+                    format!("was revoked, and was never handed over to `{}`", printable(goal.name()));
+                let problem = Problem::new("bundle-revoked", message).at(self.bundle.display().to_string());
+                let hint = "nothing of it goes there any more; hand over the bundle that takes its place";
+                problems.push(problem.hint(hint));
+                exit = exit.and(Exit::NotTrusted);
+                continue;
+            }
+            let status = match self.dry_run {
+                true => Ok("dry-run"),
+                false => parcel.add_to(context, &goal.folder),
+            };
+            match status {
+                Ok(status) => {
+                    if !self.dry_run && status != "unchanged" {
+                        let act = Act::of(Action::Submitted, claim).with("to", goal.name());
+                        let act = act.with("path", goal.folder.display().to_string());
+                        context.record(act.with("revoked", true).with("files", parcel.names()));
+                    }
+                    deliveries.push(RevocationDelivery {
+                        status,
+                        to: goal.to.to_owned(),
+                        destination: goal.folder.clone(),
+                    });
+                }
+                Err(failure) => {
+                    exit = exit.and(failure.exit);
+                    problems.extend(failure.problems);
+                }
+            }
+        }
+        let report = Withdrawn {
+            name: bundle.name.to_string(),
+            version: bundle.version.to_string(),
+            classification: bundle.classification.to_string(),
+            bundle_id: bundle.id.to_string(),
+            files: parcel.names(),
+            revocation: deliveries,
+        };
+        Ok(Outcome { exit, problems, report: Some(Box::new(report)) })
     }
 
     /// The archive's path; a directory that was sealed where it lies has none.

@@ -145,6 +145,9 @@ impl Unpack {
         let mut conflict = None;
         if let Some(claim) = examined.trusted().filter(|_| examined.holds()) {
             let remembered = self.vouching.remember(&trusted, claim, path);
+            if self.vouching.remembers() {
+                notes.extend(context.keep_unpacked(&set, &self.destination));
+            }
             notes.extend(remembered.notes);
             conflict = remembered.problem;
         }

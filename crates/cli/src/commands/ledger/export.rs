@@ -59,7 +59,7 @@ impl Export {
         let mut events = 0;
         let mut write = |out: &mut dyn io::Write| -> Result<io::Result<()>, Failure> {
             let filter = self.filter.clone().by_any_name(context);
-        for entry in select(&ledger, &filter) {
+            for entry in select(&ledger, &filter) {
                 let LoggedEvent { index, event: Some(event), .. } = entry? else { continue };
                 let line = Line { ledger_index: index, ledger_origin: &origin, event: &event };
                 let written = serde_json::to_writer(&mut *out, &line).map_err(io::Error::from);

@@ -100,9 +100,8 @@ impl<'a> TrustFile<'a> {
             of.keys().iter().filter(|key| from.find(&key.public_key).is_none()).map(shown).collect()
         };
         let (added, removed) = (missing(old, new), missing(new, old));
-        let differs = |key: &&TrustedKey| {
-            old.find(&key.public_key).is_some_and(|before| fields(before) != fields(key))
-        };
+        let differs =
+            |key: &&TrustedKey| old.find(&key.public_key).is_some_and(|before| fields(before) != fields(key));
         let changed: Vec<Value> = new.keys().iter().filter(differs).map(shown).collect();
         let file = self.path.display().to_string();
         let mut revocations = 0;
@@ -121,7 +120,11 @@ impl<'a> TrustFile<'a> {
         }
         let listed = |list: Vec<Value>| (!list.is_empty()).then_some(list);
         let act = Act::new(Action::TrustChanged).with("file", file);
-        self.context.record(act.with("added", listed(added)).with("removed", listed(removed)).with("changed", listed(changed)));
+        self.context.record(
+            act.with("added", listed(added))
+                .with("removed", listed(removed))
+                .with("changed", listed(changed)),
+        );
     }
 }
 

@@ -198,9 +198,9 @@ fn extended(policy: TrustPolicy, entry: &TrustedKey) -> Result<TrustPolicy, Fail
             TrustError::KeyKnown(name) => {
                 let dashes = if name.as_str().starts_with('-') { "-- " } else { "" };
                 let name = style::shell_word(name.as_str());
-                Failure::failed(
-                    problem.hint(format!("to change what trust says of it: consign trust set {dashes}{name} --owner PERSON")),
-                )
+                Failure::failed(problem.hint(format!(
+                    "to change what trust says of it: consign trust set {dashes}{name} --owner PERSON"
+                )))
             }
             TrustError::Dates(_) => Failure::usage(problem.at("--not-after")),
             _ => Failure::usage(problem.at("--role")),
