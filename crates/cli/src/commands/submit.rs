@@ -181,15 +181,14 @@ struct Goal<'a> {
 }
 
 impl<'a> Goal<'a> {
-    /// A destination of the policy first, else that where a recipient of the policy reads, else a folder, which must be there:
-    /// a name that was mistyped makes no folder.
+    /// A destination of the policy first, else that where a recipient of the policy reads, else a folder.
     fn find(policy: &'a Policy, to: &'a str) -> Result<Self, Failure> {
         if let Some(listed) = policy.destination(to) {
-            return Self::listed(to, listed);
+            return Ok(Self::listed(to, listed));
         }
         let mut read = policy.destinations_of(to);
         match (read.next(), read.next()) {
-            (Some(listed), None) => return Self::listed(to, listed),
+            (Some(listed), None) => return Ok(Self::listed(to, listed)),
             (Some(first), Some(second)) => {
                 let all = [first, second].into_iter().chain(read).map(|one| one.name.as_str());
                 let message = format!("`{}` reads at several destinations", printable(to));
@@ -204,17 +203,18 @@ impl<'a> Goal<'a> {
         let same = |listed: &&Destination| {
             real.is_some() && Path::new(listed.path.as_str()).canonicalize().ok() == real
         };
-        if !folder.is_dir() {
-            return Err(nowhere(policy, to));
-        }
         Ok(Self { to, listed: policy.destinations().iter().find(same), folder })
     }
 
-    fn listed(to: &'a str, listed: &'a Destination) -> Result<Self, Failure> {
-        let folder = PathBuf::from(listed.path.as_str());
-        if folder.is_dir() {
-            return Ok(Self { to, listed: Some(listed), folder });
-        }
+    fn listed(to: &'a str, listed: &'a Destination) -> Self {
+        Self { to, listed: Some(listed), folder: PathBuf::from(listed.path.as_str()) }
+    }
+
+    /// The folder must be there: a name that was mistyped makes none.
+    fn check(&self, policy: &Policy) -> Result<(), Failure> {
+        let Some(listed) = self.listed.filter(|_| !self.folder.is_dir()) else {
+            return if self.folder.is_dir() { Ok(()) } else { Err(nowhere(policy, self.to)) };
+        };
         let message = format!(
             "the folder of the destination `{}` is not there: `{}`",
             listed.name,
@@ -320,7 +320,7 @@ impl Submit {
         let (Exit::Done, Some(verified), Some(trusted), Some(_)) =
             (examined.exit, &examined.verified, examined.trusted(), &examined.vouched)
         else {
-            return self.take_back(context, goals, &set, encrypted.is_some(), claimed.as_ref(), examined);
+            return self.take_back(context, (policy, goals), &set, encrypted.is_some(), claimed.as_ref(), examined);
         };
         // Every destination is asked about before anything is copied to any.
         let signers = counted(trusted.signers());
@@ -362,6 +362,7 @@ impl Submit {
         if !refused.is_empty() {
             return Err(Failure { exit: Exit::Refused, problems: refused });
         }
+        goals.iter().try_for_each(|goal| goal.check(policy))?;
         let parcel = match &encrypted {
             Some(files) => Parcel::encrypted(files)?,
             None => Parcel::plain(&set, trusted, verified.id())?,
@@ -413,7 +414,7 @@ impl Submit {
     fn take_back(
         &self,
         context: &Context,
-        goals: &[Goal<'_>],
+        (policy, goals): (&Policy, &[Goal<'_>]),
         set: &BundleSet,
         encrypted: bool,
         claim: Option<&Claim>,
@@ -432,6 +433,11 @@ impl Submit {
         let (mut deliveries, mut problems) = (Vec::new(), Vec::new());
         let mut exit = Exit::Done;
         for goal in goals {
+            if let Err(failure) = goal.check(policy) {
+                exit = exit.and(failure.exit);
+                problems.extend(failure.problems);
+                continue;
+            }
             if !has_it(goal) {
                 let message =
                     format!("was revoked, and was never handed over to `{}`", printable(goal.name()));
