@@ -41,7 +41,7 @@ recipient = "lab"
 "#;
 
 const LAB: &str = "format = 1\nname = \"laboratory\"\n[self]\nnames = [\"lab\"]\n\
-    [accept]\nlicenses = [\"MIT\"]\n";
+    [[level]]\nname = \"internal\"\n[[level]]\nname = \"restricted\"\n[accept]\nlicenses = [\"MIT\"]\n";
 
 /// A sender with a key and a policy, something to send, and a laboratory with a home of its own.
 struct World {
@@ -510,6 +510,7 @@ fn mode(path: &Path) -> u32 {
 fn field_h9_revoke_and_publish_take_every_kind_of_key() {
     let world = World::new();
     world.pack(&[]);
+    world.trust("ada", "owner", &[]);
     // No agent is there: what is said is about an agent, not about a file of that name.
     for key in ["ssh-agent:ada", "pkcs11:token=none", "exec:nobody"] {
         let document = world.json(&["revoke", "out", "--reason", "x", "--key", key]);
@@ -522,7 +523,7 @@ fn field_h9_revoke_and_publish_take_every_kind_of_key() {
 
 #[test]
 fn field_h10_a_name_is_found_among_what_this_machine_knows() {
-    let world = World::new();
+    let world = World::at(Desk::recording());
     let packed = world.pack(&[]);
     let sha256 = packed["result"]["archive"]["sha256"].clone();
     fs::remove_dir_all(world.desk.path("out")).unwrap();
@@ -666,7 +667,7 @@ fn field_h15_no_command_holds_a_fingerprint_that_nobody_compared() {
 fn field_h16_weak_passphrases_help_and_a_declined_signature() {
     let world = World::at(Desk::recording());
     let desk = &world.desk;
-    for weak in ["pw", "password", "aaaaaaaaaaaaaaaa", "abcabcabcabcabc", "12345678901"] {
+    for weak in ["pw", "letmein", "aaaaaaaaaaaaaaaa", "abcabcabcabcabc", "12345678901"] {
         desk.write("pass", format!("{weak}\n"));
         for kind in [&[][..], &["--encryption"]] {
             let document =
@@ -689,7 +690,7 @@ fn field_h16_weak_passphrases_help_and_a_declined_signature() {
         .program("script")
         .args(["-qec", &script, "/dev/null"])
         .env("CONSIGN_HOME", desk.home())
-        .stdin(std::process::Stdio::from(fs::File::open(desk.write("answer", "n\n")).unwrap()))
+        .write_stdin("n\n")
         .output()
         .expect("this test needs `script` (bsdutils)");
     assert!(!output.status.success(), "{}", written_down(&output));

@@ -592,9 +592,14 @@ fn what_belongs_to_a_bundle_goes_with_it() {
     assert_eq!(again()["exit"], 3);
     assert!(names(&desk.path("inbox")).is_empty());
     fs::remove_file(bundle.folder.join("small-1.0.0.revocation.intoto.jsonl")).unwrap();
-    // One that counts refuses it.
+    // One that counts goes where the bundle went before, and nothing else does; elsewhere nothing goes.
     desk.succeed(["revoke", "out-small-1.0.0", "--reason", "wrong", "--key", "ada"]);
-    assert_eq!((again()["exit"].as_i64(), names(&desk.path("inbox")).len()), (Some(4), 0));
+    let only = vec!["small-1.0.0.revocation.intoto.jsonl".to_owned()];
+    assert_eq!((again()["exit"].as_i64(), names(&desk.path("inbox"))), (Some(0), only));
+    fs::create_dir(desk.path("never")).unwrap();
+    let submit = ["submit", "out-small-1.0.0", "--to", "never", "--key", "ada.pub"];
+    assert_eq!(desk.json(submit)["problems"][0]["code"], "bundle-revoked");
+    assert!(names(&desk.path("never")).is_empty());
 }
 
 #[test]
