@@ -6,7 +6,9 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempDir, TempPath};
+
+pub use consign_files::sync_directory;
 
 /// A new file in `directory` under a hidden temporary name; it is gone when it is dropped. Others may read it
 /// as far as the process's umask lets them.
@@ -67,17 +69,151 @@ pub fn prepare(directory: &Path, content: &[u8]) -> io::Result<NamedTempFile> {
 /// The name that could not be given, and what the system says: `AlreadyExists` if it is taken.
 pub fn publish(directory: &Path, files: Vec<(String, NamedTempFile)>) -> Result<(), (PathBuf, io::Error)> {
     let mut published: Vec<PathBuf> = Vec::new();
-    for (name, file) in files {
-        let path = directory.join(&name);
-        if let Err(error) = file.persist_noclobber(&path) {
-            for earlier in published {
-                let _ = std::fs::remove_file(earlier);
-            }
-            return Err((path, error.error));
+    let give = || -> Result<(), (PathBuf, io::Error)> {
+        for (name, file) in files {
+            let path = directory.join(&name);
+            give_name(&mut file.into_temp_path(), &path).map_err(|error| (path.clone(), error))?;
+            published.push(path);
         }
-        published.push(path);
+        sync_directory(directory).map_err(|error| (directory.into(), error))
+    };
+    give().inspect_err(|_| {
+        for path in &published {
+            let _ = std::fs::remove_file(path);
+        }
+    })
+}
+
+/// Gives a complete file its name, which must be free: it appears whole, and in the place of nothing.
+///
+/// A file system that knows neither a rename that refuses nor hard links gets a mark instead, which one process at a time
+/// can make; under it nothing of that name is found, and then the file is renamed. Where not even that can be done, as on
+/// mounts of object stores that rename nothing, it is an error, and [`probe`] says so beforehand.
+///
+/// # Errors
+/// What the system says: `AlreadyExists` if the name is taken. The file then has the name that it had.
+pub fn give_name(file: &mut TempPath, path: &Path) -> io::Result<()> {
+    name_new(file, path)?;
+    // What had its name until now is nothing that needs removing.
+    file.disable_cleanup(true);
+    Ok(())
+}
+
+fn name_new(from: &Path, to: &Path) -> io::Result<()> {
+    match rename_to_free(from, to) {
+        Err(error) if is_unable(&error) => {}
+        result => return result,
     }
-    sync_directory(directory).map_err(|error| (directory.into(), error))
+    match std::fs::hard_link(from, to) {
+        Err(error) if is_unable(&error) => name_under_mark(from, to),
+        Err(error) => Err(error),
+        Ok(()) => {
+            // A second name that stays is hidden, and no reason to take the first one back.
+            let _ = std::fs::remove_file(from);
+            Ok(())
+        }
+    }
+}
+
+/// Gives a directory its name, which must be free, with what is in it.
+///
+/// # Errors
+/// As [`give_name`]; the directory is then still there.
+pub(crate) fn give_directory_name(from: &Path, to: &Path) -> io::Result<()> {
+    match rename_to_free(from, to) {
+        Err(error) if is_unable(&error) => name_under_mark(from, to),
+        result => result,
+    }
+}
+
+/// Looks whether a name is free and takes it, which no other process of ours does meanwhile.
+fn name_under_mark(from: &Path, to: &Path) -> io::Result<()> {
+    let held = marked(&parent(to).join(NAMING_MARK), MARK_TRIES)?;
+    if to.symlink_metadata().is_ok() {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    held.still_held()?;
+    std::fs::rename(from, to)
+}
+
+/// A rename that refuses where the name is taken, if the system and the file system have one.
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+fn rename_to_free(from: &Path, to: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    Ok(renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)?)
+}
+
+/// A rename on Windows replaces files, but no directories.
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+fn rename_to_free(from: &Path, to: &Path) -> io::Result<()> {
+    match from.is_dir() && cfg!(windows) {
+        true => std::fs::rename(from, to),
+        false => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
+
+/// Whether a file system says that it has no such operation. FAT, some FUSE file systems and filters of system calls say
+/// EPERM; where it means that nothing may be written there, so does what is tried next.
+pub fn is_unable(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::io::Errno;
+        // EXDEV and EMLINK are what file systems say that are made of several, or know one name a file.
+        let unable = [
+            Errno::INVAL,
+            Errno::NOSYS,
+            Errno::NOTSUP,
+            Errno::OPNOTSUPP,
+            Errno::PERM,
+            Errno::XDEV,
+            Errno::MLINK,
+        ];
+        if Errno::from_io_error(error).is_some_and(|errno| unable.contains(&errno)) {
+            return true;
+        }
+    }
+    error.kind() == io::ErrorKind::Unsupported
+}
+
+/// Finds out whether complete files can appear in a directory, before anything long is begun: one without content is made,
+/// synced, named and removed.
+///
+/// # Errors
+/// What the system says to the first step that it cannot do.
+pub fn probe(directory: &Path) -> io::Result<()> {
+    let file = prepare(directory, b"")?;
+    // The name of a file that was, which nobody else draws.
+    let name = temporary(directory)?.into_temp_path();
+    let free = name.to_path_buf();
+    name.close()?;
+    give_name(&mut file.into_temp_path(), &free)?;
+    std::fs::remove_file(&free)
+}
+
+/// The same for directories with something in them.
+pub(crate) fn probe_for_directories(parent: &Path) -> io::Result<()> {
+    let probe = temporary_directory(parent, 0o700)?;
+    File::create_new(probe.path().join("file"))?;
+    let name = temporary_directory(parent, 0o700)?;
+    let free = name.path().to_path_buf();
+    name.close()?;
+    give_directory_name(probe.path(), &free)?;
+    std::fs::remove_dir_all(&free)
+}
+
+/// A new directory under a hidden temporary name; it is gone, with what is in it, when it is dropped. The umask limits
+/// the mode.
+pub(crate) fn temporary_directory(parent: &Path, mode: u32) -> io::Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMPORARY_PREFIX).suffix(TEMPORARY_SUFFIX);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        builder.permissions(std::fs::Permissions::from_mode(mode));
+    }
+    #[cfg(not(unix))]
+    let _ = mode;
+    builder.tempdir_in(parent).map_err(without_path)
 }
 
 /// Replaces a file, or makes it, by one with this content: whoever looks sees the old or the new, never a part.
@@ -93,17 +229,49 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 /// The same, if the last question before it is answered well.
 fn replace_if(path: &Path, content: &[u8], question: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let directory = parent(path);
-    let file = prepare(directory, content)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let old = std::fs::metadata(path).or_else(|_| file.as_file().metadata())?;
-        let mode = old.permissions().mode() & 0o644;
-        file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
+    let old = mode_of(std::fs::metadata(path).ok());
+    let mut file = temporary_with_mode(directory, old.unwrap_or(READABLE))?;
+    if let Some(old) = old {
+        keep_mode(file.as_file(), old)?;
     }
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
     question()?;
     file.persist(path).map_err(|error| error.error)?;
     sync_directory(directory)
+}
+
+/// What others may do with a file that is replaced, at most.
+const READABLE: u32 = 0o644;
+
+#[cfg(unix)]
+fn mode_of(metadata: Option<std::fs::Metadata>) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt as _;
+    metadata.map(|metadata| metadata.permissions().mode() & READABLE)
+}
+
+#[cfg(not(unix))]
+fn mode_of(_: Option<std::fs::Metadata>) -> Option<u32> {
+    None
+}
+
+/// Gives a new file, which was made with this mode, what the umask took from it. Where a file system does not let modes be
+/// changed, as FAT does not, the file has less than that, or what every file there has.
+#[cfg(unix)]
+fn keep_mode(file: &File, mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    if file.metadata()?.permissions().mode() & 0o7777 == mode {
+        return Ok(());
+    }
+    match file.set_permissions(std::fs::Permissions::from_mode(mode)) {
+        Err(error) if is_unable(&error) => Ok(()),
+        result => result,
+    }
+}
+
+#[cfg(not(unix))]
+fn keep_mode(_: &File, _: u32) -> io::Result<()> {
+    Ok(())
 }
 
 /// The only writer of the files in a directory that change, until it is dropped.
@@ -128,6 +296,8 @@ const LOCK_PAUSE: Duration = Duration::from_millis(10);
 /// file; it was left by a process that died. Whoever waits counts for themselves, since clocks of hosts differ.
 const MARK_TRIES: u32 = 2000;
 const MARK: &str = ".consign-lock.partial";
+/// Held while a name is given. It is another one, since whoever holds the lock of a directory may publish in it.
+const NAMING_MARK: &str = ".consign-naming.partial";
 
 /// Waits until nobody else changes files in `directory`. Between reading a file and replacing it, it must be held, or what
 /// others wrote meanwhile is lost.
@@ -137,7 +307,15 @@ const MARK: &str = ".consign-lock.partial";
 pub fn exclusive(directory: &Path) -> io::Result<Exclusive> {
     let mark = directory.join(MARK);
     // Windows opens no directories.
-    if cfg!(unix) { locked(File::open(directory)?, &mark) } else { marked(&mark, MARK_TRIES) }
+    if !cfg!(unix) {
+        return marked(&mark, MARK_TRIES);
+    }
+    match File::open(directory) {
+        Ok(handle) => locked(handle, &mark),
+        // One that may be written and not read, as a drop box is.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => marked(&mark, MARK_TRIES),
+        Err(error) => Err(error),
+    }
 }
 
 /// The same by a file that is there for nothing else: for a folder of consign's own, in which one process may hold both.
@@ -287,15 +465,6 @@ pub fn parent(path: &Path) -> &Path {
     }
 }
 
-/// Makes the names in a directory durable.
-///
-/// # Errors
-/// What the system says.
-pub fn sync_directory(directory: &Path) -> io::Result<()> {
-    // Windows has no such thing, and needs none.
-    if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -367,6 +536,97 @@ mod tests {
         replace_exclusively(&fast, &list, b"later").unwrap();
         drop(fast);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "neither a mark nor a part is left");
+    }
+
+    fn listing(dir: &Path) -> Vec<String> {
+        let name = |entry: io::Result<std::fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+        let mut names: Vec<_> = std::fs::read_dir(dir).unwrap().map(name).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn field_f2_a_name_is_given_once_also_where_only_a_plain_rename_can_be_had() {
+        for give in [name_new, name_under_mark] {
+            let dir = tempfile::tempdir().unwrap();
+            let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+            std::fs::write(&from, "new").unwrap();
+            give(&from, &to).unwrap();
+            assert_eq!(listing(dir.path()), ["to"]);
+            std::fs::write(&from, "other").unwrap();
+            assert_eq!(give(&from, &to).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+            assert_eq!(std::fs::read(&to).unwrap(), b"new");
+            assert_eq!(listing(dir.path()), ["from", "to"], "no mark is left");
+            // What is not a file, and what leads nowhere, is there as well.
+            #[cfg(unix)]
+            {
+                let link = dir.path().join("link");
+                std::os::unix::fs::symlink("nowhere", &link).unwrap();
+                assert_eq!(give(&from, &link).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+            }
+        }
+    }
+
+    #[test]
+    fn field_f2_of_many_one_gets_the_name_where_only_a_plain_rename_can_be_had() {
+        let dir = tempfile::tempdir().unwrap();
+        let to = dir.path().join("to");
+        let given = std::sync::Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for n in 0..8 {
+                let (dir, to, given) = (&dir, &to, &given);
+                scope.spawn(move || {
+                    let from = dir.path().join(format!("from-{n}"));
+                    std::fs::write(&from, format!("{n}")).unwrap();
+                    match name_under_mark(&from, to) {
+                        Ok(()) => given.lock().unwrap().push(n),
+                        Err(error) => assert_eq!(error.kind(), io::ErrorKind::AlreadyExists),
+                    }
+                });
+            }
+        });
+        let given = given.into_inner().unwrap();
+        assert_eq!(given.len(), 1, "{given:?}");
+        assert_eq!(std::fs::read_to_string(&to).unwrap(), given[0].to_string());
+        assert_eq!(listing(dir.path()).len(), 8);
+    }
+
+    #[test]
+    fn field_f2_a_directory_gets_its_name_under_a_mark() {
+        let dir = tempfile::tempdir().unwrap();
+        for give in [give_directory_name, name_under_mark] {
+            let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+            std::fs::create_dir(&from).unwrap();
+            std::fs::write(from.join("file"), "").unwrap();
+            std::fs::create_dir(&to).unwrap();
+            assert_eq!(
+                give(&from, &to).unwrap_err().kind(),
+                io::ErrorKind::AlreadyExists,
+                "an empty one, too"
+            );
+            std::fs::remove_dir(&to).unwrap();
+            give(&from, &to).unwrap();
+            assert_eq!(listing(&to), ["file"]);
+            std::fs::remove_dir_all(&to).unwrap();
+        }
+        probe(dir.path()).unwrap();
+        probe_for_directories(dir.path()).unwrap();
+        assert_eq!(listing(dir.path()), [""; 0]);
+        assert_eq!(probe(&dir.path().join("none")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_is_replaced_keeps_its_mode() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        for (mode, after) in [(0o600, 0o600), (0o640, 0o640), (0o666, 0o644)] {
+            std::fs::write(&path, "old").unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            replace(&path, b"new").unwrap();
+            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o7777, after, "{mode:o}");
+        }
     }
 
     #[test]

@@ -5,11 +5,13 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 use consign_metadata::{EntryPath, FileMode, Manifest, ManifestEntry, NameFault, NameProfile};
+use tempfile::TempDir;
 
 use crate::archive::{Archive, ArchiveError, ReadAt, UnplacedManifest};
 use crate::bagit::{BAGIT, MANIFEST_PATH, TagFiles};
@@ -70,7 +72,15 @@ pub fn unpack<R: ReadAt>(
     threads: NonZeroUsize,
     progress: &dyn Progress,
 ) -> Result<VerifiedArchive, UnpackError> {
-    unpack_if(archive, destination, selection, threads, progress, |_| Some(Readers::Umask))
+    unpack_if(archive, destination, selection, threads, progress, |_| Some(Readers::Umask)).map(|unpacked| unpacked.verified)
+}
+
+/// What was unpacked.
+pub struct Unpacked {
+    /// The archive, every byte of which was checked as far as it was unpacked.
+    pub verified: VerifiedArchive,
+    /// Whether every file is executable or not as the manifest says. A file system that keeps no modes shows one for all.
+    pub modes_kept: bool,
 }
 
 /// Who may read what is unpacked.
@@ -105,7 +115,7 @@ pub fn unpack_if<R: ReadAt>(
     threads: NonZeroUsize,
     progress: &dyn Progress,
     admit: impl FnOnce(&Manifest) -> Option<Readers>,
-) -> Result<VerifiedArchive, UnpackError> {
+) -> Result<Unpacked, UnpackError> {
     let found = archive.unplaced_manifest()?;
     let manifest = &found.manifest;
     let readers = admit(manifest).ok_or(UnpackError::NotAdmitted)?;
@@ -123,7 +133,9 @@ pub fn unpack_if<R: ReadAt>(
         manifest.entries().try_for_each(|entry| entry.path().check(NameProfile::Portable))?;
     }
     let parent = publish::parent(destination);
-    let temporary = temporary_directory(parent, readers).map_err(failed(parent))?;
+    publish::probe_for_directories(parent).map_err(failed(parent))?;
+    // As a directory that anyone makes; the umask applies.
+    let temporary = publish::temporary_directory(parent, readers.admit(0o777)).map_err(failed(parent))?;
     let root =
         Dir::open_ambient_dir(temporary.path(), ambient_authority()).map_err(failed(temporary.path()))?;
     let payload = match selection {
@@ -140,19 +152,18 @@ pub fn unpack_if<R: ReadAt>(
         }
         Selection::Payload | Selection::Bag => (Scope::Content, None),
     };
-    let writer = TreeWriter { root: payload, only, readers, large: Mutex::default() };
+    let modes_lost = AtomicBool::new(false);
+    let writer = TreeWriter { root: payload, only, readers, large: Mutex::default(), modes_lost };
     writer.prepare(manifest).map_err(failed(destination))?;
     let verified = verify_into(archive, found, scope, threads, progress, Some(&writer))
         .map_err(|error| write_error(error, destination))?;
+    let modes_kept = !writer.modes_lost.load(Ordering::Relaxed);
     writer.finish().and_then(|()| sync(temporary.path())).map_err(failed(destination))?;
-    rename_new(temporary, destination).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty => {
-            UnpackError::Exists(destination.clone())
-        }
+    publish_new(temporary, destination).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => UnpackError::Exists(destination.clone()),
         _ => failed(destination)(error),
     })?;
-    publish::sync_directory(parent).map_err(failed(parent))?;
-    Ok(verified)
+    Ok(Unpacked { verified, modes_kept })
 }
 
 /// The sink's errors come through verification; they are about the destination, not about the archive.
@@ -180,6 +191,8 @@ struct TreeWriter {
     only: Option<BTreeSet<EntryPath>>,
     readers: Readers,
     large: Mutex<LargeFiles>,
+    /// Whether a file is not executable, or executable, against what was asked.
+    modes_lost: AtomicBool,
 }
 
 /// Most large files that are open at the same time. They come one after the other, but for threads that run
@@ -249,16 +262,45 @@ impl TreeWriter {
 
     /// A new file: never one that is there, never through a link.
     fn create(&self, entry: &ManifestEntry<'_>) -> io::Result<File> {
+        let mode = entry.file().map_or(FileMode::Regular, |file| file.mode);
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
         {
             use cap_std::fs::OpenOptionsExt as _;
-            let mode = entry.file().map_or(FileMode::Regular, |file| file.mode).bits();
-            options.mode(self.readers.admit(mode));
+            options.mode(self.readers.admit(mode.bits()));
         }
-        self.root.open_with(entry.path().as_str(), &options).map(cap_std::fs::File::into_std)
+        let file = self.root.open_with(entry.path().as_str(), &options)?.into_std();
+        if !self.modes_lost.load(Ordering::Relaxed) && !keeps_mode(&file, mode)? {
+            self.modes_lost.store(true, Ordering::Relaxed);
+        }
+        Ok(file)
     }
+}
+
+/// Whether a file that was made just now is executable, or not, as was asked. What a umask or an access list took from its
+/// owner is given back, so that what is unpacked is what the manifest lists.
+#[cfg(unix)]
+fn keeps_mode(file: &File, mode: FileMode) -> io::Result<bool> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let executable = mode == FileMode::Executable;
+    let shown = || io::Result::Ok(file.metadata()?.permissions().mode() & 0o7777);
+    let fits = |shown: u32| (shown & 0o100 != 0) == executable;
+    let shows = shown()?;
+    if fits(shows) {
+        return Ok(true);
+    }
+    let wanted = if executable { shows | 0o100 } else { shows & !0o111 };
+    match file.set_permissions(std::fs::Permissions::from_mode(wanted)) {
+        Ok(()) => Ok(fits(shown()?)),
+        Err(error) if publish::is_unable(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(not(unix))]
+fn keeps_mode(_: &File, _: FileMode) -> io::Result<bool> {
+    Ok(true)
 }
 
 /// Whether one directory is the other or lies in it.
@@ -364,18 +406,6 @@ fn write_tags(root: &Dir, found: &UnplacedManifest, readers: Readers) -> io::Res
     sync_file(&file)
 }
 
-fn temporary_directory(parent: &Path, readers: Readers) -> io::Result<tempfile::TempDir> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".consign-").suffix(".partial");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        // As a directory that anyone makes; the umask applies.
-        builder.permissions(std::fs::Permissions::from_mode(readers.admit(0o777)));
-    }
-    builder.tempdir_in(parent).map_err(publish::without_path)
-}
-
 /// On Linux everything is made durable at once, at the end.
 #[cfg(target_os = "linux")]
 fn sync(root: &Path) -> io::Result<()> {
@@ -397,30 +427,15 @@ fn sync_file(file: &File) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Gives the directory its name, which must be free.
-fn rename_new(temporary: tempfile::TempDir, destination: &Path) -> io::Result<()> {
-    rename_no_replace(temporary.path(), destination)?;
+/// Gives the directory its name, which must be free, durably. If that fails, it is gone.
+fn publish_new(temporary: TempDir, destination: &Path) -> io::Result<()> {
+    publish::give_directory_name(temporary.path(), destination)?;
+    if let Err(error) = publish::sync_directory(publish::parent(destination)) {
+        // Back to the name under which it is removed.
+        std::fs::rename(destination, temporary.path())?;
+        return Err(error);
+    }
     // It has another name now, under which nothing is to be removed.
     let _ = temporary.keep();
     Ok(())
-}
-
-#[cfg(any(target_os = "linux", target_os = "macos"))]
-fn rename_no_replace(from: &Path, to: &Path) -> io::Result<()> {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // Some network file systems cannot do it; then a directory made for the purpose holds the place.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP) => {
-            std::fs::create_dir(to)?;
-            // What is not taken by then is ours to remove; anything else is not empty.
-            std::fs::rename(from, to).inspect_err(|_| drop(std::fs::remove_dir(to)))
-        }
-        other => Ok(other?),
-    }
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "macos")))]
-fn rename_no_replace(from: &Path, to: &Path) -> io::Result<()> {
-    // Windows does not rename over a directory.
-    std::fs::rename(from, to)
 }

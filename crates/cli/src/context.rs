@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use consign_bundle::publish::is_unable;
+use consign_files::FileSystem;
 use consign_metadata::{BundleId, Manifest, Problem};
 use consign_policy::Policy;
 use consign_signing::{Claim, StrictModesErrorKind, Timestamp, TrustPolicy, read_unwritable};
@@ -179,13 +181,12 @@ impl Context {
 
     /// The time by this machine's clock, to the second.
     pub(crate) fn now(&self) -> Result<Timestamp, Failure> {
-        u64::try_from(chrono::Utc::now().timestamp()).ok().and_then(Timestamp::from_unix_seconds).ok_or_else(
-            || {
-                let problem =
-                    Problem::new("clock", "the clock of this machine shows a year before 1970 or after 9999");
-                Failure::failed(problem.hint("set the clock"))
-            },
-        )
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok();
+        since.and_then(|since| Timestamp::from_unix_seconds(since.as_secs())).ok_or_else(|| {
+            let problem =
+                Problem::new("clock", "the clock of this machine shows a year before 1970 or after 9999");
+            Failure::failed(problem.hint("set the clock"))
+        })
     }
 
     /// Where `trust.toml` is, or would be.
@@ -256,27 +257,31 @@ fn in_file(path: &Path, problems: Vec<Problem>) -> Failure {
 }
 
 /// The number of threads: as many as were asked for, else as many as this process may use by affinity and
-/// control group.
+/// control group; of these, as many as it has memory for.
 pub(crate) fn threads(asked: Option<NonZeroUsize>) -> NonZeroUsize {
-    asked.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
+    let wanted = asked.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+    wanted.min(crate::memory::threads_max())
 }
 
 /// `$CONSIGN_HOME`, else the platform's directory for configuration.
 fn configuration_directory() -> Option<PathBuf> {
     use etcetera::BaseStrategy as _;
-    if let Some(home) = std::env::var_os("CONSIGN_HOME").filter(|home| !home.is_empty()) {
+    if let Some(home) = crate::variables::get("CONSIGN_HOME") {
         return Some(home.into());
     }
-    etcetera::choose_base_strategy().ok().map(|base| base.config_dir().join("consign"))
+    // The directory of a user without one would be wherever the program runs.
+    let base = etcetera::choose_base_strategy().ok().filter(|base| base.home_dir().is_absolute());
+    base.map(|base| base.config_dir().join("consign"))
 }
 
 /// `$CONSIGN_HOME`, else the platform's directory for state.
 fn state() -> State {
     use etcetera::BaseStrategy as _;
-    if let Some(home) = std::env::var_os("CONSIGN_HOME").filter(|home| !home.is_empty()) {
+    if let Some(home) = crate::variables::get("CONSIGN_HOME") {
         return State::at(Path::new(&home));
     }
-    let Ok(base) = etcetera::choose_base_strategy() else { return State::nowhere() };
+    let base = etcetera::choose_base_strategy().ok().filter(|base| base.home_dir().is_absolute());
+    let Some(base) = base else { return State::nowhere() };
     let directory = base.state_dir().unwrap_or_else(|| base.data_dir()).join("consign");
     State::beneath(base.home_dir(), directory)
 }
@@ -296,7 +301,12 @@ pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
 /// A file or directory that cannot be written.
 pub(crate) fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
     let mut problem = Problem::new("unwritable", format!("cannot be written: {error}"));
-    problem.hint = next_step(error, "write");
+    problem.hint = match FileSystem::of(path).filter(|_| is_unable(error)) {
+        Some(system) => Some(format!(
+            "{system} cannot do what a new file needs; write to a local disk, and copy the whole files from there"
+        )),
+        None => next_step(error, "write"),
+    };
     Failure::failed(problem.at(path.display().to_string()))
 }
 

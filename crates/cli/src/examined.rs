@@ -11,7 +11,9 @@ use consign_signing::{Claim, Decision, TrustedClaim};
 
 use crate::act::{Act, Action};
 use crate::bundle_set::BundleSet;
-use crate::checked::{archive_failure, archive_path, check, check_copy, expected, sole_claim};
+use crate::checked::{
+    archive_failure, archive_path, check, check_copy, expected, modes_not_kept, sole_claim,
+};
 use crate::context::{Context, unwritable};
 use crate::exit::Exit;
 use crate::handling::{Standing, counted, decide_bundle, refusals, uncounted};
@@ -344,7 +346,12 @@ impl Asked<'_> {
         let meter = self.context.meter("unpacking", total);
         let (destination, selection) = (extraction.destination, extraction.selection.clone());
         match unpack_if(&archive, destination, selection, self.threads, &meter, admit) {
-            Ok(verified) => Ok(Some(verified)),
+            Ok(unpacked) => {
+                if !unpacked.modes_kept {
+                    examined.notes.push(modes_not_kept(destination));
+                }
+                Ok(Some(unpacked.verified))
+            }
             Err(UnpackError::NotAdmitted) => Ok(None),
             Err(error) => Err(unpack_failure(error, path)),
         }

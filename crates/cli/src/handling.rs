@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::addressing::{self, Laboratory, LaboratoryArgs};
 use crate::bundle_set::{BundleSet, read_manifest};
-use crate::checked::{archive_failure, open_archive};
+use crate::checked::archive_failure;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::outcome::Failure;
@@ -227,7 +227,7 @@ fn read_parent(path: &Path) -> Result<Parent, Failure> {
         let set = BundleSet::find_one(path)?;
         let archive = crate::checked::archive_path(&set)?;
         let failed = |error| archive_failure(error, archive);
-        consign_bundle::Archive::open(open_archive(archive)?, consign_bundle::Anchor::Unsigned)
+        consign_bundle::Archive::open(set.open_archive(archive)?, consign_bundle::Anchor::Unsigned)
             .and_then(|archive| archive.manifest())
             .map_err(failed)?
     };

@@ -4,7 +4,7 @@
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use consign_bundle::publish::{prepare, sync_directory};
+use consign_bundle::publish::{give_name, prepare, probe, sync_directory};
 use consign_metadata::{BundleId, Problem, Sha256Digest};
 use consign_policy::Permit;
 use consign_signing::{
@@ -187,6 +187,7 @@ impl Parcel {
             n if n == self.pieces.len() => "submitted",
             _ => "completed",
         };
+        probe(folder).map_err(|error| unwritable(folder, &error))?;
         let copies =
             missing.iter().map(|piece| piece.copy(context, folder)).collect::<Result<Vec<_>, _>>()?;
         let mut placed = Vec::new();
@@ -231,13 +232,13 @@ fn place(
     placed: &mut Vec<PathBuf>,
 ) -> Result<(), Failure> {
     let path = folder.join(&piece.name);
-    match copy.persist_noclobber(&path) {
-        Ok(_) => placed.push(path),
+    match give_name(&mut copy.into_temp_path(), &path) {
+        Ok(()) => placed.push(path),
         // Somebody was faster. Whether with the same shows.
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             is_there(context, folder, piece)?;
         }
-        Err(error) => return Err(unwritable(&path, &error.error)),
+        Err(error) => return Err(unwritable(&path, &error)),
     }
     // Each name is on disk before the next, so that not even a crash shows an archive before what belongs to it.
     sync_directory(folder).map_err(|error| unwritable(folder, &error))

@@ -112,13 +112,13 @@ fn output_schema() -> Value {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "What consign prints with --json",
-        "description": "One document on standard output, also on failure; `exit` is the exit code.",
+        "description": "One document on standard output, also on failure; `exit` is the exit code: 0 to 5, or 128 and the number of the signal that ended it.",
         "type": "object",
         "required": ["command", "exit", "problems", "result"],
         "additionalProperties": false,
         "properties": {
             "command": {"type": "string"},
-            "exit": {"type": "integer", "minimum": 0, "maximum": 5},
+            "exit": {"type": "integer", "minimum": 0, "maximum": 255},
             "problems": {"type": "array", "items": problem},
             "notes": {"type": "array", "items": problem},
             "events": {"type": "array", "items": event},

@@ -22,6 +22,7 @@ use crate::context::Context;
 use crate::encrypted_set::{Ciphertext, EncryptedSet};
 use crate::keys::load_public;
 use crate::outcome::Failure;
+use crate::spool::Stream;
 use crate::state::own_keys::with_own_keys;
 use crate::state::{State, not_kept, revocations};
 
@@ -591,7 +592,7 @@ impl Vouched {
 
 /// An archive goes by the name and version that were signed.
 fn misnamed(set: &BundleSet, claim: &Claim) -> Option<Problem> {
-    let path = set.archive.as_ref().filter(|path| path.as_path() != Path::new("-"))?;
+    let path = set.archive.as_ref().filter(|path| Stream::of(path).is_none())?;
     let stem = format!("{}-{}.", claim.bundle.name, claim.bundle.version);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let other = set.other_stem().is_some_and(|other| name.starts_with(&format!("{other}.")));

@@ -36,25 +36,21 @@ pub(super) struct Walk<'a> {
 
 impl Walk<'_> {
     /// Looks at a directory that stands at `path` in the source. `place` is where it really is; `None` below a
-    /// directory that is left out, which is only counted. `above` holds the directories it lies in. Says
+    /// directory that is left out, which is only counted. `above` holds the directories it lies in, as they really are. Says
     /// whether anything was found in it.
     pub(super) fn directory(
         &mut self,
         dir: &Dir,
         path: &Path,
         place: Option<(usize, PathBuf)>,
-        above: &mut Vec<(u64, u64)>,
+        above: &mut Vec<PathBuf>,
     ) {
         if above.len() > PATH_DEPTH_MAX {
             // Named by the rule for names, and not entered: the walk's own depth is bounded with it.
             let fault = path_text(path).and_then(|name| EntryPath::parse(&name, NameProfile::Posix));
             return self.faults.extend(fault.err().map(SourceFault::from));
         }
-        let identity = match dir.dir_metadata() {
-            Ok(metadata) => (metadata.dev(), metadata.ino()),
-            Err(error) => return self.faults.push(SourceFault::Unreadable { path: path.into(), error }),
-        };
-        above.push(identity);
+        above.push(place.as_ref().map_or_else(PathBuf::new, |(root, below)| self.real(*root, below)));
         let mut empty = true;
         match dir.entries() {
             Err(error) => self.faults.push(SourceFault::Unreadable { path: path.into(), error }),
@@ -82,7 +78,7 @@ impl Walk<'_> {
         name: &OsStr,
         parent: &Path,
         place: Option<&(usize, PathBuf)>,
-        above: &mut Vec<(u64, u64)>,
+        above: &mut Vec<PathBuf>,
     ) -> bool {
         let path = parent.join(name);
         let metadata = match dir.symlink_metadata(name) {
@@ -121,7 +117,7 @@ impl Walk<'_> {
         path: &Path,
         metadata: &Metadata,
         place: Option<(usize, PathBuf)>,
-        above: &mut Vec<(u64, u64)>,
+        above: &mut Vec<PathBuf>,
     ) {
         if metadata.is_dir() {
             match dir.open_dir_nofollow(name) {
@@ -146,7 +142,7 @@ impl Walk<'_> {
         name: &OsStr,
         path: &Path,
         place: Option<(usize, PathBuf)>,
-        above: &mut Vec<(u64, u64)>,
+        above: &mut Vec<PathBuf>,
     ) {
         let target = dir.read_link_contents(name).unwrap_or_default();
         let refused = |leads| SourceFault::Link { path: path.into(), target: target.clone(), leads };
@@ -169,13 +165,10 @@ impl Walk<'_> {
         // `below` is canonical, so no link is met on the way; the handle keeps it beneath its root even if one
         // is put there meanwhile.
         let (Some(parent), Some(last)) = (below.parent(), below.file_name()) else {
-            let dir = self.roots[root].dir.try_clone().and_then(|dir| Ok((dir.dir_metadata()?, dir)));
-            return match dir {
+            return match self.roots[root].dir.try_clone() {
                 Err(error) => self.faults.push(SourceFault::Unreadable { path: path.into(), error }),
-                Ok((metadata, _)) if above.contains(&(metadata.dev(), metadata.ino())) => {
-                    self.faults.push(refused(LinkTarget::Loop));
-                }
-                Ok((_, dir)) => {
+                Ok(_) if above.contains(&resolved) => self.faults.push(refused(LinkTarget::Loop)),
+                Ok(dir) => {
                     let before = self.summary.files;
                     self.directory(&dir, path, Some((root, below)), above);
                     self.summary.followed += self.summary.files - before;
@@ -187,7 +180,7 @@ impl Walk<'_> {
             .and_then(|parent| parent.symlink_metadata(last).map(|metadata| (parent, metadata)));
         match found {
             Err(error) => self.faults.push(SourceFault::Unreadable { path: path.into(), error }),
-            Ok((_, metadata)) if metadata.is_dir() && above.contains(&(metadata.dev(), metadata.ino())) => {
+            Ok((_, metadata)) if metadata.is_dir() && above.contains(&resolved) => {
                 self.faults.push(refused(LinkTarget::Loop));
             }
             // A file there may be content that such a system only stores; a folder is its own.
@@ -203,6 +196,12 @@ impl Walk<'_> {
                 self.summary.followed += self.summary.files - before;
             }
         }
+    }
+
+    /// A place as an absolute path without links. By it a directory is known again: numbers of inodes are not the same
+    /// from one look to the next on every file system.
+    fn real(&self, root: usize, below: &Path) -> PathBuf {
+        self.roots[root].path.join(below)
     }
 
     fn add(

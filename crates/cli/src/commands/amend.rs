@@ -237,10 +237,11 @@ impl Amend {
         }
         let store = self.keep.store(context, key.is_none(), false)?;
         let names = Names::of(&plan.description.core.name, &plan.description.core.version);
-        let _folder = OutputFolder::open(&self.output)?;
+        let folder = OutputFolder::open(&self.output)?;
         if self.output.join(&names.archive).symlink_metadata().is_ok() {
             return Err(taken(&self.output.join(&names.archive)));
         }
+        folder.check()?;
         if !self.unseen {
             self.see(context, &archive, &trusted, path)?;
         }

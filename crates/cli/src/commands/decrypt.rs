@@ -149,13 +149,14 @@ impl Decrypt {
         let names = Names::of(&core.name, &core.version);
 
         let out = &self.output;
-        let _folder = OutputFolder::open(out)?;
+        let folder = OutputFolder::open(out)?;
         let failed = |error: io::Error| unwritable(out, &error);
         for name in [&names.archive, &names.manifest, &names.attestations] {
             if out.join(name).symlink_metadata().is_ok() {
                 return Err(taken(&out.join(name)));
             }
         }
+        folder.check()?;
         let mut file = temporary(out).map_err(failed)?;
         let total = opened.content.size();
         let meter = context.meter("decrypting", total);

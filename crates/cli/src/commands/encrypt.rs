@@ -136,7 +136,8 @@ impl Encrypt {
             sign_statement(context, &key, claim, role, basis, &permit)?
         };
 
-        let _folder = OutputFolder::open(&self.output)?;
+        let folder = OutputFolder::open(&self.output)?;
+        folder.check()?;
         let failed = |error: io::Error| unwritable(&self.output, &error);
         let file = temporary(&self.output).map_err(failed)?;
         let source = set.open_archive(path)?;

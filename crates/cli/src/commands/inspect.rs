@@ -431,6 +431,7 @@ fn details_in_words(details: &consign_metadata::Details, out: &mut dyn Write) ->
         ("Training", json_of(&details.training)),
         ("Provenance", json_of(&details.provenance)),
         ("Model card", json_of(&details.model_card)),
+        ("Data", json_of(&details.data)),
         ("Handling", json_of(&details.handling)),
     ];
     for (title, section) in sections {

@@ -21,7 +21,9 @@ use serde::Serialize;
 use crate::act::{Act, Action};
 use crate::addressing;
 use crate::bundle_set::{BundleSet, Names};
-use crate::checked::{archive_claim, archive_failure, bundle_claim, check, open_archive, sole_claim};
+use crate::checked::{
+    archive_claim, archive_failure, bundle_claim, check, modes_not_told, open_archive, sole_claim,
+};
 use crate::context::{Context, threads, unwritable};
 use crate::encryption::EncryptArgs;
 #[cfg(feature = "encryption")]
@@ -348,7 +350,7 @@ impl Pack {
             self.provenance.load(context, &self.source.directory, key.is_some(), sealing.is_some())?;
         let store = self.keep.store(context, key.is_none(), sealing.is_some())?;
         let scan = self.scan.begin(terms.policies())?;
-        let _folder = OutputFolder::open(&self.output)?;
+        let folder = OutputFolder::open(&self.output)?;
         check_space(summary, &self.output)?;
         let names = Names::of(&described.description.core.name, &described.description.core.version);
         report.echo(&described);
@@ -363,13 +365,14 @@ impl Pack {
             let report = self.unchanged(context, &order, scan, report)?;
             return Ok(self.kept(context, store.as_ref(), report));
         }
+        folder.check()?;
 
         let compression = match self.level {
             _ if self.store => Compression::Store,
             Some(level) => Compression::Level(level),
             None => Compression::Auto,
         };
-        let bases = self.bases(compression, &mut report)?;
+        let bases = self.bases(context, compression, &mut report)?;
         let place = match &sealing {
             Some(sealing) => sealing.place(&self.output),
             None => self.place(&names)?,
@@ -408,11 +411,17 @@ impl Pack {
         }
     }
 
-    fn bases(&self, compression: Compression, report: &mut Packed) -> Result<Vec<Base>, Failure> {
+    fn bases(
+        &self,
+        context: &Context,
+        compression: Compression,
+        report: &mut Packed,
+    ) -> Result<Vec<Base>, Failure> {
         let ours = EncoderId::current(compression);
         let mut bases = Vec::new();
         for path in &self.base {
-            let base = Base::open(open_archive(path)?).map_err(|error| archive_failure(error, path))?;
+            let base = Base::open(open_archive(context, path, None)?)
+                .map_err(|error| archive_failure(error, path))?;
             if *base.encoder() == ours {
                 bases.push(base);
             } else {
@@ -819,6 +828,7 @@ impl Packed {
                 count(summary.followed, "file was", "files were")
             ));
         }
+        notes.extend(modes_not_told(&described.source));
         if let Some(free) = free_space(output)
             && free < summary.allocated
         {

@@ -482,7 +482,7 @@ impl Receive {
         }
         let meter = desk.context.meter("comparing", manifest.payload_bytes());
         let same = compare_directory(directory, manifest, TreeLayout::Payload, threads(self.threads), &meter)
-            .is_ok_and(|faults| faults.is_empty());
+            .is_ok_and(|compared| compared.faults.is_empty());
         if same { Ok(()) } else { Err(destination_exists(directory)) }
     }
 
@@ -571,7 +571,7 @@ impl Receive {
                 })
             }
             Exit::NotIntact | Exit::NotTrusted | Exit::Refused => Ok(Some(issuer.refused(arrival, examined))),
-            Exit::Failed | Exit::Usage => Ok(None),
+            Exit::Failed | Exit::Usage | Exit::Signal(_) => Ok(None),
         };
         let arrival = match (arrival, examined.exit) {
             (Ok(arrival), _) => arrival,

@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::act::{Act, Action};
 use crate::addressing;
 use crate::bundle_set::{Names, read_attestations, read_manifest};
-use crate::checked::bundle_claim;
+use crate::checked::{bundle_claim, modes_not_told};
 use crate::commands::pack::{KeyArgs, SignerOut, excluded, taken};
 use crate::context::{Context, threads, unwritable};
 use crate::handling::{Handling, LaboratoryOut, TermsArgs, forecast};
@@ -150,7 +150,14 @@ impl Seal {
         check_output(source, &self.output)?;
         let captured = self.provenance.load(context, &self.source.directory, key.is_some(), false)?;
         let scan = self.scan.begin(terms.policies())?;
-        let _folder = OutputFolder::open(&self.output)?;
+        let folder = OutputFolder::open(&self.output)?;
+        let core = &described.description.core;
+        let names = Names::of(&core.name, &core.version);
+        let (manifest_path, attestations_path) =
+            (self.output.join(&names.manifest), self.output.join(&names.attestations));
+        if !manifest_path.exists() {
+            folder.check()?;
+        }
         let meter = context.meter("hashing", source.summary().bytes);
         let manifest =
             hash_source(source, &described.description, threads(self.threads), Some(&scan), &meter);
@@ -161,9 +168,6 @@ impl Seal {
         let bytes = manifest.to_bytes();
         let id = Manifest::id_of(&bytes);
         let core = manifest.core();
-        let names = Names::of(&core.name, &core.version);
-        let (manifest_path, attestations_path) =
-            (self.output.join(&names.manifest), self.output.join(&names.attestations));
         let failed = |error: io::Error| unwritable(&self.output, &error);
         let mut files = Vec::new();
         let mut status = "unchanged";
@@ -181,7 +185,8 @@ impl Seal {
         let answers = terms.ask_manifest(Stage::Pack, &manifest, &claim);
         let (handling, laboratories) = (answers.handling(), answers.laboratories());
         let permit = answers.permit(&self.source.directory)?;
-        let mut notes: Vec<_> = scanned.unused.iter().map(scan_args::unused_in_words).collect();
+        let told = modes_not_told(source).into_iter();
+        let mut notes: Vec<_> = scanned.unused.iter().map(scan_args::unused_in_words).chain(told).collect();
         let mut acts =
             vec![Act::of(Action::Sealed, &claim).with("files", manifest.files().len()).made_of(&manifest)];
         let mut signer = None;

@@ -1,7 +1,7 @@
 //! `consign sign`: verify, show, add a signature.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, BufRead as _, IsTerminal as _, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ use serde::Serialize;
 use crate::act::{Act, Action};
 use crate::addressing;
 use crate::bundle_set::{BundleSet, join, read_attestations, read_manifest, too_many};
-use crate::checked::{archive_claim, bundle_claim, check, sole_claim};
+use crate::checked::{archive_claim, bundle_claim, check, modes_not_compared, sole_claim};
 use crate::context::{Context, threads, unwritable};
 use crate::encrypted_set::{EncryptedSet, sealed};
 use crate::encryption::IdentityArgs;
@@ -393,7 +393,7 @@ impl Sign {
             None => Basis::Unseen,
             Some(directory) => {
                 let meter = context.meter("verifying", manifest.payload_bytes());
-                let faults = compare_directory(
+                let compared = compare_directory(
                     directory,
                     &manifest,
                     TreeLayout::Payload,
@@ -401,16 +401,19 @@ impl Sign {
                     &meter,
                 );
                 drop(meter);
-                let faults =
-                    faults.map_err(|error| Failure::failed(Problem::new("unreadable", error.to_string())))?;
-                if !faults.is_empty() {
+                let compared = compared
+                    .map_err(|error| Failure::failed(Problem::new("unreadable", error.to_string())))?;
+                if compared.modes_untold {
+                    context.note(modes_not_compared(directory));
+                }
+                if !compared.faults.is_empty() {
                     let at = directory.display().to_string();
                     let problem = |fault: &consign_bundle::TreeFault| {
                         Problem::new(fault.code(), fault.to_string()).at(at.clone())
                     };
                     return Err(Failure {
                         exit: Exit::NotIntact,
-                        problems: faults.iter().map(problem).collect(),
+                        problems: compared.faults.iter().map(problem).collect(),
                     });
                 }
                 Basis::Verified
@@ -440,7 +443,7 @@ impl Sign {
         }
         write!(err, "Sign this as {}? [y/N] ", self.role).and_then(|()| err.flush()).map_err(failed)?;
         let mut answer = String::new();
-        io::stdin().read_line(&mut answer).map_err(failed)?;
+        crate::terminal::answers().read_line(&mut answer).map_err(failed)?;
         Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
     }
 

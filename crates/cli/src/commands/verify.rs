@@ -7,14 +7,17 @@ use std::path::{Path, PathBuf};
 use consign_bundle::{Scope, SourceError, TreeError, TreeLayout, VerifiedArchive, compare_directory};
 use consign_metadata::{BundleId, EntryPath, Manifest, Problem};
 use consign_policy::{Policy, Stage};
-use consign_signing::{BundleClaim, Claim, Decision, PublicClaim, RuleOrigin, TrustedClaim, Verdict};
+use consign_signing::{
+    ATTESTATIONS_BYTES_MAX, BundleClaim, Claim, Decision, EncryptedAttestations, PublicClaim, RuleOrigin,
+    TrustedClaim, Verdict,
+};
 use serde::Serialize;
 
 use crate::act::{Act, Action};
 use crate::addressing;
 use crate::bundle_set::{BundleSet, read_attestations, read_manifest};
-use crate::checked::{bundle_claim, interrupted, sole_claim};
-use crate::context::{Context, threads};
+use crate::checked::{bundle_claim, interrupted, modes_not_compared, sole_claim};
+use crate::context::{Context, threads, unreadable};
 use crate::encrypted_set::EncryptedSet;
 use crate::encryption::IdentityArgs;
 use crate::examined::{Asked, Examined};
@@ -22,6 +25,7 @@ use crate::exit::Exit;
 use crate::handling::{Handling, PolicyArgs, Standing, counted, decide_bundle, refusals, uncounted};
 use crate::outcome::{Failure, Outcome, Report};
 use crate::provenance::{self, facts::ProvenanceOut};
+use crate::spool::{self, Stream};
 use crate::style::{self, count, size};
 use crate::vouching::{Trusted, Vouched, VouchingArgs};
 
@@ -388,18 +392,19 @@ impl Verify {
 
     fn sets(&self, named: &Path) -> Result<(Vec<BundleSet>, Vec<EncryptedSet>), Failure> {
         if let Some(attestations) = &self.attestations {
-            if let Some(set) = EncryptedSet::with_attestations(named, attestations)? {
+            let bytes = self.read_once(named, attestations)?;
+            if let Some(set) = EncryptedSet::with_attestations(named, attestations, &bytes)? {
                 return Ok((Vec::new(), vec![set]));
             }
-            let set = BundleSet::with_attestations(named.into(), attestations)?;
+            let set = BundleSet::with_attestations(named, attestations, &bytes)?;
             return Ok((vec![set], Vec::new()));
         }
-        if named == Path::new("-") {
+        if Stream::of(named).is_some() {
             let problem = Problem::new(
                 "attestations-needed",
-                "an archive on standard input needs `--attestations FILE`",
+                "an archive that comes as a stream needs `--attestations FILE`",
             );
-            return Err(Failure::usage(problem));
+            return Err(Failure::usage(problem.at(named.display().to_string())));
         }
         let encrypted = EncryptedSet::find(named)?;
         let plain = match encrypted.is_empty() {
@@ -408,6 +413,25 @@ impl Verify {
             false => Vec::new(),
         };
         Ok((plain, encrypted))
+    }
+
+    /// The bytes of the attestations, which may come as a stream as well, but not the one that the archive comes as.
+    fn read_once(&self, named: &Path, attestations: &Path) -> Result<Vec<u8>, Failure> {
+        let stream = Stream::of(attestations);
+        let both = stream.is_some()
+            && (attestations == named || (stream == Some(Stream::Input) && stream == Stream::of(named)));
+        if both || (stream.is_some() && self.bundles.len() > 1) {
+            let problem = Problem::new("stream-twice", "comes as a stream, which can be read only once");
+            let hint = "write it to a file first, and name the file";
+            return Err(Failure::usage(problem.at(attestations.display().to_string()).hint(hint)));
+        }
+        let most = ATTESTATIONS_BYTES_MAX.max(EncryptedAttestations::BYTES_MAX) as u64;
+        let bytes =
+            crate::reading::read(attestations, most).map_err(|error| unreadable(attestations, &error))?;
+        match stream {
+            Some(_) if bytes.is_empty() => Err(spool::empty(attestations)),
+            _ => Ok(bytes),
+        }
     }
 
     fn scope(&self) -> Scope {
@@ -565,25 +589,30 @@ impl Verify {
         let set = self.statements_of(manifest_path, id)?;
         let layout = if self.bag { TreeLayout::Bag } else { TreeLayout::Payload };
         let meter = context.meter("verifying", manifest.payload_bytes());
-        let faults = compare_directory(directory, &manifest, layout, threads(self.threads), &meter)
+        let compared = compare_directory(directory, &manifest, layout, threads(self.threads), &meter)
             .map_err(|error| tree_failure(error, directory))?;
         drop(meter);
         let claim = sole_claim(&set)?;
-        if !faults.is_empty() {
+        if !compared.faults.is_empty() {
             let at = directory.display().to_string();
-            let problems =
-                faults.iter().map(|fault| Problem::new(fault.code(), fault.to_string()).at(at.clone()));
+            let problems = compared
+                .faults
+                .iter()
+                .map(|fault| Problem::new(fault.code(), fault.to_string()).at(at.clone()));
             let failure = Failure { exit: Exit::NotIntact, problems: problems.collect() };
             return Ok(Checked::failed(directory, claim, failure));
         }
+        let modes = compared.modes_untold.then(|| modes_not_compared(directory));
         let Some(claim) = claim else {
             let mut checked = Checked::without_statement(directory, &manifest, id);
             checked.count(&manifest);
+            checked.report.notes.extend(modes);
             return Ok(checked.finish("directory", 0, None));
         };
         let (mut checked, decision) = self.judge(directory, &set, claim, trusted)?;
         let vouched = decision.trusted().and_then(|trusted| Vouched::manifest(&manifest, id, trusted));
         checked.count(&manifest);
+        checked.report.notes.extend(modes);
         checked.handle(policy, &manifest, &decision, vouched.as_ref());
         let checked = checked.finish("directory", 0, vouched.as_ref());
         Ok(self.remember(checked, directory, trusted, decision.trusted()))

@@ -47,7 +47,8 @@ pub(super) fn rebuild(
     if options.dry_run {
         return foresee(context, target, inventory, options, report);
     }
-    let _folder = OutputFolder::open(options.output)?;
+    let folder = OutputFolder::open(options.output)?;
+    folder.check()?;
     let made = match whole(context, target, inventory, options, &mut report)? {
         Some(made) => made,
         None => match packed_again(context, target, inventory, options, &mut report)? {

@@ -167,7 +167,7 @@ fn confirm_key(named: &str, told: Option<Fingerprint>, key: &PublicKey) -> Resul
         let hint = "give `--fingerprint FP`, as the owner of the key tells it to you by another way than the one by which the key came";
         return Err(Failure::usage(problem.at("--fingerprint").hint(hint)));
     }
-    match confirm::ask(&found, &mut io::stdin().lock(), &mut crate::stream::stderr()) {
+    match confirm::ask(&found, &mut crate::terminal::answers(), &mut crate::stream::stderr()) {
         Ok(true) => Ok(()),
         Ok(false) => Err(mismatch(named, None)),
         Err(error) => Err(Failure::failed(Problem::new("terminal", format!("cannot be read: {error}")))),
