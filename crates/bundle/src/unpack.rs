@@ -72,7 +72,8 @@ pub fn unpack<R: ReadAt>(
     threads: NonZeroUsize,
     progress: &dyn Progress,
 ) -> Result<VerifiedArchive, UnpackError> {
-    unpack_if(archive, destination, selection, threads, progress, |_| Some(Readers::Umask)).map(|unpacked| unpacked.verified)
+    unpack_if(archive, destination, selection, threads, progress, |_| Some(Readers::Umask))
+        .map(|unpacked| unpacked.verified)
 }
 
 /// What was unpacked.

@@ -2,6 +2,7 @@
 
 mod act;
 mod addressing;
+mod bundle_out;
 mod bundle_set;
 mod checked;
 mod commands;

@@ -52,6 +52,7 @@ impl Piece {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct PieceName {
     pub(crate) name: String,
+    #[serde(serialize_with = "crate::bundle_out::bare")]
     pub(crate) sha256: String,
 }
 

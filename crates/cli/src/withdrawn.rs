@@ -5,10 +5,11 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use consign_metadata::{Problem, printable};
-use consign_signing::{BundleClaim, Claim, Content, NotEntitled, SignedRevocation, SignedStatement};
+use consign_signing::{Claim, Content, NotEntitled, SignedRevocation, SignedStatement};
 use serde::Serialize;
 
 use crate::act::{Act, Action};
+use crate::bundle_out::BundleOut;
 use crate::bundle_set::REVOCATIONS;
 use crate::context::Context;
 use crate::outcome::Failure;
@@ -27,7 +28,7 @@ pub(crate) struct ReceivedRevocation {
     path: String,
     /// Whether somebody who may take the bundle back did.
     counts: bool,
-    bundle: BundleClaim,
+    bundle: BundleOut,
     reason: String,
     /// Who says so.
     fingerprint: String,
@@ -56,15 +57,15 @@ pub(crate) struct Quarantined {
 impl ReceivedRevocation {
     pub(crate) fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         let (warn, faint) = (style::WARN, style::FAINT);
-        let BundleClaim { name, version, classification, id } = &self.bundle;
+        let BundleOut { name, version, .. } = &self.bundle;
         if !self.counts {
             let why = self.why_not.as_deref().unwrap_or_default();
             writeln!(out, "{faint}a revocation that does not count:{faint:#} {name} {version}, {why}")?;
             return writeln!(out, "  file          {}", printable(&self.path));
         }
-        let class = classification.as_str().to_uppercase();
+        let class = self.bundle.class();
         writeln!(out, "{warn}revoked{warn:#} {name} {version}  [{class}]")?;
-        writeln!(out, "  bundle id     {id}")?;
+        writeln!(out, "  bundle id     {}", self.bundle.id())?;
         writeln!(out, "  reason        {}", printable(&self.reason))?;
         writeln!(out, "  by            {} as {}", self.fingerprint, self.role)?;
         for Quarantined { from, to, why_not } in &self.quarantined {
@@ -161,7 +162,7 @@ impl Desk<'_> {
         ReceivedRevocation {
             path: path.display().to_string(),
             counts,
-            bundle: revocation.bundle.clone(),
+            bundle: BundleOut::named(&revocation.bundle),
             reason: revocation.reason.to_string(),
             fingerprint: revocation.public_key.fingerprint().to_string(),
             role: revocation.role.to_string(),

@@ -87,7 +87,10 @@ impl World {
     }
 
     fn fingerprint(&self, key: &str) -> String {
-        self.json(&["id", "--key", &format!("{key}.pub")])["result"]["fingerprint"].as_str().unwrap().to_owned()
+        self.json(&["id", "--key", &format!("{key}.pub")])["result"]["fingerprint"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     fn trust(&self, key: &str, role: &str, more: &[&str]) {
@@ -98,7 +101,8 @@ impl World {
 
     fn lab_trusts(&self, key: &str, role: &str) {
         let (file, print) = (format!("{key}.pub"), self.fingerprint(key));
-        let add = ["trust", "add", key, "--key", &file, "--fingerprint", &print, "--role", role, "--owner", key];
+        let add =
+            ["trust", "add", key, "--key", &file, "--fingerprint", &print, "--role", role, "--owner", key];
         assert_eq!(self.lab(&add)["exit"], 0);
     }
 
@@ -135,8 +139,14 @@ fn field_h1_a_file_or_a_key_is_never_an_addressee() {
             &["preflight", "data"],
         ] {
             let document = world.json(&[command, &["--for", name]].concat());
-            assert_eq!((exit(&document), codes(&document)), (2, vec!["not-a-recipient"]), "{name} {document:#}");
-            assert!(said(&document).contains("--laboratory") || name.contains("age1") || name.contains("ssh"));
+            assert_eq!(
+                (exit(&document), codes(&document)),
+                (2, vec!["not-a-recipient"]),
+                "{name} {document:#}"
+            );
+            assert!(
+                said(&document).contains("--laboratory") || name.contains("age1") || name.contains("ssh")
+            );
         }
     }
     // But for capitals and hyphens it would be somebody whom the policy lists.
@@ -154,7 +164,7 @@ fn field_h1_addressees_are_shown_wherever_a_bundle_is_shown() {
     let world = World::new();
     let packed = world.pack(&["--for", "Example Lab"]);
     // One name, whichever was given.
-    assert_eq!(packed["result"]["addressees"], serde_json::json!(["lab"]), "{packed:#}");
+    assert_eq!(packed["result"]["bundle"]["addressees"], serde_json::json!(["lab"]), "{packed:#}");
     world.lab_trusts("ada", "owner");
     let shows = |arguments: &[&str]| {
         let output = world.desk.consign(arguments.iter().copied()).output().unwrap();
@@ -173,7 +183,10 @@ fn field_h1_addressees_are_shown_wherever_a_bundle_is_shown() {
     assert_eq!(exit(&verified), 1, "the file is elsewhere: {verified:#}");
     let home = world.desk.home().join("lab.toml");
     let verified = world.lab(&["verify", "inbox", "--policy", home.to_str().unwrap()]);
-    assert_eq!((exit(&verified), verified["result"]["bundles"][0]["bundle"]["addressees"][0].as_str()), (0, Some("lab")));
+    assert_eq!(
+        (exit(&verified), verified["result"]["bundles"][0]["bundle"]["addressees"][0].as_str()),
+        (0, Some("lab"))
+    );
 }
 
 #[test]
@@ -192,7 +205,11 @@ fn field_h2_unchanged_means_the_whole_statement() {
         ),
     ] {
         let document = world.pack(more);
-        assert_eq!((exit(&document), codes(&document)), (1, vec!["statement-differs"]), "{more:?} {document:#}");
+        assert_eq!(
+            (exit(&document), codes(&document)),
+            (1, vec!["statement-differs"]),
+            "{more:?} {document:#}"
+        );
         assert!(said(&document).contains(said_otherwise), "{document:#}");
         assert_eq!(world.desk.read("out/small-1.0.0.intoto.jsonl"), signed);
     }
@@ -226,7 +243,10 @@ fn field_h3_a_missing_signature_is_explained_and_trust_set_mends_it() {
     let document = world.json(&["submit", "out", "--to", "lab"]);
     assert_eq!((exit(&document), codes(&document)), (5, vec!["policy-signatures"]));
     let text = said(&document);
-    assert!(text.contains("does not say whose keys `ada`, `bob` are") && text.contains("one person's"), "{text}");
+    assert!(
+        text.contains("does not say whose keys `ada`, `bob` are") && text.contains("one person's"),
+        "{text}"
+    );
     for name in ["ada", "bob"] {
         let command = format!("consign trust set --owner PERSON -- {name}");
         assert!(text.contains(&command), "{text}");
@@ -313,7 +333,10 @@ fn field_h4_the_first_submit_needs_no_trust_in_oneself() {
     let document: Value = serde_json::from_slice(&bobs(&["submit", "second", "--to", "lab"]).stdout).unwrap();
     assert_eq!((exit(&document), codes(&document)), (5, vec!["policy-signatures"]));
     let text = said(&document);
-    assert!(text.contains("signed as owner, which does not count") && text.contains("--role owner"), "{text}");
+    assert!(
+        text.contains("signed as owner, which does not count") && text.contains("--role owner"),
+        "{text}"
+    );
     // A key that trust calls compromised is not made good by having signed here.
     world.trust("ada", "owner", &["--owner", "Ada"]);
     world.desk.succeed(["trust", "revoke", "ada", "--reason", "compromised"]);
@@ -346,7 +369,11 @@ fn field_h5_preflight_pack_and_submit_say_the_same_at_once() {
     world.describe("internal", "license: MIT\ntitle: t\n");
     assert_eq!(exit(&world.json(&[&["preflight", "data"][..], &terms].concat())), 0);
     let packed = world.pack(&terms);
-    assert_eq!((exit(&packed), packed["result"]["laboratories"].as_array().map(Vec::len)), (0, Some(1)), "{packed:#}");
+    assert_eq!(
+        (exit(&packed), packed["result"]["laboratories"].as_array().map(Vec::len)),
+        (0, Some(1)),
+        "{packed:#}"
+    );
     // What the laboratory has changed since, submit hears.
     fs::write(world.desk.home().join("lab.toml"), LAB.replace("MIT", "BSD-3-Clause")).unwrap();
     let submit = ["submit", "out", "--to", "lab", "--identity", "approver.id"];
@@ -388,10 +415,18 @@ fn field_h6_a_desk_without_trust_signs_nothing() {
     // Looking needs no key and leaves nothing, whatever it finds.
     let before = names(&world.desk.dir());
     let dry = world.lab(&["receive", "inbox", "--dry-run", "--unpack-to", "taken", "--receipts", "receipts"]);
-    assert_eq!((exit(&dry), dry["result"]["bundles"][0]["verdict"].as_str()), (4, Some("refused")), "{dry:#}");
+    assert_eq!(
+        (exit(&dry), dry["result"]["bundles"][0]["verdict"].as_str()),
+        (4, Some("refused")),
+        "{dry:#}"
+    );
     world.lab_trusts("ada", "owner");
     let dry = world.lab(&["receive", "inbox", "--dry-run", "--unpack-to", "taken"]);
-    assert_eq!((exit(&dry), dry["result"]["bundles"][0]["verdict"].as_str()), (0, Some("accepted")), "{dry:#}");
+    assert_eq!(
+        (exit(&dry), dry["result"]["bundles"][0]["verdict"].as_str()),
+        (0, Some("accepted")),
+        "{dry:#}"
+    );
     assert_eq!((names(&world.desk.dir()), names(&world.desk.path("inbox")).len()), (before, 3));
     assert!(!world.laboratory.join("verified.jsonl").exists() && !world.laboratory.join("unpacked").exists());
     // A trust file with nobody in it trusts nobody.
@@ -408,10 +443,14 @@ fn field_h7_a_corrected_version_is_for_those_whom_the_old_one_was_for() {
     world.desk.write("new.yaml", text);
     let amend = ["amend", "out", "--descriptor", "new.yaml", "-o", "out2", "--key", "ada"];
     let amended = world.json(&amend);
-    assert_eq!((exit(&amended), amended["result"]["addressees"][0].as_str()), (0, Some("lab")), "{amended:#}");
-    assert_eq!(world.json(&["inspect", "out2"])["result"]["addressees"][0], "lab");
+    assert_eq!(
+        (exit(&amended), amended["result"]["bundle"]["addressees"][0].as_str()),
+        (0, Some("lab")),
+        "{amended:#}"
+    );
+    assert_eq!(world.json(&["inspect", "out2"])["result"]["bundle"]["addressees"][0], "lab");
     let others = ["amend", "out", "--descriptor", "new.yaml", "-o", "out3", "--key", "ada", "--for", "press"];
-    assert_eq!(world.json(&others)["result"]["addressees"], serde_json::json!(["press"]));
+    assert_eq!(world.json(&others)["result"]["bundle"]["addressees"], serde_json::json!(["press"]));
 }
 
 #[test]
@@ -429,7 +468,10 @@ fn field_h8_a_revocation_travels_and_puts_aside_what_was_unpacked() {
     // To somebody who never had it nothing goes; to whoever has it, that it was taken back.
     fs::create_dir(desk.path("never")).unwrap();
     let document = world.json(&["submit", "out", "--to", "never"]);
-    assert_eq!((exit(&document), codes(&document), names(&desk.path("never")).len()), (4, vec!["bundle-revoked"], 0));
+    assert_eq!(
+        (exit(&document), codes(&document), names(&desk.path("never")).len()),
+        (4, vec!["bundle-revoked"], 0)
+    );
     // Also if the inbox has been emptied since.
     for name in names(&desk.path("inbox")) {
         fs::rename(desk.path("inbox").join(&name), desk.path(&format!("archive-{name}"))).unwrap();
@@ -437,8 +479,14 @@ fn field_h8_a_revocation_travels_and_puts_aside_what_was_unpacked() {
     let dry = world.json(&["submit", "out", "--to", "lab", "--dry-run"]);
     assert_eq!((exit(&dry), names(&desk.path("inbox")).len()), (0, 0), "{dry:#}");
     let document = world.json(&["submit", "out", "--to", "lab"]);
-    assert_eq!((exit(&document), names(&desk.path("inbox"))), (0, vec!["small-1.0.0.revocation.intoto.jsonl".to_owned()]));
-    assert_eq!(world.json(&["submit", "out", "--to", "lab"])["result"]["revocation"][0]["status"], "unchanged");
+    assert_eq!(
+        (exit(&document), names(&desk.path("inbox"))),
+        (0, vec!["small-1.0.0.revocation.intoto.jsonl".to_owned()])
+    );
+    assert_eq!(
+        world.json(&["submit", "out", "--to", "lab"])["result"]["revocation"][0]["status"],
+        "unchanged"
+    );
 
     // The desk tells where the content is, and puts it aside.
     let dry = world.lab(&["receive", "inbox", "--dry-run"]);
@@ -499,7 +547,9 @@ fn field_h8_a_strangers_revocation_moves_nothing() {
     fs::remove_file(desk.path("inbox/broken.revocation.intoto.jsonl")).unwrap();
     let document = world.lab(&["receive", "inbox/small-1.0.0.revocation.intoto.jsonl", "--key", "labkey"]);
     assert_eq!(exit(&document), 0, "{document:#}");
-    assert!(desk.path("taken/small-1.0.0").symlink_metadata().unwrap().is_symlink() && desk.path("data").is_dir());
+    assert!(
+        desk.path("taken/small-1.0.0").symlink_metadata().unwrap().is_symlink() && desk.path("data").is_dir()
+    );
 }
 
 fn mode(path: &Path) -> u32 {
@@ -527,7 +577,7 @@ fn field_h10_a_name_is_found_among_what_this_machine_knows() {
     let packed = world.pack(&[]);
     let sha256 = packed["result"]["archive"]["sha256"].clone();
     fs::remove_dir_all(world.desk.path("out")).unwrap();
-    for named in ["small@1.0.0", packed["result"]["bundle_id"].as_str().unwrap()] {
+    for named in ["small@1.0.0", packed["result"]["bundle"]["id"].as_str().unwrap()] {
         let document = world.json(&["reconstruct", named, "--from", "data", "-o", "again", "--no-store"]);
         assert_eq!(exit(&document), 0, "{document:#}");
         assert!(document.to_string().contains(sha256.as_str().unwrap()), "{document:#}");
@@ -587,7 +637,11 @@ fn field_h11_days_count_whole_and_one_recipient_has_one_name() {
 fn field_h12_folders_are_made_where_they_are_ours_and_a_mistyped_place_is_told() {
     let world = World::new();
     world.pack(&["--for", "lab"]);
-    for (to, hint) in [("labb", "did you mean `lab`?"), ("lab-inbx", "did you mean `lab-inbox`?"), ("zzz", "the policy knows")] {
+    for (to, hint) in [
+        ("labb", "did you mean `lab`?"),
+        ("lab-inbx", "did you mean `lab-inbox`?"),
+        ("zzz", "the policy knows"),
+    ] {
         let document = world.json(&["submit", "out", "--to", to]);
         assert_eq!((exit(&document), codes(&document)), (2, vec!["no-destination"]));
         let text = said(&document);
@@ -602,7 +656,8 @@ fn field_h12_folders_are_made_where_they_are_ours_and_a_mistyped_place_is_told()
     fs::create_dir(world.desk.path("inbox")).unwrap();
     assert_eq!(exit(&world.json(&["submit", "out", "--to", "lab"])), 0);
     world.lab_trusts("ada", "owner");
-    let received = world.lab(&["receive", "inbox", "--key", "labkey", "--receipts", "r/e", "--unpack-to", "u/n"]);
+    let received =
+        world.lab(&["receive", "inbox", "--key", "labkey", "--receipts", "r/e", "--unpack-to", "u/n"]);
     assert_eq!(exit(&received), 0, "{received:#}");
     assert!(world.desk.path("u/n/small-1.0.0").is_dir() && names(&world.desk.path("r/e")).len() == 1);
 }
@@ -628,9 +683,64 @@ fn field_h13_what_is_closed_is_unpacked_for_its_owner_alone() {
     };
     assert_eq!(unpack("opened", &["--policy", "open.toml"]), [0o755, 0o755, 0o644, 0o755]);
     assert_eq!(unpack("closed", &["--policy", "closed.toml"]), [0o700, 0o700, 0o600, 0o700]);
-    desk.shell("umask 022; \"$1\" unpack out bag --bag --key ada.pub --policy closed.toml", &[support::consign()]);
-    for (path, expected) in [("", 0o700), ("data", 0o700), ("data/a", 0o600), ("bagit.txt", 0o600), ("consign", 0o700)] {
+    desk.shell(
+        "umask 022; \"$1\" unpack out bag --bag --key ada.pub --policy closed.toml",
+        &[support::consign()],
+    );
+    for (path, expected) in
+        [("", 0o700), ("data", 0o700), ("data/a", 0o600), ("bagit.txt", 0o600), ("consign", 0o700)]
+    {
         assert_eq!(mode(&desk.path("bag").join(path)), expected, "{path}");
+    }
+}
+
+#[test]
+fn field_h14_one_bundle_object_and_bare_digests_in_every_command() {
+    let world = World::new();
+    let packed = world.pack(&["--for", "lab"]);
+    let bundle = packed["result"]["bundle"].clone();
+    assert_eq!((&bundle["name"], &bundle["addressees"][0]), (&"small".into(), &"lab".into()), "{packed:#}");
+    assert!(bundle["id"].as_str().unwrap().starts_with("sha256:"));
+    world.lab_trusts("ada", "owner");
+    world.trust("ada", "owner", &[]);
+    let documents = [
+        ("/result/bundle", world.json(&["preflight", "data", "--for", "lab"])),
+        ("/result/bundle", world.json(&["inspect", "out"])),
+        ("/result/bundle", world.json(&["sign", "out", "--key", "bob", "--yes"])),
+        ("/result/bundles/0/bundle", world.json(&["verify", "out"])),
+        ("/result/bundle", world.json(&["unpack", "out", "unpacked"])),
+        ("/result/bundle", world.json(&["submit", "out", "--to", "lab"])),
+        ("/result/bundles/0/bundle", world.lab(&["receive", "inbox", "--key", "labkey"])),
+        ("/result/bundle", world.json(&["seal", "data", "-o", "sealed", "--key", "ada", "--for", "lab"])),
+        ("/result/bundle", world.json(&["revoke", "out", "--reason", "x", "--key", "ada"])),
+    ];
+    for (place, document) in documents {
+        let found = document.pointer(place).unwrap_or_else(|| panic!("{place}: {document:#}"));
+        for member in ["name", "version", "classification", "addressees"] {
+            assert_eq!(found[member], bundle[member], "{member}: {document:#}");
+        }
+        let id = &found["id"];
+        assert!(*id == bundle["id"] || document["command"] == "preflight", "{document:#}");
+        let result = &document["result"];
+        assert!(result["bundle_id"].is_null() && result["name"].is_null(), "{document:#}");
+        digests_are_bare(&document);
+    }
+}
+
+/// Every member that is called after SHA-256 is 64 hexadecimal digits.
+fn digests_are_bare(value: &Value) {
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                if name.ends_with("sha256") && let Some(text) = value.as_str() {
+                    let bare = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+                    assert!(bare, "{name}: {text}");
+                }
+                digests_are_bare(value);
+            }
+        }
+        Value::Array(list) => list.iter().for_each(digests_are_bare),
+        _ => {}
     }
 }
 

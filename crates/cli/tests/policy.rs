@@ -207,7 +207,7 @@ fn statement(desk: &Desk, path: &str) -> Value {
 fn what_derives_from_a_bundle_is_classified_no_lower() {
     let desk = desk();
     desk.succeed(PACK);
-    let parent = desk.json(["inspect", "out"])["result"]["bundle_id"].as_str().unwrap().to_owned();
+    let parent = desk.json(["inspect", "out"])["result"]["bundle"]["id"].as_str().unwrap().to_owned();
     desk.write("derived/b.csv", "1\n");
     describe(&desk, "derived", "internal", &format!("parents: [\"{parent}\"]\n"));
     let pack = ["pack", "derived", "-o", "two", "--key", "ada"];

@@ -162,7 +162,7 @@ fn a_bundle_goes_there_and_its_receipt_comes_back() {
         (said.role.as_str(), said.public_key.fingerprint().to_string()),
         ("recipient", world.print("lab"))
     );
-    assert_eq!(received["receipt"]["sha256"], Sha256Digest::of(signed.line()).to_string());
+    assert_eq!(received["receipt"]["sha256"], Sha256Digest::of(signed.line()).hex());
 
     // Once more, nothing changes; what is unpacked is compared.
     let again = world.lab(&receive);
@@ -379,7 +379,7 @@ fn a_receipt_for_an_encrypted_bundle_tells_nothing_of_it() {
     let payload = String::from_utf8(signed.receipt().to_payload()).unwrap();
     let inside =
         packed["result"]["archive"]["sha256"].as_str().unwrap_or("sha256:none").replace("sha256:", "");
-    let id = packed["result"]["bundle_id"].as_str().unwrap().replace("sha256:", "");
+    let id = packed["result"]["bundle"]["id"].as_str().unwrap().replace("sha256:", "");
     for word in ["marsupials", "7.3.1", "internal", "quokkas", &id, &inside] {
         assert!(!payload.contains(word), "{word}: {payload}");
     }
@@ -489,7 +489,8 @@ fn each_receipt_is_told_of_in_the_ledger_once() {
             (&"accepted".into(), &"content".into()),
             "{entry:#}"
         );
-        assert_eq!(event["receipt_sha256"], again["result"]["bundles"][0]["receipt"]["sha256"]);
+        let said = again["result"]["bundles"][0]["receipt"]["sha256"].as_str().unwrap();
+        assert_eq!(event["receipt_sha256"], format!("sha256:{said}"));
     }
     // The state of the sender's ledger came with the bundle, and goes back with the receipt.
     let signed = world.receipt("small-1.0.0.receipt.intoto.jsonl");

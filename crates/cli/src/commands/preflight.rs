@@ -10,6 +10,7 @@ use consign_scan::Scanned;
 use serde::Serialize;
 
 use crate::addressing;
+use crate::bundle_out::BundleOut;
 use crate::context::{Context, threads};
 use crate::encryption::foreseen;
 use crate::exit::Exit;
@@ -46,16 +47,12 @@ pub(crate) struct Preflight {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Foreseen {
-    name: String,
-    version: String,
-    classification: String,
+    bundle: BundleOut,
     files: u64,
     bytes: u64,
     /// What the scan of the content found; absent with `--no-scan`.
     #[serde(skip_serializing_if = "Option::is_none")]
     findings: Option<Findings>,
-    /// Whom it will be for.
-    addressees: Vec<String>,
     /// What one's own policy says to packing it.
     own: Handling,
     /// What each laboratory says to accepting it: those that are named, then those of the addressees.
@@ -64,10 +61,10 @@ pub(crate) struct Foreseen {
 
 impl Report for Foreseen {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
-        let class = self.classification.to_uppercase();
-        writeln!(out, "{} {}  [{class}]", self.name, self.version)?;
+        let class = self.bundle.class();
+        writeln!(out, "{} {}  [{class}]", self.bundle.name, self.bundle.version)?;
         writeln!(out, "  content       {}, {}", count(self.files, "file", "files"), size(self.bytes))?;
-        addressing::in_words(&self.addressees, "  ", 13, out)?;
+        addressing::in_words(&self.bundle.addressees, "  ", 13, out)?;
         if let Some(findings) = &self.findings {
             scan_args::in_words(findings, out)?;
         }
@@ -89,12 +86,9 @@ impl Preflight {
         let problems = answers.refusals(&self.source.directory);
         let summary = described.source.summary();
         let report = Foreseen {
-            name: core.name.to_string(),
-            version: core.version.to_string(),
-            classification: core.classification.to_string(),
+            bundle: BundleOut::described(core, None).for_whom(addressing::told(&terms.addressees)),
             files: summary.files,
             bytes: summary.bytes,
-            addressees: addressing::told(&terms.addressees),
             own: answers.handling(),
             laboratories: answers.laboratories(),
             findings: found.map(|found| found.findings),

@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use consign_bundle::{Scope, Selection, TreeLayout, compare_directory};
 use consign_metadata::{Manifest, Problem, Role, printable};
 use consign_policy::{Policy, Stage};
-use consign_signing::{About, BundleClaim, Receipt, ReceiptLevel};
+use consign_signing::{About, Receipt, ReceiptLevel};
 use serde::Serialize;
 
 use crate::act::{Act, Action};
 use crate::addressing;
+use crate::bundle_out::BundleOut;
 use crate::bundle_set::{Broken, BundleSet};
 use crate::checked::sole_claim;
 use crate::context::{Context, make_folder, threads};
@@ -111,9 +112,7 @@ struct ReceivedBundle {
     level: Option<ReceiptLevel>,
     /// Name, version, classification and id: claims, unless it was accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    bundle: Option<BundleClaim>,
-    /// Whom it is for, by its statements.
-    addressees: Vec<String>,
+    bundle: Option<BundleOut>,
     /// The file that arrived: the archive, or the encrypted file.
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<Arrived>,
@@ -138,6 +137,7 @@ struct ReceivedBundle {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Arrived {
     size: u64,
+    #[serde(serialize_with = "crate::bundle_out::bare")]
     sha256: String,
     encrypted: bool,
 }
@@ -174,8 +174,8 @@ impl ReceivedBundle {
         let (good, error) = (style::GOOD, style::ERROR);
         let path = printable(&self.path);
         match (self.verdict, &self.bundle) {
-            (Some("accepted"), Some(BundleClaim { name, version, classification, .. })) => {
-                let class = classification.as_str().to_uppercase();
+            (Some("accepted"), Some(bundle)) => {
+                let (BundleOut { name, version, .. }, class) = (bundle, bundle.class());
                 let what = if dry_run { "would accept" } else { "accepted" };
                 writeln!(out, "{good}{what}{good:#} {name} {version}  [{class}]")?;
             }
@@ -185,14 +185,15 @@ impl ReceivedBundle {
         }
         match &self.bundle {
             Some(bundle) if self.verdict == Some("accepted") => {
-                writeln!(out, "  bundle id     {}", bundle.id)?;
+                writeln!(out, "  bundle id     {}", bundle.id())?;
             }
-            Some(BundleClaim { name, version, .. }) => {
+            Some(BundleOut { name, version, .. }) => {
                 writeln!(out, "  claims to be  {name} {version}")?;
             }
             None => {}
         }
-        addressing::in_words(&self.addressees, "  ", 13, out)?;
+        let addressees = self.bundle.as_ref().map(|bundle| bundle.addressees.as_slice());
+        addressing::in_words(addressees.unwrap_or_default(), "  ", 13, out)?;
         if let Some(Arrived { size: bytes, sha256, encrypted }) = &self.file {
             let what = if *encrypted { "encrypted" } else { "archive" };
             writeln!(out, "  {what:<13} {}, {sha256}", size(*bytes))?;
@@ -518,8 +519,7 @@ impl Receive {
             role: signer.role.to_string(),
             name: signer.name.as_ref().map(ToString::to_string),
         });
-        let bundle = examined.claim.as_ref().map(|claim| claim.bundle.clone());
-        let addressees = examined.claim.as_ref().map(|claim| addressing::told(&claim.addressees));
+        let bundle = examined.claim.as_ref().map(BundleOut::claimed);
         let report = ReceivedBundle {
             path: path.display().to_string(),
             verdict,
@@ -536,7 +536,6 @@ impl Receive {
                 .as_ref()
                 .map(|handled| Handling::of(desk.policy, Stage::Receive, handled)),
             bundle,
-            addressees: addressees.unwrap_or_default(),
             notes: std::mem::take(&mut examined.notes),
             unpacked,
             receipt: receipt.as_ref().map(|(_, written)| written.clone()),
@@ -603,8 +602,8 @@ fn verdict(receipt: &Receipt) -> &'static str {
 fn record(context: &Context, examined: &Examined, receipt: &Receipt, report: &ReceivedBundle) {
     let act = |action| {
         let act = Act::new(action).archive(receipt.sha256);
-        match &report.bundle {
-            Some(bundle) => act.bundle(bundle),
+        match &examined.claim {
+            Some(claim) => act.bundle(&claim.bundle),
             None => act,
         }
     };

@@ -10,6 +10,7 @@ use consign_signing::{Revocation, Revocations, SignedRevocation, Signer as _};
 use serde::Serialize;
 
 use crate::act::{Act, Action};
+use crate::bundle_out::BundleOut;
 use crate::bundle_set::{BundleSet, REVOCATIONS, too_many};
 use crate::checked::sole_claim;
 use crate::context::{Context, make_folder, unwritable};
@@ -53,9 +54,7 @@ pub(crate) struct Revoke {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Revoked {
-    name: String,
-    version: String,
-    bundle_id: String,
+    bundle: BundleOut,
     reason: String,
     revocations: PathBuf,
     fingerprint: String,
@@ -66,8 +65,8 @@ pub(crate) struct Revoked {
 impl Report for Revoked {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         let warn = style::WARN;
-        writeln!(out, "{warn}revoked{warn:#} {} {}", self.name, self.version)?;
-        writeln!(out, "  bundle id     {}", self.bundle_id)?;
+        writeln!(out, "{warn}revoked{warn:#} {} {}", self.bundle.name, self.bundle.version)?;
+        writeln!(out, "  bundle id     {}", self.bundle.id())?;
         writeln!(out, "  reason        {}", self.reason)?;
         writeln!(out, "  by            {} as {} ({})", self.fingerprint, self.role, self.time)?;
         writeln!(
@@ -104,9 +103,7 @@ impl Revoke {
         write(&folder, &name, signed)?;
         context.record(act.with("reason", &self.reason));
         Ok(Outcome::done(Revoked {
-            name: claim.bundle.name.to_string(),
-            version: claim.bundle.version.to_string(),
-            bundle_id: claim.bundle.id.to_string(),
+            bundle: BundleOut::claimed(claim),
             reason: self.reason.to_string(),
             revocations: path,
             fingerprint: key.public_key().fingerprint().to_string(),

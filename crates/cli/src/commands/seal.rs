@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::act::{Act, Action};
 use crate::addressing;
+use crate::bundle_out::BundleOut;
 use crate::bundle_set::{Names, read_attestations, read_manifest};
 use crate::checked::{bundle_claim, modes_not_told};
 use crate::commands::pack::{KeyArgs, SignerOut, excluded, taken};
@@ -59,12 +60,9 @@ pub(crate) struct Seal {
 pub(crate) struct Sealed {
     /// `sealed` or `unchanged`.
     status: &'static str,
-    name: String,
-    version: String,
-    classification: String,
+    bundle: BundleOut,
     files: u64,
     bytes: u64,
-    bundle_id: String,
     manifest: PathBuf,
     #[serde(skip_serializing_if = "Option::is_none")]
     attestations: Option<PathBuf>,
@@ -73,8 +71,6 @@ pub(crate) struct Sealed {
     /// What was signed about where it comes from.
     #[serde(skip_serializing_if = "Option::is_none")]
     provenance: Option<ProvenanceOut>,
-    /// Whom it is for.
-    addressees: Vec<String>,
     /// What the handling policy says.
     handling: Handling,
     /// What the laboratories say to accepting it that were asked.
@@ -90,11 +86,15 @@ pub(crate) struct Sealed {
 impl Report for Sealed {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         let (good, warn) = (style::GOOD, style::WARN);
-        let class = self.classification.to_uppercase();
-        writeln!(out, "{good}{}{good:#} {} {}  [{class}]", self.status, self.name, self.version)?;
+        let class = self.bundle.class();
+        writeln!(
+            out,
+            "{good}{}{good:#} {} {}  [{class}]",
+            self.status, self.bundle.name, self.bundle.version
+        )?;
         writeln!(out, "  content       {}, {}", count(self.files, "file", "files"), size(self.bytes))?;
-        addressing::in_words(&self.addressees, "  ", 13, out)?;
-        writeln!(out, "  bundle id     {}", self.bundle_id)?;
+        addressing::in_words(&self.bundle.addressees, "  ", 13, out)?;
+        writeln!(out, "  bundle id     {}", self.bundle.id())?;
         writeln!(out, "  manifest      {}", self.manifest.display())?;
         match (&self.signer, &self.attestations) {
             (Some(signer), Some(path)) => {
@@ -250,17 +250,13 @@ impl Seal {
         }
         Ok(Outcome::done(Sealed {
             status,
-            name: core.name.to_string(),
-            version: core.version.to_string(),
-            classification: core.classification.to_string(),
+            bundle: BundleOut::described(core, Some(id)).for_whom(addressing::told(&terms.addressees)),
             files: manifest.files().len() as u64,
             bytes: manifest.payload_bytes(),
-            bundle_id: id.to_string(),
             manifest: manifest_path,
             attestations: signer.is_some().then_some(attestations_path),
             signer,
             provenance: placed.map(|placed| placed.out),
-            addressees: addressing::told(&terms.addressees),
             handling,
             laboratories,
             findings: scanned.findings,

@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use crate::act::{Act, Action};
 use crate::addressing;
+use crate::bundle_out::BundleOut;
 use crate::bundle_set::{BundleSet, join, read_attestations, read_manifest, too_many};
 use crate::checked::{archive_claim, bundle_claim, check, modes_not_compared, sole_claim};
 use crate::context::{Context, threads, unwritable};
@@ -97,8 +98,7 @@ pub(crate) struct Sign {
 pub(crate) struct Added {
     /// `signed`, `merged` or `unchanged`.
     status: &'static str,
-    name: String,
-    version: String,
+    bundle: BundleOut,
     attestations: PathBuf,
     /// How many signatures there are now.
     signatures: usize,
@@ -119,7 +119,7 @@ pub(crate) struct Added {
 impl Report for Added {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         let good = style::GOOD;
-        writeln!(out, "{good}{}{good:#} {} {}", self.status, self.name, self.version)?;
+        writeln!(out, "{good}{}{good:#} {} {}", self.status, self.bundle.name, self.bundle.version)?;
         if let (Some(fingerprint), Some(role)) = (&self.fingerprint, &self.role) {
             writeln!(out, "  by            {fingerprint} as {role}")?;
         }
@@ -254,11 +254,9 @@ impl Sign {
             let act = self.act(&checked.claim, Some((&key, checked.basis)));
             context.record(act.with("recipients", &sealed_to));
         }
-        let bundle = &checked.claim.bundle;
         Ok(Outcome::done(Added {
             status: if there { "unchanged" } else { "signed" },
-            name: bundle.name.to_string(),
-            version: bundle.version.to_string(),
+            bundle: BundleOut::claimed(&checked.claim),
             attestations: path.clone(),
             signatures: after.statements().len(),
             fingerprint: Some(key.public_key().fingerprint().to_string()),
@@ -527,7 +525,10 @@ impl Sign {
         if let Some(statement) = statement.filter(|_| !unchanged) {
             context.record(self.act(&statement.claim, signer));
         }
-        let text = |get: fn(&Claim) -> String| statement.map(|s| get(&s.claim)).unwrap_or_default();
+        let Some(bundle) = statement.map(|statement| BundleOut::claimed(&statement.claim)) else {
+            let problem = Problem::new("nothing-to-sign", "there is no statement in the attestations");
+            return Err(Failure::failed(problem.at(path.display().to_string())));
+        };
         let status = match (unchanged, signer.is_some()) {
             (true, _) => "unchanged",
             (false, true) => "signed",
@@ -535,8 +536,7 @@ impl Sign {
         };
         Ok(Outcome::done(Added {
             status,
-            name: text(|claim| claim.bundle.name.to_string()),
-            version: text(|claim| claim.bundle.version.to_string()),
+            bundle,
             attestations: path.into(),
             signatures: after.statements().len(),
             fingerprint: signer.map(|(key, _)| key.public_key().fingerprint().to_string()),

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::act::{Act, Action};
 use crate::addressing::{self, LaboratoryArgs};
+use crate::bundle_out::BundleOut;
 use crate::bundle_set::{BundleSet, Names};
 use crate::checked::{archive_path, sole_claim};
 use crate::context::{Context, threads};
@@ -62,15 +63,11 @@ pub(crate) struct Submit {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Submitted {
-    name: String,
-    version: String,
-    classification: String,
-    bundle_id: String,
+    bundle: BundleOut,
     /// SHA-256 of the archive, or of the encrypted file.
+    #[serde(serialize_with = "crate::bundle_out::bare")]
     archive_sha256: String,
     bytes: u64,
-    /// Whom it is for.
-    addressees: Vec<String>,
     /// The files that belong together.
     files: Vec<PieceName>,
     /// What became of it, for each `--to`.
@@ -99,7 +96,7 @@ struct Delivery {
 impl Report for Submitted {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         let (good, error, warn) = (style::GOOD, style::ERROR, style::WARN);
-        let class = self.classification.to_uppercase();
+        let class = self.bundle.class();
         for (n, delivery) in self.deliveries.iter().enumerate() {
             if n > 0 {
                 writeln!(out)?;
@@ -109,10 +106,10 @@ impl Report for Submitted {
                 "failed" => (error, "not submitted"),
                 status => (good, status),
             };
-            writeln!(out, "{style}{what}{style:#} {} {}  [{class}]", self.name, self.version)?;
+            writeln!(out, "{style}{what}{style:#} {} {}  [{class}]", self.bundle.name, self.bundle.version)?;
             writeln!(out, "  to            {}", printable(&delivery.destination.display().to_string()))?;
-            writeln!(out, "  bundle id     {}", self.bundle_id)?;
-            addressing::in_words(&self.addressees, "  ", 13, out)?;
+            writeln!(out, "  bundle id     {}", self.bundle.id())?;
+            addressing::in_words(&self.bundle.addressees, "  ", 13, out)?;
             writeln!(out, "  archive       {}, {}", size(self.bytes), self.archive_sha256)?;
             for file in &self.files {
                 writeln!(out, "  file          {}", file.name)?;
@@ -131,10 +128,7 @@ impl Report for Submitted {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Withdrawn {
-    name: String,
-    version: String,
-    classification: String,
-    bundle_id: String,
+    bundle: BundleOut,
     /// The revocation; nothing else was handed over.
     files: Vec<PieceName>,
     /// What became of it, for each `--to` that has the bundle.
@@ -156,16 +150,16 @@ struct RevocationDelivery {
 impl Report for Withdrawn {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         let warn = style::WARN;
-        let class = self.classification.to_uppercase();
+        let class = self.bundle.class();
         for delivery in &self.revocation {
             let what = match delivery.status {
                 "dry-run" => "would submit the revocation of",
                 "unchanged" => "unchanged: the revocation of",
                 _ => "submitted the revocation of",
             };
-            writeln!(out, "{warn}{what}{warn:#} {} {}  [{class}]", self.name, self.version)?;
+            writeln!(out, "{warn}{what}{warn:#} {} {}  [{class}]", self.bundle.name, self.bundle.version)?;
             writeln!(out, "  to            {}", printable(&delivery.destination.display().to_string()))?;
-            writeln!(out, "  bundle id     {}", self.bundle_id)?;
+            writeln!(out, "  bundle id     {}", self.bundle.id())?;
             self.files.iter().try_for_each(|file| writeln!(out, "  file          {}", file.name))?;
         }
         Ok(())
@@ -320,7 +314,14 @@ impl Submit {
         let (Exit::Done, Some(verified), Some(trusted), Some(_)) =
             (examined.exit, &examined.verified, examined.trusted(), &examined.vouched)
         else {
-            return self.take_back(context, (policy, goals), &set, encrypted.is_some(), claimed.as_ref(), examined);
+            return self.take_back(
+                context,
+                (policy, goals),
+                &set,
+                encrypted.is_some(),
+                claimed.as_ref(),
+                examined,
+            );
         };
         // Every destination is asked about before anything is copied to any.
         let signers = counted(trusted.signers());
@@ -394,15 +395,10 @@ impl Submit {
         if !self.dry_run && encrypted.is_none() {
             crate::store_args::refresh(context, &set, &verified.facts().sha256);
         }
-        let bundle = &trusted.claim().bundle;
         outcome.report = Some(Box::new(Submitted {
-            name: bundle.name.to_string(),
-            version: bundle.version.to_string(),
-            classification: bundle.classification.to_string(),
-            bundle_id: verified.id().to_string(),
+            bundle: BundleOut::claimed(trusted.claim()),
             archive_sha256: parcel.sha256.to_string(),
             bytes: parcel.size,
-            addressees: addressing::told(&trusted.claim().addressees),
             files: parcel.names(),
             deliveries,
             notes: parcel.notes.clone(),
@@ -470,14 +466,8 @@ impl Submit {
                 }
             }
         }
-        let report = Withdrawn {
-            name: bundle.name.to_string(),
-            version: bundle.version.to_string(),
-            classification: bundle.classification.to_string(),
-            bundle_id: bundle.id.to_string(),
-            files: parcel.names(),
-            revocation: deliveries,
-        };
+        let report =
+            Withdrawn { bundle: BundleOut::claimed(claim), files: parcel.names(), revocation: deliveries };
         Ok(Outcome { exit, problems, report: Some(Box::new(report)) })
     }
 

@@ -26,6 +26,7 @@ pub(crate) struct LoggedEvent {
     /// Its number, counted from 0.
     pub(crate) index: u64,
     /// SHA-256 of the event: what the Merkle tree holds.
+    #[serde(serialize_with = "crate::bundle_out::bare")]
     pub(crate) sha256: String,
     /// What it says; absent where the body was dropped.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -237,7 +237,7 @@ impl Desk {
             manifest: path(&packed["manifest"]),
             attestations: path(&packed["attestations"]),
             sha256: text(&packed["archive"]["sha256"]).replace("sha256:", ""),
-            id: text(&packed["bundle_id"]),
+            id: text(&packed["bundle"]["id"]),
             archive,
         }
     }
