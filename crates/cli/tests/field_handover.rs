@@ -388,6 +388,21 @@ fn field_h5_preflight_pack_and_submit_say_the_same_at_once() {
 }
 
 #[test]
+fn field_h5_what_the_descriptor_lacks_and_what_policies_say_come_in_one_round() {
+    let world = World::new();
+    world.desk.write("data/consign.yaml", "name: small\nkind: dataset\nclassification: internal\n");
+    let document = world.json(&["preflight", "data", "--for", "lab"]);
+    let all = ["missing-field", "missing-field", "missing-field", "policy-license"];
+    assert_eq!((exit(&document), codes(&document)), (5, all.to_vec()), "{document:#}");
+    // Without anything to refuse it is the descriptor that is wrong; and what a policy depends on has no stand-in.
+    world.desk.write("data/consign.yaml", "name: small\nkind: dataset\nclassification: internal\nlicense: MIT\n");
+    assert_eq!(exit(&world.json(&["preflight", "data", "--for", "lab"])), 2);
+    world.desk.write("data/consign.yaml", "name: small\nkind: dataset\n");
+    let document = world.json(&["preflight", "data", "--for", "lab"]);
+    assert!(exit(&document) == 2 && document["result"].is_null(), "{document:#}");
+}
+
+#[test]
 fn field_h5_what_the_desk_says_to_senders_and_recipients_is_in_their_words() {
     let world = World::new();
     let desk = &world.desk;
@@ -720,7 +735,9 @@ fn field_h14_one_bundle_object_and_bare_digests_in_every_command() {
             assert_eq!(found[member], bundle[member], "{member}: {document:#}");
         }
         let id = &found["id"];
-        assert!(*id == bundle["id"] || document["command"] == "preflight", "{document:#}");
+        // Before packing there is none, and a sealed directory holds its descriptor too.
+        let other = document["command"] == "preflight" || document["command"] == "seal";
+        assert!(*id == bundle["id"] || other, "{document:#}");
         let result = &document["result"];
         assert!(result["bundle_id"].is_null() && result["name"].is_null(), "{document:#}");
         digests_are_bare(&document);

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::num::NonZeroUsize;
 
 use consign_bundle::hash_source;
-use consign_metadata::Findings;
-use consign_policy::Scan;
+use consign_metadata::{Findings, Problem};
+use consign_policy::{Policy, Scan};
 use consign_scan::Scanned;
 use serde::Serialize;
 
@@ -76,14 +76,20 @@ impl Report for Foreseen {
 impl Preflight {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         let own = self.terms.policy(context)?;
-        let described = self.source.load(context, own.scheme(), false)?;
+        let (described, unfilled) = self.described(context, &own)?;
         let core = &described.description.core;
         let mut terms = self.terms.load(context, own, core)?;
         terms.encryption = foreseen(&self.encrypt_to, &terms.policy, core)?;
         let found = if self.no_scan { None } else { Some(self.look(context, &described, &terms)?) };
         let scan = found.as_ref().map_or(Scan::NotYet, |found| Scan::Done(&found.findings));
         let answers = described.ask(&terms, scan);
-        let problems = answers.refusals(&self.source.directory);
+        let mut problems = unfilled;
+        let mut exit = if problems.is_empty() { Exit::Done } else { Exit::Usage };
+        let refusals = answers.refusals(&self.source.directory);
+        if !refusals.is_empty() {
+            exit = exit.and(Exit::Refused);
+            problems.extend(refusals);
+        }
         let summary = described.source.summary();
         let report = Foreseen {
             bundle: BundleOut::described(core, None).for_whom(addressing::told(&terms.addressees)),
@@ -93,8 +99,23 @@ impl Preflight {
             laboratories: answers.laboratories(),
             findings: found.map(|found| found.findings),
         };
-        let exit = if problems.is_empty() { Exit::Done } else { Exit::Refused };
         Ok(Outcome { exit, problems, report: Some(Box::new(report)) })
+    }
+
+    /// The directory with its description. Where the descriptor lacks nothing but fields that say nothing to a policy, others
+    /// stand in for them, so that what the policies say is told in the same round as what is missing.
+    fn described(&self, context: &Context, own: &Policy) -> Result<(Described, Vec<Problem>), Failure> {
+        let failure = match self.source.load(context, own.scheme(), false) {
+            Ok(described) => return Ok((described, Vec::new())),
+            Err(failure) => failure,
+        };
+        let Some(stand_ins) = stand_ins(&failure.problems) else { return Err(failure) };
+        let mut source = self.source.clone();
+        source.set.extend(stand_ins);
+        match source.load(context, own.scheme(), false) {
+            Ok(described) => Ok((described, failure.problems)),
+            Err(_) => Err(failure),
+        }
     }
 
     /// Reads the content as packing would, for all that any of the policies looks for.
@@ -107,4 +128,22 @@ impl Preflight {
         let manifest = manifest.map_err(|error| pack_failure(error, &self.source.directory))?;
         Ok(scan.finish(description, &manifest))
     }
+}
+
+/// Values for required fields that a policy does not ask about.
+const STAND_INS: &[(&str, &str)] = &[
+    ("name", "unnamed"),
+    ("version", "0.0.0"),
+    ("contact.name", "nobody"),
+    ("contact.email", "nobody@example.org"),
+];
+
+/// What stands in for the fields that are missing; nothing, if anything else is wrong.
+fn stand_ins(problems: &[Problem]) -> Option<Vec<String>> {
+    let stand_in = |problem: &Problem| {
+        let field = problem.at.as_deref()?.rsplit(": ").next()?;
+        let (name, value) = STAND_INS.iter().find(|(name, _)| *name == field)?;
+        (problem.code == "missing-field").then(|| format!("{name}={value}"))
+    };
+    problems.iter().map(stand_in).collect()
 }
