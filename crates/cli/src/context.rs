@@ -120,6 +120,14 @@ impl Context {
         }
     }
 
+    /// Remembers where a bundle was unpacked to, so that it is found if the bundle is taken back. What cannot be remembered is
+    /// a note.
+    pub(crate) fn keep_unpacked(&self, set: &BundleSet, directory: &Path) -> Option<Problem> {
+        let (_, attestations) = set.attestations.as_ref()?;
+        let kept = self.state.keep_unpacked(directory, attestations);
+        kept.err().map(|error| crate::state::not_kept("where it was unpacked to", &error))
+    }
+
     /// Consign's home, where its configuration is; `None` if there is none.
     pub(crate) fn home(&self) -> Option<&Path> {
         self.home.as_ref().map(|home| home.directory.as_path())

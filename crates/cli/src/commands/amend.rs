@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::act::{Act, Action};
 use crate::addressing;
+use crate::bundle_out::BundleOut;
 use crate::bundle_set::{BundleSet, Names};
 use crate::checked::{
     archive_claim, archive_failure, archive_path, bundle_claim, check_copy, expected, sole_claim,
@@ -97,9 +98,7 @@ pub(crate) struct Amend {
 pub(crate) struct Amended {
     /// `amended`, `dry-run`, or `refused` by the policy.
     status: &'static str,
-    name: String,
-    version: String,
-    classification: String,
+    bundle: BundleOut,
     /// The old version.
     from_version: String,
     /// Its bundle id, which stands among the parents of the new one.
@@ -110,7 +109,6 @@ pub(crate) struct Amended {
     basis: String,
     /// What is different, in one line.
     changed: String,
-    bundle_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     archive: Option<AmendedArchive>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,8 +117,6 @@ pub(crate) struct Amended {
     attestations: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     signer: Option<SignerOut>,
-    /// Whom it is for.
-    addressees: Vec<String>,
     /// What the handling policy says.
     handling: Handling,
     /// What the laboratories say to accepting it that were asked.
@@ -141,6 +137,7 @@ pub(crate) struct Amended {
 struct AmendedArchive {
     path: PathBuf,
     size: u64,
+    #[serde(serialize_with = "crate::bundle_out::bare")]
     sha256: String,
     encoder: String,
 }
@@ -153,8 +150,8 @@ impl Report for Amended {
             "dry-run" => (good, "would amend"),
             status => (good, status),
         };
-        let class = self.classification.to_uppercase();
-        writeln!(out, "{good}{what}{good:#} {} {}  [{class}]", self.name, self.version)?;
+        let class = self.bundle.class();
+        writeln!(out, "{good}{what}{good:#} {} {}  [{class}]", self.bundle.name, self.bundle.version)?;
         writeln!(out, "  from          {}, {}", self.from_version, self.from)?;
         writeln!(out, "  changed       {}", consign_metadata::printable(&self.changed))?;
         let files = count(self.files, "file", "files");
@@ -164,12 +161,12 @@ impl Report for Amended {
             _ => "as they are, each verified",
         };
         writeln!(out, "  content       {files}, {}, {how}", size(self.bytes))?;
-        addressing::in_words(&self.addressees, "  ", 13, out)?;
+        addressing::in_words(&self.bundle.addressees, "  ", 13, out)?;
         if let Some(archive) = &self.archive {
             writeln!(out, "  archive       {} ({})", archive.path.display(), size(archive.size))?;
             writeln!(out, "                {}", archive.sha256)?;
         }
-        writeln!(out, "  bundle id     {}", self.bundle_id)?;
+        writeln!(out, "  bundle id     {}", self.bundle.id())?;
         if let Some(path) = &self.manifest {
             writeln!(out, "  manifest      {}", path.display())?;
         }
@@ -444,7 +441,7 @@ impl Amend {
         let answers = plan.terms.ask_manifest(Stage::Pack, &plan.manifest, &claim);
         (report.handling, report.laboratories) = (answers.handling(), answers.laboratories());
         let permit = answers.permit(&self.bundle)?;
-        report.bundle_id = made.id.to_string();
+        report.bundle.id = Some(made.id.to_string());
         let mut outputs = Outputs::new(out);
         report.manifest = Some(outputs.file(&names.manifest, &made.manifest_bytes)?);
         let bundle = claim.bundle.clone();
@@ -470,7 +467,10 @@ impl Amend {
                 .bundle(&bundle)
                 .archive(made.facts.sha256)
                 .with("from", &report.from)
-                .with("addressees", (!report.addressees.is_empty()).then_some(&report.addressees)),
+                .with(
+                    "addressees",
+                    (!report.bundle.addressees.is_empty()).then_some(&report.bundle.addressees),
+                ),
         );
         Ok(())
     }
@@ -498,21 +498,17 @@ impl Amended {
         let core = &plan.description.core;
         Self {
             status: "amended",
-            name: core.name.to_string(),
-            version: core.version.to_string(),
-            classification: core.classification.to_string(),
+            bundle: BundleOut::described(core, Some(id)).for_whom(addressing::told(&plan.terms.addressees)),
             from_version: old.core().version.to_string(),
             from: from.to_string(),
             files: old.files().len() as u64,
             bytes: old.payload_bytes(),
             basis: if amend.unseen { Basis::Unseen } else { Basis::Verified }.to_string(),
             changed: consign_metadata::diff(old, &plan.manifest).in_one_line(),
-            bundle_id: id.to_string(),
             archive: None,
             manifest: None,
             attestations: None,
             signer: None,
-            addressees: addressing::told(&plan.terms.addressees),
             handling: answers.handling(),
             laboratories: answers.laboratories(),
             findings: plan.findings.clone(),

@@ -20,6 +20,7 @@ use serde::Serialize;
 
 use crate::act::{Act, Action};
 use crate::addressing;
+use crate::bundle_out::BundleOut;
 use crate::bundle_set::{BundleSet, Names};
 use crate::checked::{
     archive_claim, archive_failure, bundle_claim, check, modes_not_told, open_archive, sole_claim,
@@ -132,9 +133,7 @@ impl KeyArgs {
 pub(crate) struct Packed {
     /// `packed`, `unchanged`, `dry-run`, or `refused` by the policy.
     status: &'static str,
-    name: String,
-    version: String,
-    classification: String,
+    bundle: BundleOut,
     files: u64,
     directories: u64,
     bytes: u64,
@@ -144,8 +143,6 @@ pub(crate) struct Packed {
     /// Bytes of content that an earlier run with `--resume` had finished.
     #[serde(skip_serializing_if = "Option::is_none")]
     kept: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bundle_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     archive: Option<ArchiveOut>,
     /// Where it was kept.
@@ -165,8 +162,6 @@ pub(crate) struct Packed {
     #[serde(skip_serializing_if = "Option::is_none")]
     provenance: Option<ProvenanceOut>,
     excluded: Vec<ExcludedOut>,
-    /// Whom it is for.
-    addressees: Vec<String>,
     /// What the handling policy says.
     handling: Option<Handling>,
     /// What the laboratories say to accepting it that were asked.
@@ -186,6 +181,7 @@ pub(crate) struct Packed {
 struct ArchiveOut {
     path: PathBuf,
     size: u64,
+    #[serde(serialize_with = "crate::bundle_out::bare")]
     sha256: String,
     encoder: String,
 }
@@ -237,16 +233,16 @@ impl Report for Packed {
         writeln!(
             out,
             "{good}{what}{good:#} {} {}  [{}]",
-            self.name,
-            self.version,
-            self.classification.to_uppercase()
+            self.bundle.name,
+            self.bundle.version,
+            self.bundle.class()
         )?;
         let empty = match self.directories {
             0 => String::new(),
             n => format!(", {}", count(n, "empty directory", "empty directories")),
         };
         writeln!(out, "  content       {}{empty}, {}", count(self.files, "file", "files"), size(self.bytes))?;
-        addressing::in_words(&self.addressees, "  ", 13, out)?;
+        addressing::in_words(&self.bundle.addressees, "  ", 13, out)?;
         for excluded in self.excluded.iter().filter(|excluded| excluded.files > 0) {
             writeln!(
                 out,
@@ -268,7 +264,7 @@ impl Report for Packed {
         if let Some(encrypted) = &self.encrypted {
             encrypted.human(out)?;
         }
-        if let Some(id) = &self.bundle_id {
+        if let Some(id) = &self.bundle.id {
             writeln!(out, "  bundle id     {id}")?;
         }
         if let Some(path) = &self.manifest {
@@ -309,7 +305,11 @@ impl Report for Packed {
             writeln!(out, "\n{faint}Without consign, a recipient checks and opens it with:{faint:#}")?;
             writeln!(out, "  echo '{digest}  {path}' | sha256sum -c")?;
             writeln!(out, "  zstd -dc {path} | tar -xf -")?;
-            writeln!(out, "  (cd {} && sha256sum -c --quiet manifest-sha256.txt)", shell_word(&self.name))?;
+            writeln!(
+                out,
+                "  (cd {} && sha256sum -c --quiet manifest-sha256.txt)",
+                shell_word(&self.bundle.name)
+            )?;
         }
         #[cfg(feature = "encryption")]
         if let Some(encrypted) = &self.encrypted {
@@ -382,7 +382,7 @@ impl Pack {
         let mut report = Packed::new(&described, &self.output);
         check_output(source, &self.output)?;
         // Everything but what only the content can say is decided before any of it is read.
-        report.addressees = addressing::told(&terms.addressees);
+        report.bundle.addressees = addressing::told(&terms.addressees);
         if let Err(failure) = report.asked(&described.ask(&terms, Scan::NotYet), &self.source.directory) {
             return Err(Stopped::refused(report, failure));
         }
@@ -624,7 +624,7 @@ impl Pack {
         let inner = sign_statement(context, key, claim, &self.key.role, Basis::Packed, &permit)?;
         let outer = sealing.claim(&inner)?;
         let names = crate::encrypted_set::EncryptedNames::of(&outer);
-        report.bundle_id = Some(packed.id.to_string());
+        report.bundle.id = Some(packed.id.to_string());
         report.encrypted = Some(EncryptedOut {
             path: out.join(&names.archive),
             size: outer.size,
@@ -895,15 +895,12 @@ impl Packed {
         }
         Self {
             status: "packed",
-            name: core.name.to_string(),
-            version: core.version.to_string(),
-            classification: core.classification.to_string(),
+            bundle: BundleOut::described(core, None),
             files: summary.files,
             directories: summary.directories,
             bytes: summary.bytes,
             reused: None,
             kept: None,
-            bundle_id: None,
             archive: None,
             stored: None,
             #[cfg(feature = "encryption")]
@@ -912,7 +909,6 @@ impl Packed {
             attestations: None,
             signer: None,
             provenance: None,
-            addressees: Vec::new(),
             handling: None,
             laboratories: Vec::new(),
             excluded: excluded(described)
@@ -947,8 +943,8 @@ impl Packed {
         let _ = writeln!(
             crate::stream::stderr(),
             "packing {} {} [{}] for {} <{}>: {}, {}",
-            self.name,
-            self.version,
+            self.bundle.name,
+            self.bundle.version,
             classification.as_str().to_uppercase(),
             contact.name,
             contact.email,
@@ -958,7 +954,7 @@ impl Packed {
     }
 
     fn made(&mut self, id: BundleId, facts: &ArchiveFacts, out: &Path, names: &Names) {
-        self.bundle_id = Some(id.to_string());
+        self.bundle.id = Some(id.to_string());
         self.archive = Some(ArchiveOut {
             path: out.join(&names.archive),
             size: facts.size,

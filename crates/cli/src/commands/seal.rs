@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::act::{Act, Action};
 use crate::addressing;
+use crate::bundle_out::BundleOut;
 use crate::bundle_set::{Names, read_attestations, read_manifest};
 use crate::checked::{bundle_claim, modes_not_told};
 use crate::commands::pack::{KeyArgs, SignerOut, excluded, taken};
@@ -59,12 +60,9 @@ pub(crate) struct Seal {
 pub(crate) struct Sealed {
     /// `sealed`, `unchanged`, or `refused` by the policy.
     status: &'static str,
-    name: String,
-    version: String,
-    classification: String,
+    bundle: BundleOut,
     files: u64,
     bytes: u64,
-    bundle_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     manifest: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,8 +72,6 @@ pub(crate) struct Sealed {
     /// What was signed about where it comes from.
     #[serde(skip_serializing_if = "Option::is_none")]
     provenance: Option<ProvenanceOut>,
-    /// Whom it is for.
-    addressees: Vec<String>,
     /// What the handling policy says.
     handling: Handling,
     /// What the laboratories say to accepting it that were asked.
@@ -93,15 +89,15 @@ pub(crate) struct Sealed {
 impl Report for Sealed {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         let warn = style::WARN;
-        let class = self.classification.to_uppercase();
+        let class = self.bundle.class();
         let (style, what) = match self.status {
             "refused" => (style::ERROR, "not sealed"),
             status => (style::GOOD, status),
         };
-        writeln!(out, "{style}{what}{style:#} {} {}  [{class}]", self.name, self.version)?;
+        writeln!(out, "{style}{what}{style:#} {} {}  [{class}]", self.bundle.name, self.bundle.version)?;
         writeln!(out, "  content       {}, {}", count(self.files, "file", "files"), size(self.bytes))?;
-        addressing::in_words(&self.addressees, "  ", 13, out)?;
-        writeln!(out, "  bundle id     {}", self.bundle_id)?;
+        addressing::in_words(&self.bundle.addressees, "  ", 13, out)?;
+        writeln!(out, "  bundle id     {}", self.bundle.id())?;
         if let Some(manifest) = &self.manifest {
             writeln!(out, "  manifest      {}", manifest.display())?;
         }
@@ -192,17 +188,13 @@ impl Seal {
         let told = modes_not_told(source).into_iter();
         let mut report = Sealed {
             status: "refused",
-            name: core.name.to_string(),
-            version: core.version.to_string(),
-            classification: core.classification.to_string(),
+            bundle: BundleOut::described(core, Some(id)).for_whom(addressing::told(&terms.addressees)),
             files: manifest.files().len() as u64,
             bytes: manifest.payload_bytes(),
-            bundle_id: id.to_string(),
             manifest: None,
             attestations: None,
             signer: None,
             provenance: None,
-            addressees: addressing::told(&terms.addressees),
             handling: answers.handling(),
             laboratories: answers.laboratories(),
             findings: scanned.findings,

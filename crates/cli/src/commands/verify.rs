@@ -214,6 +214,7 @@ impl Bundle {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct ArchiveReport {
     size: u64,
+    #[serde(serialize_with = "crate::bundle_out::bare")]
     sha256: String,
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod known;
 pub(crate) mod ledger;
 pub(crate) mod own_keys;
 pub(crate) mod revocations;
+pub(crate) mod unpacked;
 
 use std::fs;
 use std::io;
