@@ -60,5 +60,5 @@ pub use store::{
     StoreFault, StoredArchive, StoredFile, StoredPiece,
 };
 pub use tail::TailFault;
-pub use unpack::{Selection, UnpackError, Unpacked, unpack, unpack_if};
+pub use unpack::{Readers, Selection, UnpackError, Unpacked, unpack, unpack_if};
 pub use verify::{Scope, VerifiedArchive, verify};

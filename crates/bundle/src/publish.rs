@@ -130,7 +130,7 @@ fn name_new(from: &Path, to: &Path) -> io::Result<()> {
         result => return result,
     }
     match std::fs::hard_link(from, to) {
-        Err(error) if is_unable(&error) => name_under_mark(from, to),
+        Err(error) if is_unable(&error) || is_io(&error) => name_under_mark(from, to),
         Err(error) => Err(error),
         Ok(()) => {
             // A second name that stays is hidden, and no reason to take the first one back.
@@ -200,6 +200,14 @@ pub fn is_unable(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Unsupported
 }
 
+/// What rclone says of hard links. Where the disk has failed, so do the steps that follow.
+fn is_io(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    return rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::IO);
+    #[cfg(not(unix))]
+    return error.kind() == io::ErrorKind::Other;
+}
+
 /// Finds out whether complete files can appear in a directory, before anything long is begun: one without content is made,
 /// synced, named and removed. What runs that were killed left there is removed, too.
 ///
@@ -225,7 +233,8 @@ pub(crate) fn probe_for_directories(parent: &Path) -> io::Result<()> {
     let free = name.path().to_path_buf();
     name.close()?;
     give_directory_name(probe.path(), &free)?;
-    std::fs::remove_dir_all(&free)
+    std::fs::remove_file(free.join("file"))?;
+    std::fs::remove_dir(&free)
 }
 
 /// A directory under a hidden temporary name; it is gone, with what is in it, when it is dropped.
@@ -290,14 +299,33 @@ pub fn temporary_directory(parent: &Path) -> io::Result<TemporaryDirectory> {
 /// # Errors
 /// What the system says; the old file then stands.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    replace_if(path, content, || Ok(()))
+    replace_if(path, content, || Ok(()), || Ok(()))
 }
 
-/// The same, if the last question before it is answered well.
-fn replace_if(path: &Path, content: &[u8], question: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+/// The same, if the question before it is answered well, and the one after it.
+fn replace_if(
+    path: &Path,
+    content: &[u8],
+    before: impl FnOnce() -> io::Result<()>,
+    after: impl FnOnce() -> io::Result<()>,
+) -> io::Result<()> {
     let directory = parent(path);
+    let old = std::fs::read(path);
+    put(path, content, before)?;
+    sync_directory(directory).and_then(|()| after()).inspect_err(|_| {
+        // Whoever is told that it failed shall find what was there before.
+        let _ = match &old {
+            Ok(old) => put(path, old, || Ok(())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => std::fs::remove_file(path),
+            Err(_) => Ok(()),
+        };
+    })
+}
+
+/// Puts a file in the place of another one. Its name is not durable yet.
+fn put(path: &Path, content: &[u8], question: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let old = mode_of(std::fs::metadata(path).ok());
-    let mut file = temporary_with_mode(directory, old.unwrap_or(READABLE))?;
+    let mut file = temporary_with_mode(parent(path), old.unwrap_or(READABLE))?;
     if let Some(old) = old {
         keep_mode(file.as_file(), old)?;
     }
@@ -305,7 +333,7 @@ fn replace_if(path: &Path, content: &[u8], question: impl FnOnce() -> io::Result
     file.as_file().sync_all()?;
     question()?;
     file.persist(path).map_err(|error| error.error)?;
-    sync_directory(directory)
+    Ok(())
 }
 
 /// What others may do with a file that is replaced, at most.
@@ -523,11 +551,16 @@ impl Drop for Exclusive {
 /// What the system says; `TimedOut` if others were let go on meanwhile, `InvalidData` if the file then holds something
 /// else.
 pub fn replace_exclusively(held: &Exclusive, path: &Path, content: &[u8]) -> io::Result<()> {
-    replace_if(path, content, || held.still_held())?;
-    if std::fs::read(path)? == content {
-        return Ok(());
-    }
-    Err(io::Error::new(io::ErrorKind::InvalidData, "holds something else than what was just written to it"))
+    let other = || {
+        let message = "holds something else than what was just written to it";
+        Err(io::Error::new(io::ErrorKind::InvalidData, message))
+    };
+    replace_if(
+        path,
+        content,
+        || held.still_held(),
+        || if std::fs::read(path)? == content { Ok(()) } else { other() },
+    )
 }
 
 /// The directory that a path stands in.

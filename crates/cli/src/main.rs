@@ -2,6 +2,7 @@
 
 mod act;
 mod addressing;
+mod bundle_out;
 mod bundle_set;
 mod checked;
 mod commands;
@@ -48,6 +49,7 @@ mod survey;
 mod terminal;
 mod variables;
 mod vouching;
+mod withdrawn;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;

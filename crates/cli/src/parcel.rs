@@ -52,6 +52,7 @@ impl Piece {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct PieceName {
     pub(crate) name: String,
+    #[serde(serialize_with = "crate::bundle_out::bare")]
     pub(crate) sha256: String,
 }
 
@@ -106,6 +107,42 @@ impl Parcel {
             Content::Sealed => 0,
         };
         Ok(Self { pieces, sha256, size, notes })
+    }
+
+    /// The revocations that lie beside a bundle, and nothing else; `None` if there are none about it.
+    pub(crate) fn revocation(set: &BundleSet, claim: &Claim) -> Result<Option<Self>, Failure> {
+        let folder = consign_bundle::publish::parent(archive_path(set)?);
+        let name = format!("{}-{}{REVOCATIONS}", claim.bundle.name, claim.bundle.version);
+        let path = folder.join(&name);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let revocations = read_revocations(&path)?;
+        if !revocations.signed().iter().any(|signed| signed.revocation().is_about(claim)) {
+            return Ok(None);
+        }
+        let (sha256, bytes) = (claim.subject_digest(), revocations.to_bytes());
+        let size = bytes.len() as u64;
+        Ok(Some(Self { pieces: vec![Piece::bytes(name, bytes)], sha256, size, notes: Vec::new() }))
+    }
+
+    /// Puts its files into a folder where others by their names may lie: one that differs gets a name of its own, behind which
+    /// nothing is lost. Gives `submitted`, or `unchanged` if all of it was there.
+    pub(crate) fn add_to(&self, context: &Context, folder: &Path) -> Result<&'static str, Failure> {
+        directory_for(&folder.join("any"))?;
+        let mut status = "unchanged";
+        for piece in &self.pieces {
+            let own = piece.named_by_digest();
+            if is_there(context, folder, piece).is_ok_and(|there| there) || is_there(context, folder, &own)? {
+                continue;
+            }
+            let taken = folder.join(&piece.name).symlink_metadata().is_ok();
+            let piece = if taken { &own } else { piece };
+            let copy = piece.copy(context, folder)?;
+            place_all(context, folder, std::iter::once((piece, copy)), &mut Vec::new())?;
+            status = "submitted";
+        }
+        Ok(status)
     }
 
     /// An encrypted bundle: nothing of what is inside goes with it in the clear.
@@ -214,6 +251,21 @@ fn place_all<'a>(
 }
 
 impl Piece {
+    /// The same under a name that holds its digest.
+    fn named_by_digest(&self) -> Self {
+        let content = match &self.content {
+            PieceContent::File(path) => PieceContent::File(path.clone()),
+            PieceContent::Bytes(bytes) => PieceContent::Bytes(bytes.clone()),
+        };
+        let digest = self.digest.hex();
+        let stem = self.name.strip_suffix(REVOCATIONS);
+        let name = stem.map_or_else(
+            || format!("{digest}.{}", self.name),
+            |stem| format!("{stem}.{digest}{REVOCATIONS}"),
+        );
+        Self { name, content, digest: self.digest }
+    }
+
     /// What the attestations that are there under its name say otherwise, if that is what they are.
     fn said_otherwise(&self, there: &Path) -> Option<String> {
         let PieceContent::Bytes(bytes) = &self.content else { return None };

@@ -11,9 +11,9 @@ use consign_metadata::{
 };
 use consign_policy::Policy;
 use consign_signing::{
-    Claim, Content, Decision, EncryptedClaim, Moment, Obstacle, Part, PublicKey, Reason, ReceiptLevel,
-    RuleOrigin, SignedRevocation, SignedStatement, Timestamp, Trust, TrustPolicy, TrustedClaim, Verdict,
-    evaluate,
+    Claim, Content, Decision, EncryptedClaim, Moment, NotEntitled, Obstacle, Part, PublicKey, Reason,
+    ReceiptLevel, RuleOrigin, SignedRevocation, SignedStatement, Timestamp, Trust, TrustPolicy, TrustedClaim,
+    Verdict, evaluate,
 };
 
 use crate::bundle_set::BundleSet;
@@ -169,6 +169,15 @@ enum Side {
 }
 
 impl Trusted {
+    /// Whether nobody's signature can count, since nobody was ever trusted.
+    pub(crate) fn is_nobody(&self) -> bool {
+        match &self.who {
+            Who::Keys(keys) => keys.is_empty(),
+            Who::Policy(policy) => policy.keys().is_empty() && policy.imports().is_empty(),
+            Who::Nobody => true,
+        }
+    }
+
     /// The same at the sender's: own keys are trusted as one's own, where trust does not list them.
     pub(crate) fn at_the_senders(mut self) -> Self {
         let own = self.state.own_keys();
@@ -225,6 +234,12 @@ impl VouchingArgs {
     /// The same without a command line's own options: keys that must have signed, and a trust policy.
     pub(crate) fn of(keys: Vec<String>, trust: Option<PathBuf>) -> Self {
         Self { keys, trust: TrustArgs { trust, ..TrustArgs::default() } }
+    }
+
+    /// The same, but nothing is remembered.
+    pub(crate) fn forgetful(mut self) -> Self {
+        self.trust.no_remember = true;
+        self
     }
 
     pub(crate) fn load(&self, context: &Context, handling: &Policy) -> Result<Trusted, Failure> {
@@ -388,6 +403,21 @@ impl VouchingArgs {
             _ => {}
         }
         Ok(Vouching { decision, missing, against, notes })
+    }
+
+    /// Whether somebody who may take a bundle back did; if not, why it does not count.
+    pub(crate) fn takes_back(
+        &self,
+        trusted: &Trusted,
+        statements: &[SignedStatement],
+        claim: &Claim,
+        revocation: &SignedRevocation,
+    ) -> Result<(), NotEntitled> {
+        let revocations = std::slice::from_ref(revocation);
+        let decision = evaluate(statements, claim, &self.trust(trusted), &trusted.moment, revocations);
+        let verdict = decision.revocations().first().map(|one| one.verdict);
+        // One that is about another bundle takes nothing back.
+        verdict.unwrap_or(Err(NotEntitled::NotSigner)).map(drop)
     }
 
     /// Whether what is verified is remembered.

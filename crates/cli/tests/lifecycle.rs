@@ -45,7 +45,7 @@ fn what_is_unpacked_is_what_was_packed() {
 fn made(desk: &Desk, out: &str, packed: &Value) -> (String, Vec<u8>, Vec<u8>) {
     assert_eq!(packed["exit"], 0, "{packed:#}");
     let name = |end: &str| desk.path(out).join(format!("trees-1.0.0.{end}"));
-    let id = packed["result"]["bundle_id"].as_str().unwrap().to_owned();
+    let id = packed["result"]["bundle"]["id"].as_str().unwrap().to_owned();
     (id, fs::read(name("tar.zst")).unwrap(), fs::read(name("manifest.json")).unwrap())
 }
 

@@ -39,11 +39,13 @@ pub enum SourceFault {
     /// What a run of consign works on, or left when it was killed.
     #[error("`{}` is unfinished work of consign itself", shown(.0))]
     Unfinished(PathBuf),
-    /// A version-control folder.
+    /// A version-control folder, or a file that stands for it.
     #[error("`{}` belongs to version control", shown(path))]
     VersionControl {
-        /// The folder, below the source.
+        /// Where it is, below the source.
         path: PathBuf,
+        /// Whether it is a folder.
+        folder: bool,
         /// Number of files in it.
         files: u64,
         /// Their size.

@@ -99,7 +99,8 @@ impl Walk<'_> {
         }
         if !self.options.include_vcs && name.to_str().is_some_and(|name| VERSION_CONTROL.contains(&name)) {
             let (files, bytes) = count_files(dir, name, &metadata, 0);
-            self.faults.push(SourceFault::VersionControl { path, files, bytes });
+            let folder = metadata.is_dir();
+            self.faults.push(SourceFault::VersionControl { path, folder, files, bytes });
             return true;
         }
         if !self.options.include_vcs && name.to_str().is_some_and(publish::is_unfinished) {
@@ -196,7 +197,12 @@ impl Walk<'_> {
                 if metadata.is_dir() && !self.options.include_vcs && below.iter().any(is_vcs) =>
             {
                 let (files, bytes) = count_files(&parent, last, &metadata, 0);
-                self.faults.push(SourceFault::VersionControl { path: path.into(), files, bytes });
+                self.faults.push(SourceFault::VersionControl {
+                    path: path.into(),
+                    folder: true,
+                    files,
+                    bytes,
+                });
             }
             Ok((parent, metadata)) => {
                 let before = self.summary.files;

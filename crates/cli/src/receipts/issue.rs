@@ -151,6 +151,7 @@ pub(crate) struct Written {
     /// `written`, or `unchanged` if one that says the same lay there.
     pub(crate) status: &'static str,
     /// SHA-256 of the receipt's line without its line feed.
+    #[serde(serialize_with = "crate::bundle_out::bare")]
     pub(crate) sha256: String,
     /// Who signed it.
     fingerprint: String,
