@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use consign_metadata::{EntryPath, FileMode, Manifest, ManifestEntry, NameProfile, Sha256Digest};
 
 use crate::bagit::{BAGIT, MANIFEST_PATH, TagFiles};
+use crate::crew::side_by_side;
 use crate::hash::{hash_entry, read_buffer};
 use crate::header::HeaderKind;
 use crate::pack::PackError;
@@ -199,12 +200,7 @@ fn compare_contents(
         }
         Ok(())
     };
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads.get()).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().try_for_each(|worker| {
-            worker.join().unwrap_or(Err(TreeError::Cancelled(crate::progress::Cancelled)))
-        })
-    })?;
+    side_by_side(threads.get(), work, || TreeError::Cancelled(crate::progress::Cancelled))?;
     let mut altered = altered.into_inner().unwrap_or_default();
     altered.sort_unstable();
     Ok(altered.into_iter().map(TreeFault::Content).collect())

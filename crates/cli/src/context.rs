@@ -179,13 +179,12 @@ impl Context {
 
     /// The time by this machine's clock, to the second.
     pub(crate) fn now(&self) -> Result<Timestamp, Failure> {
-        u64::try_from(chrono::Utc::now().timestamp()).ok().and_then(Timestamp::from_unix_seconds).ok_or_else(
-            || {
-                let problem =
-                    Problem::new("clock", "the clock of this machine shows a year before 1970 or after 9999");
-                Failure::failed(problem.hint("set the clock"))
-            },
-        )
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok();
+        since.and_then(|since| Timestamp::from_unix_seconds(since.as_secs())).ok_or_else(|| {
+            let problem =
+                Problem::new("clock", "the clock of this machine shows a year before 1970 or after 9999");
+            Failure::failed(problem.hint("set the clock"))
+        })
     }
 
     /// Where `trust.toml` is, or would be.
@@ -256,9 +255,10 @@ fn in_file(path: &Path, problems: Vec<Problem>) -> Failure {
 }
 
 /// The number of threads: as many as were asked for, else as many as this process may use by affinity and
-/// control group.
+/// control group; of these, as many as it has memory for.
 pub(crate) fn threads(asked: Option<NonZeroUsize>) -> NonZeroUsize {
-    asked.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
+    let wanted = asked.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+    wanted.min(crate::memory::threads_max())
 }
 
 /// A directory of consign's own, which may not exist yet, and the one below which it may be made.
@@ -271,7 +271,7 @@ struct Own {
 impl Own {
     /// `$CONSIGN_HOME`. What lies above it is the caller's.
     fn named() -> Option<Self> {
-        let directory = PathBuf::from(std::env::var_os("CONSIGN_HOME").filter(|home| !home.is_empty())?);
+        let directory = PathBuf::from(crate::variables::get("CONSIGN_HOME")?);
         Some(Self::at(&directory))
     }
 
@@ -295,7 +295,7 @@ impl Own {
             Some(said) => said.ancestors().last()?.to_owned(),
             None => base.home_dir().to_owned(),
         };
-        // A home that is empty would be the current directory.
+        // The directory of a user without one would be wherever the program runs.
         directory.is_absolute().then_some(Self { directory, beneath })
     }
 
@@ -370,6 +370,15 @@ pub(crate) fn next_step(error: &std::io::Error, what: &str) -> Option<String> {
         _ => return None,
     };
     Some(step)
+}
+
+/// Makes a folder that somebody named for what a command is to put there, with all above it that are missing.
+pub(crate) fn make_folder(folder: &Path) -> Result<(), Failure> {
+    if folder.symlink_metadata().is_ok() && !folder.is_dir() {
+        let problem = Problem::new("no-directory", "is not a directory, so nothing can be written into it");
+        return Err(Failure::failed(problem.at(folder.display().to_string())));
+    }
+    std::fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))
 }
 
 /// The directory that a new file is to stand in, which must be there: nothing is made that nobody asked for.

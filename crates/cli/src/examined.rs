@@ -16,7 +16,7 @@ use crate::checked::{
 };
 use crate::context::{Context, unwritable};
 use crate::exit::Exit;
-use crate::handling::{Standing, counted, decide_bundle, refusals};
+use crate::handling::{Standing, counted, decide_bundle, refusals, uncounted};
 use crate::outcome::Failure;
 use crate::recipients::SaidRecipients;
 use crate::vouching::{Trusted, Vouched, Vouching, VouchingArgs};
@@ -244,19 +244,22 @@ impl Asked<'_> {
                 return;
             }
         };
-        let decision = self.ask(verified.manifest(), examined.trusted(), encryption);
+        let decision = self.ask(verified.manifest(), examined, encryption);
         examined.take(decision, self.policy, shown);
     }
 
     fn ask(
         &self,
         manifest: &Manifest,
-        trusted: Option<&TrustedClaim>,
+        examined: &Examined,
         encryption: Option<Encryption>,
     ) -> consign_policy::Decision {
+        let trusted = examined.trusted();
         let signers = trusted.map(|trusted| counted(trusted.signers())).unwrap_or_default();
-        let standing = Standing { encryption, ..Standing::new(trusted.map(TrustedClaim::claim), &signers) };
-        decide_bundle(self.policy, self.stage, manifest, standing)
+        let others = examined.decision.as_ref().map(uncounted).unwrap_or_default();
+        let claim = trusted.map(TrustedClaim::claim);
+        let standing = Standing { encryption, uncounted: &others, ..Standing::new(claim, &signers) };
+        decide_bundle(self.policy, self.stage, manifest, &standing)
     }
 
     /// Asks who vouches for it, then the policy, and unpacks it if both admit it; every byte is checked on the way. The
@@ -303,7 +306,7 @@ impl Asked<'_> {
             Ok(verified) => verified,
             Err(failure) => return examined.fail(failure),
         };
-        let decision = self.ask(verified.manifest(), examined.trusted(), None);
+        let decision = self.ask(verified.manifest(), &examined, None);
         let permitted = decision.permit().is_ok();
         examined.take(decision, self.policy, shown);
         if permitted {
@@ -334,7 +337,7 @@ impl Asked<'_> {
             check_copy(copy, id)?;
         }
         let admit = |manifest: &Manifest| {
-            let decision = self.ask(manifest, examined.trusted(), encryption);
+            let decision = self.ask(manifest, examined, encryption);
             let permitted = decision.permit().is_ok();
             examined.take(decision, self.policy, path);
             permitted

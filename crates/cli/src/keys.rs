@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
-use consign_metadata::{Problem, printable};
+use consign_metadata::Problem;
 use consign_signing::{
     Passphrase, PassphraseAnswer, PassphraseRequest, PrivateKey, PublicKey, PublicKeyError,
     read_private_key_file,
@@ -28,7 +28,7 @@ pub(crate) struct PassphraseArgs {
 impl PassphraseArgs {
     /// The passphrase from file or descriptor, if either was named: by a flag, else by the environment.
     pub(crate) fn given(&self) -> Result<Option<Passphrase>, Failure> {
-        let of_environment = || std::env::var_os("CONSIGN_PASSPHRASE_FILE").filter(|name| !name.is_empty());
+        let of_environment = || crate::variables::get("CONSIGN_PASSPHRASE_FILE");
         // Opening the descriptor by its name takes it over without touching what others may hold.
         let path = match (&self.passphrase_file, self.passphrase_fd) {
             (Some(path), _) => path.clone(),
@@ -65,8 +65,7 @@ pub(crate) fn prompt(question: &str) -> std::io::Result<Option<Passphrase>> {
     if !std::io::stdin().is_terminal() {
         return Ok(None);
     }
-    let answer = zeroize::Zeroizing::new(rpassword::prompt_password(printable(question))?);
-    Passphrase::from_line(answer.as_bytes()).map(Some).map_err(std::io::Error::other)
+    Passphrase::from_line(&crate::terminal::secret(question)?).map(Some).map_err(std::io::Error::other)
 }
 
 /// Asks for a new passphrase, twice; `None` if there is no terminal.

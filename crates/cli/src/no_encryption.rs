@@ -4,7 +4,7 @@ use std::path::Path;
 
 use consign_bundle::Place;
 use consign_metadata::{Core, Problem};
-use consign_policy::{Encryption, Policy};
+use consign_policy::{Called, Encryption, Policy};
 
 use crate::bundle_set::BundleSet;
 use crate::context::Context;
@@ -40,6 +40,20 @@ impl EncryptArgs {
     pub(crate) fn load(&self, _: &Policy, _: &Core) -> Result<Option<Sealing>, Failure> {
         Ok(None)
     }
+}
+
+/// What would be encrypted by a build that can: only the policy's own recipients are known here.
+pub(crate) fn foreseen(values: &[String], policy: &Policy, core: &Core) -> Result<Encryption, Failure> {
+    if values.is_empty() {
+        return Ok(Encryption::Plain);
+    }
+    let level = policy.level(&core.classification);
+    let also = level.into_iter().flat_map(|level| &level.also_encrypt_to).map(ToString::to_string);
+    let keys = values.iter().cloned().chain(also).flat_map(|named| match policy.called(&named) {
+        Called::Listed(known) => known.encrypt_to.iter().map(ToString::to_string).collect(),
+        Called::Misspelt(_) | Called::Unlisted => vec![named],
+    });
+    Ok(Encryption::To(keys.collect()))
 }
 
 /// There is none.

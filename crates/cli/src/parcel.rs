@@ -7,16 +7,19 @@ use std::path::{Path, PathBuf};
 use consign_bundle::publish::{give_name, prepare, probe, sync_directory};
 use consign_metadata::{BundleId, Problem, Sha256Digest};
 use consign_policy::Permit;
-use consign_signing::{ATTESTATIONS_BYTES_MAX, Claim, Content, PublicKey, TrustedClaim, signed_payload};
+use consign_signing::{
+    ATTESTATIONS_BYTES_MAX, Attestations, Claim, Content, PublicKey, TrustedClaim, signed_payload,
+};
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
-use crate::bundle_set::{BundleSet, Names, PROVENANCE, REVOCATIONS};
+use crate::bundle_set::{BundleSet, Names, PROVENANCE, REVOCATIONS, read_attestations};
 use crate::checked::archive_path;
 use crate::context::{Context, directory_for, is_absent, unreadable, unwritable};
 use crate::encrypted_set::{EncryptedFiles, EncryptedNames, sealed};
 use crate::hashing;
 use crate::outcome::Failure;
+use crate::restated;
 use crate::state::revocations::read_revocations;
 
 /// Longest line of a file that says where a bundle comes from, in bytes.
@@ -177,7 +180,9 @@ fn is_there(context: &Context, folder: &Path, piece: &Piece) -> Result<bool, Fai
     if there.map_err(|stopped| stopped.failure(&path, &path))? == piece.digest {
         return Ok(true);
     }
-    let message = "is there already, and is not what would be submitted; nothing is overwritten";
+    let why = piece.said_otherwise(&path).map_or_else(String::new, |why| format!(": {why}"));
+    let message =
+        format!("is there already, and is not what would be submitted{why}; nothing is overwritten");
     let problem = Problem::new("taken", message).at(path.display().to_string());
     Err(Failure::failed(problem.hint("what was handed over stays as it is; submit a new version")))
 }
@@ -204,6 +209,19 @@ fn place(
 }
 
 impl Piece {
+    /// What the attestations that are there under its name say otherwise, if that is what they are.
+    fn said_otherwise(&self, there: &Path) -> Option<String> {
+        let PieceContent::Bytes(bytes) = &self.content else { return None };
+        let ours = Attestations::parse(bytes).ok()?;
+        let there = read_attestations(there).ok()?;
+        let claim = |all: &Attestations| all.statements().first().map(|one| one.statement().claim.clone());
+        let otherwise = restated::differences(&claim(&there)?, &claim(&ours)?);
+        Some(match otherwise.as_slice() {
+            [] => "it holds other signatures".to_owned(),
+            all => all.join("; "),
+        })
+    }
+
     /// A copy without its name, on disk. What arrived has the digest that was verified.
     fn copy(&self, context: &Context, folder: &Path) -> Result<NamedTempFile, Failure> {
         match &self.content {

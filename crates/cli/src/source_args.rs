@@ -8,11 +8,13 @@ use consign_bundle::{
     SourceOptions, count_by_rule,
 };
 use consign_metadata::{Edit, ExcludePattern, Line, Problem, Scheme};
+use consign_policy::{Policy, Scan, Stage};
 
 use crate::checked::interrupted;
 use crate::context::{Context, next_step, unreadable, unwritable};
 use crate::descriptor_file::{self, Names};
 use crate::exit::Exit;
+use crate::handling::{Answers, Terms};
 use crate::outcome::Failure;
 use crate::style::{self, count, size};
 
@@ -60,6 +62,16 @@ pub(crate) struct Described {
     pub(crate) description: Description,
 }
 
+impl Described {
+    /// Asks the own policy and every laboratory about packing this, as far as it is known what it holds.
+    pub(crate) fn ask<'t>(&self, terms: &'t Terms, findings: Scan<'_>) -> Answers<'t> {
+        let survey =
+            |policy: &Policy| policy.survey(self.source.files().map(|(path, size, _)| (path.as_str(), size)));
+        let described = (&self.description.core, self.description.descriptor.details());
+        terms.ask(Stage::Pack, described, survey, findings)
+    }
+}
+
 impl SourceArgs {
     /// Reads the descriptor and looks at the directory: everything that can be wrong before a content byte is
     /// read. `keep_descriptor` leaves the descriptor file among the files.
@@ -97,20 +109,50 @@ impl SourceArgs {
         };
         let source = Source::scan(&self.directory, options)
             .map_err(|error| source_failure(context, error, &self.directory))?;
+        if !keep_descriptor {
+            check_strays(&source, &self.directory)?;
+        }
         let description =
             Description { core: descriptor.core, exclude, descriptor: descriptor.details.into() };
         Ok(Described { source, description })
     }
 }
 
+/// Another descriptor at the top of the directory is seldom content: it is a draft, or says of the bundle what must not
+/// leave. Who gave another file as the descriptor is asked.
+fn check_strays(source: &Source, directory: &Path) -> Result<(), Failure> {
+    let strays =
+        source.files().map(|(path, ..)| path.as_str()).filter(|path| descriptor_file::NAMES.contains(path));
+    let problems: Vec<_> = strays
+        .map(|name| {
+            let message =
+                "is a descriptor by its name, yet not the one of this bundle, and would be packed as content";
+            let hint = format!(
+                "leave it out with `--exclude {}`, or give it another name if it is content",
+                style::shell_word(&format!("/{name}"))
+            );
+            Problem::new("stray-descriptor", message)
+                .at(directory.join(name).display().to_string())
+                .hint(hint)
+        })
+        .collect();
+    if problems.is_empty() { Ok(()) } else { Err(Failure { exit: Exit::Failed, problems }) }
+}
+
 /// The descriptor's patterns and those of the command line, each once.
 pub(crate) fn patterns(descriptor: &[ExcludePattern], more: &[String]) -> Result<Vec<Line>, Failure> {
     let mut patterns: Vec<Line> = Vec::new();
-    let texts = descriptor.iter().map(ExcludePattern::as_str).chain(more.iter().map(String::as_str));
-    for text in texts {
-        let line: Line = text.parse().map_err(|error| {
-            Failure::usage(Problem::new("bad-pattern", format!("the pattern {error}")).at("--exclude"))
-        })?;
+    let more: Vec<ExcludePattern> = more
+        .iter()
+        .map(|text| {
+            text.parse().map_err(|error| {
+                Failure::usage(Problem::new("bad-pattern", format!("the pattern {error}")).at("--exclude"))
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    for pattern in descriptor.iter().chain(&more) {
+        // Such a pattern is a line to begin with.
+        let Ok(line) = pattern.as_str().parse::<Line>() else { continue };
         if !patterns.contains(&line) {
             patterns.push(line);
         }

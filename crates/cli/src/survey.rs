@@ -51,6 +51,16 @@ pub(crate) struct Survey {
     pub(crate) sniffed: usize,
 }
 
+impl consign_metadata::Files for Survey {
+    fn names(&self) -> Vec<&str> {
+        self.source.files().map(|(path, ..)| path.as_str()).collect()
+    }
+
+    fn read(&self, name: &str, max: usize) -> Option<Vec<u8>> {
+        self.bytes_of(name, max)
+    }
+}
+
 /// How many files, and how large.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
@@ -127,18 +137,14 @@ impl Survey {
             .map(move |excluded| (&excluded.pattern, excluded.files, reason(&excluded.pattern)))
     }
 
-    /// The card at the top of the directory: its name and text.
-    pub(crate) fn card(&self) -> Option<(&'static str, String)> {
-        CARDS.into_iter().find_map(|name| Some((name, self.text(name, CARD_BYTES_MAX + 1)?)))
+    /// The card at the top of the directory: its name and the bytes of it that are read.
+    pub(crate) fn card(&self) -> Option<(&'static str, Vec<u8>)> {
+        CARDS.into_iter().find_map(|name| Some((name, self.bytes_of(name, CARD_BYTES_MAX + 1)?)))
     }
 
     /// The beginning of a text file, at most `max` bytes of it.
     pub(crate) fn text(&self, name: &str, max: usize) -> Option<String> {
-        let path = EntryPath::parse(name, NameProfile::Posix).ok()?;
-        let mut bytes = vec![0; max];
-        let read = fill(self.source.open(&path).ok()?, &mut bytes).ok()?;
-        bytes.truncate(read);
-        match String::from_utf8(bytes) {
+        match String::from_utf8(self.bytes_of(name, max)?) {
             Ok(text) => Some(text),
             // Cut within a character.
             Err(error) if error.utf8_error().error_len().is_none() => {
@@ -149,6 +155,20 @@ impl Survey {
             }
             Err(_) => None,
         }
+    }
+
+    /// The beginning of a file, at most `max` bytes of it.
+    pub(crate) fn bytes_of(&self, name: &str, max: usize) -> Option<Vec<u8>> {
+        let path = EntryPath::parse(name, NameProfile::Posix).ok()?;
+        let mut bytes = Vec::new();
+        let limit = u64::try_from(max).unwrap_or(u64::MAX);
+        self.source.open(&path).ok()?.take(limit).read_to_end(&mut bytes).ok()?;
+        Some(bytes)
+    }
+
+    /// The files, each with its size.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = (&EntryPath, u64)> {
+        self.source.files().map(|(path, size, _)| (path, size))
     }
 
     /// What the bundle holds, as far as the formats of its files tell, and why.
@@ -236,12 +256,18 @@ pub(crate) struct CachedSnapshot {
     pub(crate) repository: String,
     pub(crate) commit: String,
     pub(crate) kind: Option<Kind>,
+    /// The folder that the cache keeps its repositories in.
+    cache: PathBuf,
 }
 
 impl CachedSnapshot {
-    /// Recognises a snapshot by where it lies.
+    /// Recognises a snapshot, or a folder in one, by where it lies.
     pub(crate) fn at(directory: &Path) -> Option<Self> {
-        let snapshot = std::fs::canonicalize(directory).ok()?;
+        let directory = std::fs::canonicalize(directory).ok()?;
+        directory.ancestors().find_map(Self::of)
+    }
+
+    fn of(snapshot: &Path) -> Option<Self> {
         let name = |path: &Path| Some(path.file_name()?.to_str()?.to_owned());
         let snapshots = snapshot.parent().filter(|path| name(path).as_deref() == Some("snapshots"))?;
         let top = snapshots.parent()?;
@@ -253,8 +279,21 @@ impl CachedSnapshot {
             };
             (kind, rest.replacen("--", "/", 1))
         })?;
-        let blobs = top.join("blobs");
-        blobs.is_dir().then_some(Self { blobs, repository, commit: name(&snapshot)?, kind })
+        let (blobs, cache) = (top.join("blobs"), top.parent()?.to_path_buf());
+        blobs.is_dir().then_some(Self { blobs, repository, commit: name(snapshot)?, kind, cache })
+    }
+
+    /// The file in the current directory that a descriptor of it goes into.
+    pub(crate) fn descriptor_name(&self) -> PathBuf {
+        let name = self.repository.rsplit('/').next().and_then(consign_metadata::suggest_name);
+        PathBuf::from(format!("{}.yaml", name.unwrap_or_else(|| "consign".into())))
+    }
+
+    /// Whether a file would lie in the cache, where it is nobody's: the next look at the cache finds a file that was
+    /// never downloaded, and cleaning the cache takes it away.
+    pub(crate) fn would_hold(&self, file: &Path) -> bool {
+        let parent = consign_bundle::publish::parent(file).canonicalize();
+        parent.is_ok_and(|parent| parent.starts_with(&self.cache))
     }
 
     /// Where the snapshot is on the Hub.
@@ -340,6 +379,6 @@ mod tests {
     fn a_card_is_cut_between_characters() {
         let (survey, _dir) = survey(&[("README.md", "größe".as_bytes())]);
         assert_eq!(survey.text("README.md", 3).as_deref(), Some("gr"));
-        assert_eq!(survey.card(), Some(("README.md", "größe".into())));
+        assert_eq!(survey.card(), Some(("README.md", "größe".as_bytes().to_vec())));
     }
 }

@@ -6,7 +6,9 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use consign_bundle::{Scope, VerifiedArchive};
-use consign_metadata::{BundleId, Classification, DigestError, Manifest, Problem, Sha256Digest, printable};
+use consign_metadata::{
+    BundleId, Classification, DigestError, Manifest, Problem, Role, Sha256Digest, printable,
+};
 use consign_policy::Policy;
 use consign_signing::{
     Claim, Content, Decision, EncryptedClaim, Moment, Obstacle, Part, PublicKey, Reason, ReceiptLevel,
@@ -21,6 +23,7 @@ use crate::encrypted_set::{Ciphertext, EncryptedSet};
 use crate::keys::load_public;
 use crate::outcome::Failure;
 use crate::spool::Stream;
+use crate::state::own_keys::with_own_keys;
 use crate::state::{State, not_kept, revocations};
 
 /// After how many days a key is called old, unless a policy says otherwise.
@@ -152,9 +155,32 @@ pub(crate) struct Trusted {
     state: State,
     /// From which age on the handling policy warns of keys, by level.
     key_ages: Vec<(Classification, u64)>,
+    side: Side,
+}
+
+/// Who reads what is said about trust.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Side {
+    /// Somebody to whom the bundle was sent.
+    #[default]
+    Recipient,
+    /// One of those who made and sign it.
+    Sender,
 }
 
 impl Trusted {
+    /// The same at the sender's: own keys are trusted as one's own, where trust does not list them.
+    pub(crate) fn at_the_senders(mut self) -> Self {
+        let own = self.state.own_keys();
+        self.who = match self.who {
+            Who::Policy(policy) => Who::Policy(with_own_keys(policy, &own)),
+            Who::Nobody if !own.keys().is_empty() => Who::Policy(with_own_keys(TrustPolicy::default(), &own)),
+            other => other,
+        };
+        self.side = Side::Sender;
+        self
+    }
+
     /// The same with one key that counts, instead of whoever counted before. What is known to be revoked does not.
     pub(crate) fn by_key(mut self, key: PublicKey) -> Self {
         if let Who::Policy(policy) = std::mem::replace(&mut self.who, Who::Keys(vec![key])) {
@@ -228,7 +254,7 @@ impl VouchingArgs {
         let seen = state.revocations()?;
         let levels = handling.levels().iter();
         let key_ages = levels.map(|level| (level.name.clone(), u64::from(level.key_age_days))).collect();
-        Ok(Trusted { who, known, moment, named, seen, state, key_ages })
+        Ok(Trusted { who, known, moment, named, seen, state, key_ages, side: Side::default() })
     }
 
     fn named_keys(&self) -> Result<Vec<PublicKey>, Failure> {
@@ -277,7 +303,7 @@ impl VouchingArgs {
         problems.extend(decision.obstacles().iter().map(Obstacle::problem).map(at));
         if decision.trusted().is_none() {
             problems.extend(revoked_keys(&decision, shown));
-            problems.push(untrusted(&decision, &trusted.who, shown));
+            problems.push(untrusted(&decision, trusted, shown));
         }
         let notes = warnings(&decision, KEY_AGE_DAYS);
         (decision, problems, notes)
@@ -319,7 +345,7 @@ impl VouchingArgs {
         missing.extend(decision.obstacles().iter().map(Obstacle::problem).map(at));
         if decision.trusted().is_none() && decision.revoked().is_none() {
             against.extend(revoked_keys(&decision, shown));
-            missing.push(untrusted(&decision, &trusted.who, shown));
+            missing.push(untrusted(&decision, trusted, shown));
         }
         if !self.trust.no_remember {
             let counts = |signed: &&SignedRevocation| {
@@ -560,8 +586,9 @@ fn unmet<C>(decision: &Decision<C>) -> String {
 }
 
 /// What is missing for trust, and the command that would establish it.
-fn untrusted<C>(decision: &Decision<C>, who: &Who, shown: &Path) -> Problem {
-    let message = match who {
+fn untrusted<C>(decision: &Decision<C>, trusted: &Trusted, shown: &Path) -> Problem {
+    let side = trusted.side;
+    let message = match &trusted.who {
         Who::Nobody => "no key was named, and there is no trust policy".to_owned(),
         _ => match unmet(decision) {
             missed if missed.is_empty() => {
@@ -584,17 +611,20 @@ fn untrusted<C>(decision: &Decision<C>, who: &Who, shown: &Path) -> Problem {
         let (signer, Verdict::NotCounted(reason)) = (&signature.signer, &signature.verdict) else { continue };
         let (fingerprint, role) = (signer.fingerprint(), &signer.role);
         match reason {
-            Reason::UnknownKey => {
-                return problem.hint(format!(
-                    "if you know by another way that {fingerprint} is the sender's key:\n\
-                     consign trust add NAME --key SENDER.pub --fingerprint {fingerprint} --role {role}"
-                ));
-            }
+            Reason::UnknownKey => return problem.hint(unknown_key(side, &fingerprint.to_string(), role)),
             Reason::RoleNotHeld { .. } => {
                 let name = signer.name.as_ref().map_or_else(|| fingerprint.to_string(), ToString::to_string);
-                return problem.hint(format!(
-                    "`{name}` signed as {role}, and you trust that key in other roles only; ask the sender who was to sign as {role}"
-                ));
+                let said = format!(
+                    "`{}` signed as {role}, and you trust that key in other roles only",
+                    printable(&name)
+                );
+                return problem.hint(match side {
+                    Side::Recipient => format!("{said}; ask the sender who was to sign as {role}"),
+                    Side::Sender => format!(
+                        "{said}; if it is right: consign trust set --add-role ROLE -- {}",
+                        crate::style::shell_word(&name)
+                    ),
+                });
             }
             _ => {}
         }
@@ -602,9 +632,53 @@ fn untrusted<C>(decision: &Decision<C>, who: &Who, shown: &Path) -> Problem {
     let lacking =
         decision.rules().iter().flat_map(|rule| &rule.measures).find(|measure| measure.missing() > 0);
     match lacking.map(|measure| &measure.part) {
-        Some(Part::Role { role, .. }) if decision.counted() > 0 => problem
-            .hint(format!("ask the sender for a signature as {role} by one more of the keys you trust")),
-        Some(Part::Owners) => problem.hint("ask the sender for a signature by somebody else whom you trust"),
+        Some(Part::Role { role, .. }) if decision.counted() > 0 => problem.hint(match side {
+            Side::Recipient => {
+                format!("ask the sender for a signature as {role} by one more of the keys you trust")
+            }
+            Side::Sender => format!("have it signed: consign sign BUNDLE --role {role}"),
+        }),
+        Some(Part::Owners) => problem.hint(match (side, nobodys(decision).as_slice()) {
+            (_, [first, ..]) => format!(
+                "your trust does not say whose key `{}` is, so that it counts for nobody: consign trust set --owner PERSON -- {}",
+                printable(first),
+                crate::style::shell_word(first)
+            ),
+            (Side::Recipient, []) => "ask the sender for a signature by somebody else whom you trust".to_owned(),
+            (Side::Sender, []) => "have somebody else sign it too: consign sign BUNDLE".to_owned(),
+        }),
         _ => problem,
+    }
+}
+
+/// Keys that counted, and whose owner trust does not name, by their names.
+fn nobodys<C>(decision: &Decision<C>) -> Vec<String> {
+    let counted = decision.signatures().iter().filter(|one| one.verdict == Verdict::Counted);
+    let nobodys = counted.filter(|one| one.signer.owner.is_none());
+    nobodys.filter_map(|one| one.signer.name.as_ref().map(ToString::to_string)).collect()
+}
+
+/// What stands for a fingerprint in a command that somebody may paste: what came with a bundle is for nobody to trust before
+/// they have heard it from its owner.
+pub(crate) const TOLD_FINGERPRINT: &str = "'SHA256:<the one you were told>'";
+
+/// How a key comes to be trusted, for whoever sees it for the first time. Of the role that a statement states, nothing but the
+/// two that vouch for content goes into a command: no stranger chooses what their key may do.
+fn unknown_key(side: Side, fingerprint: &str, stated: &Role) -> String {
+    let role = if ["owner", "release"].contains(&stated.as_str()) { stated.as_str() } else { "ROLE" };
+    let command = |file: &str| {
+        format!(
+            "consign trust add NAME --key {file} --fingerprint {TOLD_FINGERPRINT} --role {role} --owner PERSON"
+        )
+    };
+    match side {
+        Side::Recipient => format!(
+            "have the sender read their key's fingerprint to you, by telephone or in person; if it is {fingerprint}:\n{}",
+            command("SENDER.pub")
+        ),
+        Side::Sender => format!(
+            "your trust does not list the key of whoever signed as {stated}; have them read its fingerprint to you; if it is {fingerprint}:\n{}",
+            command("THEIR.pub")
+        ),
     }
 }

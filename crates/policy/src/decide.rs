@@ -1,12 +1,13 @@
 //! The one decision: whether a policy allows a step, with all reasons if not.
 
-use consign_metadata::{Classification, Findings, RuleId};
+use consign_metadata::{Classification, Findings, Line, RuleId};
+use consign_signing::PublicKey;
 
 use crate::decision::{Decision, Reason, RuleName};
-use crate::document::{Action, Demand};
+use crate::document::{Action, Demand, SignatureRule};
 use crate::level::Level;
 use crate::policy::{Accept, Policy};
-use crate::request::{Encryption, Request, Scan, Stage};
+use crate::request::{CountedSigner, Encryption, Request, Scan, Stage};
 use crate::{fields, lineage, parties, people, retention};
 
 /// Asks whether a policy allows a step.
@@ -68,7 +69,21 @@ impl<'a> Judge<'a> {
     }
 
     pub(crate) fn refuse(&mut self, rule: RuleName, message: impl Into<String>, fix: impl Into<String>) {
-        self.decision.refusals.push(Reason { rule, message: message.into(), fix: fix.into() });
+        let fix = self.said_to_the_reader(rule, fix.into());
+        self.decision.refusals.push(Reason { rule, message: message.into(), fix });
+    }
+
+    /// What to do, in the words of the side that reads them: a recipient mends nothing, but can have it mended.
+    fn said_to_the_reader(&self, rule: RuleName, fix: String) -> String {
+        let own = matches!(
+            rule,
+            RuleName::Descriptor
+                | RuleName::Addressed
+                | RuleName::Signatures
+                | RuleName::Signer
+                | RuleName::Classification
+        );
+        if own || !self.request.stage.is_recipients() { fix } else { format!("tell the sender: {fix}") }
     }
 
     pub(crate) fn pend(&mut self, rule: RuleName, message: impl Into<String>, fix: impl Into<String>) {
@@ -288,8 +303,8 @@ impl<'a> Judge<'a> {
         for (rule, gap) in people::missing(&level.signatures, signers) {
             let others =
                 if rule.another_person && level.signatures.len() > 1 { " by another person" } else { "" };
-            let message = format!("needs {gap} × {}{others}", rule.role);
-            let fix = format!("have it signed: consign sign BUNDLE --role {}", rule.role);
+            let (cause, fix) = self.missing_signature(rule, &level.signatures, signers);
+            let message = format!("needs {gap} × {}{others}{cause}", rule.role);
             if request.stage.signatures_may_come() {
                 self.pend(RuleName::Signatures, message, fix);
             } else {
@@ -301,7 +316,7 @@ impl<'a> Judge<'a> {
         if accepted.is_empty() {
             return;
         }
-        let is_accepted = |signer: &crate::request::CountedSigner| {
+        let is_accepted = |signer: &CountedSigner| {
             accepted
                 .iter()
                 .any(|known| known.public_key == signer.public_key && known.roles.contains(&signer.role))
@@ -309,14 +324,90 @@ impl<'a> Judge<'a> {
         if !signers.iter().any(is_accepted) {
             let message =
                 format!("none of those who signed is a signer whom `{}` accepts", self.policy.name());
-            let fix =
-                format!("sign with a key of {}", list(accepted.iter().map(|known| known.name.as_str())));
+            let names = list(accepted.iter().map(|known| known.name.as_str()));
+            let fix = if request.stage.is_recipients() {
+                format!("ask the sender for a signature with a key of {names}")
+            } else {
+                format!("sign with a key of {names}")
+            };
             if request.stage.signatures_may_come() {
                 self.pend(RuleName::Signer, message, fix);
             } else {
                 self.refuse(RuleName::Signer, message, fix);
             }
         }
+    }
+
+    /// Why a signature is missing where somebody might think that it is there, as the end of a sentence; and what mends it.
+    fn missing_signature(
+        &self,
+        rule: &SignatureRule,
+        rules: &[SignatureRule],
+        signers: &[CountedSigner],
+    ) -> (String, String) {
+        let request = self.request;
+        let called = |name: &Option<Line>, key: &PublicKey| {
+            name.as_ref().map_or_else(|| key.fingerprint().to_string(), ToString::to_string)
+        };
+        if let Some(one) = people::taken_for_one(rule, rules, signers) {
+            let keys = list_of(one.iter().map(|signer| called(&signer.name, &signer.public_key)));
+            // In the order of the command line, the first key of nobody is the first that needs an owner.
+            let names: Vec<_> = one.iter().filter_map(|signer| signer.name.as_ref()).collect();
+            let command = |name: &Line| {
+                let name = consign_metadata::shell_word(name.as_str());
+                format!("consign trust set --owner PERSON -- {name}")
+            };
+            return match one.first().and_then(|signer| signer.owner.as_ref()) {
+                Some(owner) => {
+                    let who = if request.stage.is_recipients() { "ask the sender to have" } else { "have" };
+                    let set = names.first().map_or_else(String::new, |name| {
+                        format!("; if one of the keys is somebody else's: {}", command(name))
+                    });
+                    (
+                        format!("; your trust says that {keys} are all held by `{owner}`"),
+                        format!("{who} somebody else sign it as {}{set}", rule.role),
+                    )
+                }
+                None => (
+                    format!(
+                        "; your trust does not say whose keys {keys} are, so that they count as one person's"
+                    ),
+                    if names.is_empty() {
+                        "say whose keys they are, each with: consign trust add NAME --key FILE.pub --owner PERSON"
+                            .to_owned()
+                    } else {
+                        let commands: Vec<_> = names.into_iter().map(command).collect();
+                        format!("say whose keys they are:\n{}", commands.join("\n"))
+                    },
+                ),
+            };
+        }
+        // Somebody signed so, and it does not count.
+        if let Some(signer) = request.uncounted.iter().find(|signer| signer.role == rule.role) {
+            let who = called(&signer.name, &signer.public_key);
+            let cause = format!("; `{who}` signed as {}, which does not count: {}", rule.role, signer.reason);
+            let fix = match &signer.name {
+                Some(name) => format!(
+                    "if the key is right for it, give it the role: consign trust set --add-role {} -- {}",
+                    rule.role,
+                    consign_metadata::shell_word(name.as_str())
+                ),
+                None => format!(
+                    "compare the fingerprint with its owner, then: consign trust add NAME --key FILE.pub --role {} --owner PERSON",
+                    rule.role
+                ),
+            };
+            return (cause, fix);
+        }
+        let fix = if request.stage.is_recipients() {
+            format!(
+                "ask the sender for a signature as {} by one more of the people whom you trust",
+                rule.role
+            )
+        } else {
+            format!("have it signed: consign sign BUNDLE --role {}", rule.role)
+        };
+        (String::new(), fix)
     }
 
     fn acceptance(&mut self, accept: &Accept) {
@@ -444,6 +535,11 @@ fn place(found: &consign_metadata::Found) -> String {
         text.push_str(&format!(": {excerpt}"));
     }
     text
+}
+
+/// Words in a sentence: `a`, `b`.
+fn list_of(words: impl Iterator<Item = String>) -> String {
+    words.map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// Names in a sentence: `a`, `b`.

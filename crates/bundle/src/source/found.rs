@@ -16,6 +16,7 @@ use super::{
     kind_of, open_root,
 };
 use crate::archive::{Archive, ArchiveError, ReadAt};
+use crate::crew::side_by_side;
 use crate::hash::{hash_entry, read_buffer};
 use crate::header::HeaderKind;
 use crate::pack::PackError;
@@ -286,10 +287,7 @@ impl<'m> Finder<'m> {
                 }
             }
         };
-        std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads.get()).map(|_| scope.spawn(work)).collect();
-            workers.into_iter().try_for_each(|worker| worker.join().unwrap_or(Err(Cancelled)))
-        })?;
+        side_by_side(threads.get(), work, || Cancelled)?;
         let (_, hits, unreadable) = wanted.into_inner().unwrap_or_else(PoisonError::into_inner);
         self.unreadable.extend(unreadable);
         Ok(hits)

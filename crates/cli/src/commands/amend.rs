@@ -15,6 +15,7 @@ use consign_signing::{Attestations, Basis, Claim, Content, ExcludedCount, Signer
 use serde::Serialize;
 
 use crate::act::{Act, Action};
+use crate::addressing;
 use crate::bundle_set::{BundleSet, Names};
 use crate::checked::{
     archive_claim, archive_failure, archive_path, bundle_claim, check_copy, expected, sole_claim,
@@ -24,7 +25,7 @@ use crate::context::{Context, threads, unreadable};
 use crate::descriptor_file;
 use crate::encrypted_set::EncryptedSet;
 use crate::exit::Exit;
-use crate::handling::{Handling, Terms, TermsArgs, forecast, permit};
+use crate::handling::{Answers, Handling, Inherited, LaboratoryOut, Terms, TermsArgs, forecast};
 use crate::key_source::OpenKey;
 use crate::outcome::{Failure, Outcome, Report};
 use crate::outputs::Outputs;
@@ -118,8 +119,13 @@ pub(crate) struct Amended {
     attestations: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     signer: Option<SignerOut>,
+    /// Whom it is for.
+    addressees: Vec<String>,
     /// What the handling policy says.
     handling: Handling,
+    /// What the laboratories say to accepting it that were asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    laboratories: Vec<LaboratoryOut>,
     /// What the scan of the old version found in the content, and a new one in the descriptor; absent if the content
     /// was never scanned.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -154,6 +160,7 @@ impl Report for Amended {
             _ => "as they are, each verified",
         };
         writeln!(out, "  content       {files}, {}, {how}", size(self.bytes))?;
+        addressing::in_words(&self.addressees, "  ", 13, out)?;
         if let Some(archive) = &self.archive {
             writeln!(out, "  archive       {} ({})", archive.path.display(), size(archive.size))?;
             writeln!(out, "                {}", archive.sha256)?;
@@ -182,7 +189,8 @@ impl Report for Amended {
         for note in &self.notes {
             writeln!(out, "  note          {note}")?;
         }
-        self.handling.human(out, 13)
+        self.handling.human(out, 13)?;
+        self.laboratories.iter().try_for_each(|laboratory| laboratory.human(out))
     }
 }
 
@@ -219,8 +227,10 @@ impl Amend {
         let (manifest, _) = archive.manifest().map_err(|error| archive_failure(error, path))?;
         let plan = self.plan(policy, &manifest, old, key.as_ref(), context)?;
         let id = Manifest::id_of(&plan.manifest.to_bytes());
-        let (handling, _) = plan.decide(&plan.claim(id, old.content.clone()), &self.bundle)?;
-        let mut report = Amended::new(self, &manifest, &plan, (signed.id, id), handling);
+        let foreseen = plan.claim(id, old.content.clone());
+        let answers = plan.terms.ask_manifest(Stage::Pack, &plan.manifest, &foreseen);
+        answers.permit(&self.bundle)?;
+        let mut report = Amended::new(self, &manifest, &plan, (signed.id, id), &answers);
         if self.dry_run {
             report.status = "dry-run";
             return Ok(Outcome::done(report));
@@ -328,9 +338,15 @@ impl Amend {
         let parent =
             Parent { id: claim.bundle.id, classification: Some(claim.bundle.classification.clone()) };
         let scan = self.scan.begin([&policy])?;
-        let mut terms = self.terms.load_knowing(context, policy, &description.core, vec![parent])?;
+        let old = Inherited { parents: vec![parent], addressees: claim.addressees.clone() };
+        let mut terms = self.terms.load_inheriting(context, policy, &description.core, old)?;
         terms.signers = forecast(context, key.iter().map(|key| (*key.public_key(), &self.key.role)))?;
         let mut notes = Vec::new();
+        if !self.terms.names_addressees() && !claim.addressees.is_empty() {
+            notes.push(
+                "it is for the same recipients as the old version; `--for NAME` names others".to_owned(),
+            );
+        }
         let findings = match &claim.findings {
             Some(findings) => {
                 let scanned = scan.finish_descriptor(&description);
@@ -418,8 +434,9 @@ impl Amend {
         let out = &self.output;
         let names = Names::of(&plan.description.core.name, &plan.description.core.version);
         let claim = plan.claim(made.id, Content::Archive(archive_claim(&made.facts)?));
-        let (handling, permit) = plan.decide(&claim, &self.bundle)?;
-        report.handling = handling;
+        let answers = plan.terms.ask_manifest(Stage::Pack, &plan.manifest, &claim);
+        (report.handling, report.laboratories) = (answers.handling(), answers.laboratories());
+        let permit = answers.permit(&self.bundle)?;
         report.bundle_id = made.id.to_string();
         let mut outputs = Outputs::new(out);
         report.manifest = Some(outputs.file(&names.manifest, &made.manifest_bytes)?);
@@ -442,7 +459,11 @@ impl Amend {
         });
         outputs.publish(context, Some((names.archive, made.file)))?;
         context.record(
-            Act::new(Action::Amended).bundle(&bundle).archive(made.facts.sha256).with("from", &report.from),
+            Act::new(Action::Amended)
+                .bundle(&bundle)
+                .archive(made.facts.sha256)
+                .with("from", &report.from)
+                .with("addressees", (!report.addressees.is_empty()).then_some(&report.addressees)),
         );
         Ok(())
     }
@@ -457,13 +478,6 @@ impl Plan {
         self.terms.apply(&mut claim);
         claim
     }
-
-    /// Asks the policy, as packing does.
-    fn decide(&self, claim: &Claim, at: &Path) -> Result<(Handling, consign_policy::Permit), Failure> {
-        let decision = self.terms.decide_manifest(Stage::Pack, &self.manifest, claim);
-        let handling = Handling::of(&self.terms.policy, Stage::Pack, &decision);
-        Ok((handling, permit(&decision, &self.terms.policy, at)?))
-    }
 }
 
 impl Amended {
@@ -472,7 +486,7 @@ impl Amended {
         old: &Manifest,
         plan: &Plan,
         (from, id): (BundleId, BundleId),
-        handling: Handling,
+        answers: &Answers<'_>,
     ) -> Self {
         let core = &plan.description.core;
         Self {
@@ -491,7 +505,9 @@ impl Amended {
             manifest: None,
             attestations: None,
             signer: None,
-            handling,
+            addressees: addressing::told(&plan.terms.addressees),
+            handling: answers.handling(),
+            laboratories: answers.laboratories(),
             findings: plan.findings.clone(),
             stored: None,
             notes: plan.notes.clone(),

@@ -13,6 +13,7 @@ use consign_signing::{Claim, EncryptedAttestations, SignedStatement, Signer as _
 use serde::Serialize;
 
 use crate::act::{Act, Action};
+use crate::addressing;
 use crate::bundle_set::BundleSet;
 use crate::checked::{archive_path, check, interrupted, sole_claim};
 use crate::commands::pack::taken;
@@ -113,9 +114,7 @@ impl Encrypt {
         let verified = check(context, &set, Scope::Content, threads(self.threads))?;
         let sealing = load_with_policy("--to", &self.to, &policy, verified.manifest().core())?;
 
-        let mut addressees = self.addressees.clone();
-        addressees.sort();
-        addressees.dedup();
+        let addressees = addressing::addressees("--for", &self.addressees, &policy)?;
         let statement = signed.statement();
         let claim = if addressees.is_empty() {
             statement.claim.clone()
@@ -127,7 +126,7 @@ impl Encrypt {
         let parents = self.parents.load(context, verified.manifest().core())?;
         let encryption = Some(sealing.encryption());
         let standing = Standing { encryption, parents: &parents, ..Standing::new(Some(&claim), &signers) };
-        let decision = decide_bundle(&policy, Stage::Encrypt, verified.manifest(), standing);
+        let decision = decide_bundle(&policy, Stage::Encrypt, verified.manifest(), &standing);
         let handling = Handling::of(&policy, Stage::Encrypt, &decision);
         let permit = permit(&decision, &policy, path)?;
         let inner = if claim == statement.claim {

@@ -10,6 +10,7 @@ use consign_signing::PublicClaim;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::addressing;
 use crate::bundle_set::{BundleSet, read_manifest};
 use crate::checked::archive_failure;
 use crate::context::Context;
@@ -44,6 +45,8 @@ pub(crate) struct Inspected {
     version: String,
     classification: String,
     bundle_id: String,
+    /// Whom the signers say that it is for; empty if they do not say, or not the same.
+    addressees: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     archive: Option<ArchiveOut>,
     contact: Value,
@@ -131,10 +134,10 @@ impl Inspect {
         let signatures = attestations.as_ref().map_or_else(Vec::new, |(_, attestations)| {
             attestations.statements().iter().map(SignatureOut::of).collect()
         });
-        let findings = attestations.as_ref().and_then(|(_, attestations)| match &attestations.claims()[..] {
-            [group] => group.claim.findings.clone(),
-            _ => None,
-        });
+        let (findings, addressees) = match attestations.as_ref().map(|(_, found)| found.claims()).as_deref() {
+            Some([group]) => (group.claim.findings.clone(), addressing::told(&group.claim.addressees)),
+            _ => (None, Vec::new()),
+        };
         let core = manifest.core();
         let bundle_id = Manifest::id_of(&bytes).to_string();
         drop(bytes);
@@ -144,6 +147,7 @@ impl Inspect {
             version: core.version.to_string(),
             classification: core.classification.to_string(),
             bundle_id,
+            addressees,
             archive,
             contact: serde_json::to_value(&core.contact).unwrap_or_default(),
             license: core.license.clone(),
@@ -388,6 +392,7 @@ impl Inspected {
     /// What the descriptor says, a line a field.
     fn described(&self, out: &mut dyn Write) -> io::Result<()> {
         let core = self.manifest.core();
+        addressing::in_words(&self.addressees, "", 11, out)?;
         let organization = core.contact.organization.as_ref().map_or_else(String::new, |o| format!(", {o}"));
         let role = core.contact.role.as_ref().map_or_else(String::new, |role| format!(" ({role})"));
         writeln!(out, "contact     {}{role} <{}>{organization}", core.contact.name, core.contact.email)?;
@@ -426,6 +431,7 @@ fn details_in_words(details: &consign_metadata::Details, out: &mut dyn Write) ->
         ("Training", json_of(&details.training)),
         ("Provenance", json_of(&details.provenance)),
         ("Model card", json_of(&details.model_card)),
+        ("Data", json_of(&details.data)),
         ("Handling", json_of(&details.handling)),
     ];
     for (title, section) in sections {

@@ -11,12 +11,15 @@ use consign_bundle::{
     SourceSummary, Store, VerifiedArchive, hash_source, pack,
 };
 use consign_metadata::{BundleId, Classification, Findings, Manifest, Problem, Role};
-use consign_policy::{Decision, Encryption, Permit, Scan, Stage};
+use consign_policy::{Encryption, Permit, Scan};
 use consign_scan::Scanned;
-use consign_signing::{Attestations, Basis, Claim, Content, ExcludedCount, KeyOrigin, Signer as _};
+use consign_signing::{
+    Attestations, Basis, Claim, Content, ExcludedCount, KeyOrigin, SignedStatement, Signer as _,
+};
 use serde::Serialize;
 
 use crate::act::{Act, Action};
+use crate::addressing;
 use crate::bundle_set::{BundleSet, Names};
 use crate::checked::{
     archive_claim, archive_failure, bundle_claim, check, modes_not_told, open_archive, sole_claim,
@@ -26,13 +29,14 @@ use crate::encryption::EncryptArgs;
 #[cfg(feature = "encryption")]
 use crate::encryption::EncryptedOut;
 use crate::encryption::Sealing;
-use crate::handling::{Handling, Terms, TermsArgs, forecast, permit};
+use crate::handling::{Answers, Handling, LaboratoryOut, Terms, TermsArgs, forecast};
 use crate::key_source::{KeySource, OpenKey};
 use crate::keys::PassphraseArgs;
 use crate::ledger;
 use crate::outcome::{Failure, Outcome, Report};
 use crate::provenance::args::{Captured, Placed, ProvenanceArgs, keep};
 use crate::provenance::facts::ProvenanceOut;
+use crate::restated;
 use crate::scan_args::{self, ScanArgs, ScanObserver};
 use crate::sign_statement::sign_statement;
 use crate::source_args::{Described, OutputFolder, SourceArgs, check_output, pack_failure};
@@ -161,8 +165,13 @@ pub(crate) struct Packed {
     #[serde(skip_serializing_if = "Option::is_none")]
     provenance: Option<ProvenanceOut>,
     excluded: Vec<ExcludedOut>,
+    /// Whom it is for.
+    addressees: Vec<String>,
     /// What the handling policy says.
     handling: Option<Handling>,
+    /// What the laboratories say to accepting it that were asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    laboratories: Vec<LaboratoryOut>,
     /// What the scan of the content found; absent if no content was read.
     #[serde(skip_serializing_if = "Option::is_none")]
     findings: Option<Findings>,
@@ -233,6 +242,7 @@ impl Report for Packed {
             n => format!(", {}", count(n, "empty directory", "empty directories")),
         };
         writeln!(out, "  content       {}{empty}, {}", count(self.files, "file", "files"), size(self.bytes))?;
+        addressing::in_words(&self.addressees, "  ", 13, out)?;
         for excluded in self.excluded.iter().filter(|excluded| excluded.files > 0) {
             writeln!(
                 out,
@@ -288,6 +298,7 @@ impl Report for Packed {
         if let Some(handling) = &self.handling {
             handling.human(out, 13)?;
         }
+        self.laboratories.iter().try_for_each(|laboratory| laboratory.human(out))?;
         if let Some(archive) = &self.archive {
             let path = shell_word(&archive.path.file_name().unwrap_or_default().to_string_lossy());
             let digest = archive.sha256.trim_start_matches("sha256:");
@@ -329,9 +340,8 @@ impl Pack {
         let mut report = Packed::new(&described, &self.output);
         check_output(source, &self.output)?;
         // Everything but what only the content can say is decided before any of it is read.
-        let decision = self.decide(&terms, &described, Scan::NotYet);
-        report.handling = Some(Handling::of(&terms.policy, Stage::Pack, &decision));
-        permit(&decision, &terms.policy, &self.source.directory)?;
+        report.addressees = addressing::told(&terms.addressees);
+        report.asked(&described.ask(&terms, Scan::NotYet), &self.source.directory)?;
         if self.dry_run {
             report.status = "dry-run";
             return Ok(Outcome::done(report));
@@ -339,7 +349,7 @@ impl Pack {
         let captured =
             self.provenance.load(context, &self.source.directory, key.is_some(), sealing.is_some())?;
         let store = self.keep.store(context, key.is_none(), sealing.is_some())?;
-        let scan = self.scan.begin([&terms.policy])?;
+        let scan = self.scan.begin(terms.policies())?;
         let folder = OutputFolder::open(&self.output)?;
         check_space(summary, &self.output)?;
         let names = Names::of(&described.description.core.name, &described.description.core.version);
@@ -462,21 +472,7 @@ impl Pack {
         Ok(())
     }
 
-    /// Asks the policy: with the findings of the content, or, before it was read, about all else.
-    fn decide(&self, terms: &Terms, described: &Described, findings: Scan<'_>) -> Decision {
-        let Described { source, description } = described;
-        let content = terms.policy.survey(source.files().map(|(path, size, _)| (path.as_str(), size)));
-        terms.decide(
-            &terms.policy,
-            Stage::Pack,
-            (&description.core, description.descriptor.details()),
-            &content,
-            findings,
-            terms.encryption.clone(),
-        )
-    }
-
-    /// Asks the policy about the claim that is to be signed.
+    /// Asks everybody about the claim that is to be signed.
     fn permit(
         &self,
         claim: &Claim,
@@ -484,9 +480,8 @@ impl Pack {
         terms: &Terms,
         report: &mut Packed,
     ) -> Result<Permit, Failure> {
-        let decision = self.decide(terms, described, claim.findings.as_ref().into());
-        report.handling = Some(Handling::of(&terms.policy, Stage::Pack, &decision));
-        permit(&decision, &terms.policy, &self.source.directory)
+        let answers = described.ask(terms, claim.findings.as_ref().into());
+        report.asked(&answers, &self.source.directory)
     }
 
     /// Signs what was packed, and gives all files their names: the archive last, so that whoever sees it sees
@@ -531,6 +526,10 @@ impl Pack {
                     .iter()
                     .any(|s| s.statement().claim == claim && s.key() == key.public_key());
                 if !mine || found.claims().len() != 1 {
+                    let of_it = |s: &&SignedStatement| s.statement().claim.bundle == claim.bundle;
+                    let there = found.statements().iter().find(of_it).map(|s| &s.statement().claim);
+                    let otherwise = there.map_or_else(Vec::new, |there| restated::differences(there, &claim));
+                    restated::check(&attestations, &otherwise)?;
                     return Err(taken(&attestations));
                 }
             } else {
@@ -648,6 +647,17 @@ impl Pack {
                 if signed.is_some_and(|signed| *signed != findings) {
                     report.notes.push(scan_args::OTHER_FINDINGS.into());
                 }
+                let wanted = claim(there.manifest(), id, there.facts(), order, findings)?;
+                let mut otherwise =
+                    sole_claim(&set)?.map_or_else(Vec::new, |signed| restated::differences(signed, &wanted));
+                let mine = attestations.statements().iter().filter(|one| one.key() == key.public_key());
+                let mut roles = mine.map(|one| &one.statement().signer.role);
+                if let Some(role) = roles.next().filter(|role| *role != &self.key.role)
+                    && roles.all(|role| role != &self.key.role)
+                {
+                    otherwise.extend(restated::other_role(role, &self.key.role));
+                }
+                restated::check(path, &otherwise)?;
                 match attestations.statements().iter().find(|signed| signed.key() == key.public_key()) {
                     Some(signed) => {
                         let signer = &signed.statement().signer;
@@ -843,7 +853,9 @@ impl Packed {
             attestations: None,
             signer: None,
             provenance: None,
+            addressees: Vec::new(),
             handling: None,
+            laboratories: Vec::new(),
             excluded: excluded(described)
                 .into_iter()
                 .map(|e| ExcludedOut { pattern: e.pattern.to_string(), files: e.count })
@@ -851,6 +863,13 @@ impl Packed {
             findings: None,
             notes,
         }
+    }
+
+    /// Takes over what those say who were asked; all that stands against it is a failure.
+    fn asked(&mut self, answers: &Answers<'_>, at: &Path) -> Result<Permit, Failure> {
+        self.handling = Some(answers.handling());
+        self.laboratories = answers.laboratories();
+        answers.permit(at)
     }
 
     /// Takes over what the scan found.

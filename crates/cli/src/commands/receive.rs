@@ -14,6 +14,7 @@ use consign_signing::{About, BundleClaim, Receipt, ReceiptLevel};
 use serde::Serialize;
 
 use crate::act::{Act, Action};
+use crate::addressing;
 use crate::bundle_set::{Broken, BundleSet};
 use crate::checked::sole_claim;
 use crate::context::{Context, directory_for, threads};
@@ -100,6 +101,8 @@ struct ReceivedBundle {
     /// Name, version, classification and id: claims, unless it was accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     bundle: Option<BundleClaim>,
+    /// Whom it is for, by its statements.
+    addressees: Vec<String>,
     /// The file that arrived: the archive, or the encrypted file.
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<Arrived>,
@@ -170,6 +173,7 @@ impl ReceivedBundle {
             }
             None => {}
         }
+        addressing::in_words(&self.addressees, "  ", 13, out)?;
         if let Some(Arrived { size: bytes, sha256, encrypted }) = &self.file {
             let what = if *encrypted { "encrypted" } else { "archive" };
             writeln!(out, "  {what:<13} {}, {sha256}", size(*bytes))?;
@@ -463,6 +467,7 @@ impl Receive {
             name: signer.name.as_ref().map(ToString::to_string),
         });
         let bundle = examined.claim.as_ref().map(|claim| claim.bundle.clone());
+        let addressees = examined.claim.as_ref().map(|claim| addressing::told(&claim.addressees));
         let report = ReceivedBundle {
             path: path.display().to_string(),
             verdict,
@@ -479,6 +484,7 @@ impl Receive {
                 .as_ref()
                 .map(|handled| Handling::of(desk.policy, Stage::Receive, handled)),
             bundle,
+            addressees: addressees.unwrap_or_default(),
             notes: std::mem::take(&mut examined.notes),
             unpacked,
             receipt: receipt.as_ref().map(|(_, written)| written.clone()),
@@ -515,7 +521,7 @@ impl Receive {
             Exit::NotIntact | Exit::NotTrusted | Exit::Refused => {
                 Ok(Some(desk.issuer.refused(arrival, examined)))
             }
-            Exit::Failed | Exit::Usage => Ok(None),
+            Exit::Failed | Exit::Usage | Exit::Signal(_) => Ok(None),
         };
         let arrival = match (arrival, examined.exit) {
             (Ok(arrival), _) => arrival,

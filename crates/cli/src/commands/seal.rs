@@ -12,14 +12,16 @@ use consign_signing::{Attestations, Basis, Claim, Content, Signer as _};
 use serde::Serialize;
 
 use crate::act::{Act, Action};
+use crate::addressing;
 use crate::bundle_set::{Names, read_attestations, read_manifest};
 use crate::checked::{bundle_claim, modes_not_told};
 use crate::commands::pack::{KeyArgs, SignerOut, excluded, taken};
 use crate::context::{Context, threads, unwritable};
-use crate::handling::{Handling, TermsArgs, forecast, permit};
+use crate::handling::{Handling, LaboratoryOut, TermsArgs, forecast};
 use crate::outcome::{Failure, Outcome, Report};
 use crate::provenance::args::{ProvenanceArgs, keep};
 use crate::provenance::facts::ProvenanceOut;
+use crate::restated;
 use crate::scan_args::{self, ScanArgs};
 use crate::sign_statement::sign_statement;
 use crate::source_args::{OutputFolder, SourceArgs, check_output, pack_failure};
@@ -71,8 +73,13 @@ pub(crate) struct Sealed {
     /// What was signed about where it comes from.
     #[serde(skip_serializing_if = "Option::is_none")]
     provenance: Option<ProvenanceOut>,
+    /// Whom it is for.
+    addressees: Vec<String>,
     /// What the handling policy says.
     handling: Handling,
+    /// What the laboratories say to accepting it that were asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    laboratories: Vec<LaboratoryOut>,
     /// What the scan of the content found.
     findings: Findings,
     notes: Vec<String>,
@@ -86,6 +93,7 @@ impl Report for Sealed {
         let class = self.classification.to_uppercase();
         writeln!(out, "{good}{}{good:#} {} {}  [{class}]", self.status, self.name, self.version)?;
         writeln!(out, "  content       {}, {}", count(self.files, "file", "files"), size(self.bytes))?;
+        addressing::in_words(&self.addressees, "  ", 13, out)?;
         writeln!(out, "  bundle id     {}", self.bundle_id)?;
         writeln!(out, "  manifest      {}", self.manifest.display())?;
         match (&self.signer, &self.attestations) {
@@ -103,6 +111,7 @@ impl Report for Sealed {
             writeln!(out, "  note          {note}")?;
         }
         self.handling.human(out, 13)?;
+        self.laboratories.iter().try_for_each(|laboratory| laboratory.human(out))?;
         let word = |path: &PathBuf| shell_word(&path.display().to_string());
         writeln!(out, "\nA recipient checks the directory with:")?;
         writeln!(
@@ -140,7 +149,7 @@ impl Seal {
         terms.signers = forecast(context, key.iter().map(|key| (*key.public_key(), &self.key.role)))?;
         check_output(source, &self.output)?;
         let captured = self.provenance.load(context, &self.source.directory, key.is_some(), false)?;
-        let scan = self.scan.begin([&terms.policy])?;
+        let scan = self.scan.begin(terms.policies())?;
         let folder = OutputFolder::open(&self.output)?;
         let core = &described.description.core;
         let names = Names::of(&core.name, &core.version);
@@ -173,9 +182,9 @@ impl Seal {
         let mut claim = Claim::new(bundle_claim(&manifest, id), Content::Sealed);
         claim.findings = Some(scanned.findings.clone());
         terms.apply(&mut claim);
-        let decision = terms.decide_manifest(Stage::Pack, &manifest, &claim);
-        let handling = Handling::of(&terms.policy, Stage::Pack, &decision);
-        let permit = permit(&decision, &terms.policy, &self.source.directory)?;
+        let answers = terms.ask_manifest(Stage::Pack, &manifest, &claim);
+        let (handling, laboratories) = (answers.handling(), answers.laboratories());
+        let permit = answers.permit(&self.source.directory)?;
         let told = modes_not_told(source).into_iter();
         let mut notes: Vec<_> = scanned.unused.iter().map(scan_args::unused_in_words).chain(told).collect();
         let mut acts =
@@ -200,7 +209,17 @@ impl Seal {
                     there == claim && s.key() == key.public_key()
                 };
                 let mine = there.statements().iter().find(|s| mine(s));
-                let mine = mine.ok_or_else(|| taken(&attestations_path))?.statement();
+                let Some(mine) = mine.map(consign_signing::SignedStatement::statement) else {
+                    let of_it =
+                        |s: &&consign_signing::SignedStatement| s.statement().claim.bundle == claim.bundle;
+                    let signed = there.statements().iter().find(of_it).map(|s| &s.statement().claim);
+                    let otherwise =
+                        signed.map_or_else(Vec::new, |signed| restated::differences(signed, &claim));
+                    restated::check(&attestations_path, &otherwise)?;
+                    return Err(taken(&attestations_path));
+                };
+                let otherwise: Vec<_> = restated::other_role(&mine.signer.role, &role).into_iter().collect();
+                restated::check(&attestations_path, &otherwise)?;
                 if mine.claim.findings.as_ref().is_some_and(|signed| *signed != scanned.findings) {
                     notes.push(scan_args::OTHER_FINDINGS.into());
                 }
@@ -241,7 +260,9 @@ impl Seal {
             attestations: signer.is_some().then_some(attestations_path),
             signer,
             provenance: placed.map(|placed| placed.out),
+            addressees: addressing::told(&terms.addressees),
             handling,
+            laboratories,
             findings: scanned.findings,
             notes,
             directory: self.source.directory.clone(),

@@ -1,7 +1,7 @@
 //! `consign sign`: verify, show, add a signature.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, BufRead as _, IsTerminal as _, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,7 @@ use consign_signing::{EncryptedAttestations, SignedEncrypted};
 use serde::Serialize;
 
 use crate::act::{Act, Action};
+use crate::addressing;
 use crate::bundle_set::{BundleSet, join, read_attestations, read_manifest, too_many};
 use crate::checked::{archive_claim, bundle_claim, check, modes_not_compared, sole_claim};
 use crate::context::{Context, threads, unwritable};
@@ -207,7 +208,7 @@ impl Sign {
         let signers = forecast(context, before.chain([(*key.public_key(), &self.role)]))?;
         let parents = self.parents.load(context, checked.manifest.core())?;
         let standing = Standing { parents: &parents, ..Standing::new(Some(&checked.claim), &signers) };
-        let decision = decide_bundle(&policy, Stage::Sign, &checked.manifest, standing);
+        let decision = decide_bundle(&policy, Stage::Sign, &checked.manifest, &standing);
         let handling = Handling::of(&policy, Stage::Sign, &decision);
         let permit = permit(&decision, &policy, &self.bundle)?;
         self.confirm(checked, there, key, &handling)?;
@@ -437,7 +438,7 @@ impl Sign {
         }
         write!(err, "Sign this as {}? [y/N] ", self.role).and_then(|()| err.flush()).map_err(failed)?;
         let mut answer = String::new();
-        io::stdin().read_line(&mut answer).map_err(failed)?;
+        crate::terminal::answers().read_line(&mut answer).map_err(failed)?;
         if matches!(answer.trim(), "y" | "Y" | "yes") {
             return Ok(());
         }
@@ -471,6 +472,7 @@ impl Sign {
             count(manifest.files().len() as u64, "file", "files"),
             size(manifest.payload_bytes())
         )?;
+        addressing::in_words(&addressing::told(&checked.claim.addressees), "  ", 11, err)?;
         writeln!(err, "  contact     {} <{}>", core.contact.name, core.contact.email)?;
         if let Some(title) = manifest.descriptor().details().and_then(|details| details.title.as_ref()) {
             writeln!(err, "  title       {title}")?;

@@ -5,12 +5,13 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use consign_bundle::Scope;
-use consign_metadata::{Problem, printable};
-use consign_policy::{Destination, Encryption, Permit, Policy, Stage, Target};
+use consign_metadata::{Problem, did_you_mean, printable, shell_word};
+use consign_policy::{Called, Destination, Encryption, Permit, Policy, Stage, Target};
 use consign_signing::{Claim, Content};
 use serde::Serialize;
 
 use crate::act::{Act, Action};
+use crate::addressing::{self, LaboratoryArgs};
 use crate::bundle_set::BundleSet;
 use crate::checked::{archive_path, sole_claim};
 use crate::context::{Context, threads};
@@ -18,7 +19,9 @@ use crate::encrypted_set::{EncryptedFiles, opened_with_its_files};
 use crate::encryption::IdentityArgs;
 use crate::examined::{Asked, Examined};
 use crate::exit::Exit;
-use crate::handling::{Handling, ParentArgs, PolicyArgs, Standing, counted, decide_bundle, refusals};
+use crate::handling::{
+    Answers, Handling, LaboratoryOut, ParentArgs, PolicyArgs, Standing, counted, decide_bundle, uncounted,
+};
 use crate::ledger;
 use crate::outcome::{Failure, Outcome, Report};
 use crate::parcel::{Parcel, PieceName};
@@ -34,13 +37,15 @@ pub(crate) struct Submit {
     /// Archive, attestations, or folder with one bundle
     #[arg(value_name = "BUNDLE")]
     bundle: PathBuf,
-    /// A destination of the policy by name, or a folder; may be repeated
+    /// Where to: a recipient or a destination of the policy by name, or a folder; may be repeated
     #[arg(long, value_name = "NAME|DIR", required = true)]
     to: Vec<String>,
     #[command(flatten)]
     vouching: VouchingArgs,
     #[command(flatten)]
     policy: PolicyArgs,
+    #[command(flatten)]
+    laboratories: LaboratoryArgs,
     #[command(flatten)]
     parents: ParentArgs,
     #[command(flatten)]
@@ -64,6 +69,8 @@ pub(crate) struct Submitted {
     /// SHA-256 of the archive, or of the encrypted file.
     archive_sha256: String,
     bytes: u64,
+    /// Whom it is for.
+    addressees: Vec<String>,
     /// The files that belong together.
     files: Vec<PieceName>,
     /// What became of it, for each `--to`.
@@ -84,6 +91,9 @@ struct Delivery {
     /// The folder.
     destination: PathBuf,
     handling: Handling,
+    /// What the laboratories say to accepting it that were asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    laboratories: Vec<LaboratoryOut>,
 }
 
 impl Report for Submitted {
@@ -102,11 +112,13 @@ impl Report for Submitted {
             writeln!(out, "{style}{what}{style:#} {} {}  [{class}]", self.name, self.version)?;
             writeln!(out, "  to            {}", printable(&delivery.destination.display().to_string()))?;
             writeln!(out, "  bundle id     {}", self.bundle_id)?;
+            addressing::in_words(&self.addressees, "  ", 13, out)?;
             writeln!(out, "  archive       {}, {}", size(self.bytes), self.archive_sha256)?;
             for file in &self.files {
                 writeln!(out, "  file          {}", file.name)?;
             }
             delivery.handling.human(out, 13)?;
+            delivery.laboratories.iter().try_for_each(|laboratory| laboratory.human(out))?;
         }
         for note in &self.notes {
             writeln!(out, "  {warn}note{warn:#}          {}", printable(&note.message))?;
@@ -124,17 +136,47 @@ struct Goal<'a> {
 }
 
 impl<'a> Goal<'a> {
-    /// A destination of the policy first, else a folder.
-    fn find(policy: &'a Policy, to: &'a str) -> Self {
+    /// A destination of the policy first, else that where a recipient of the policy reads, else a folder, which must be there:
+    /// a name that was mistyped makes no folder.
+    fn find(policy: &'a Policy, to: &'a str) -> Result<Self, Failure> {
         if let Some(listed) = policy.destination(to) {
-            return Self { to, listed: Some(listed), folder: PathBuf::from(listed.path.as_str()) };
+            return Self::listed(to, listed);
+        }
+        let mut read = policy.destinations_of(to);
+        match (read.next(), read.next()) {
+            (Some(listed), None) => return Self::listed(to, listed),
+            (Some(first), Some(second)) => {
+                let all = [first, second].into_iter().chain(read).map(|one| one.name.as_str());
+                let message = format!("`{}` reads at several destinations", printable(to));
+                let problem = Problem::new("several-destinations", message).at("--to");
+                let commands = all.map(|name| format!("--to {}", shell_word(name))).collect::<Vec<_>>();
+                return Err(Failure::usage(problem.hint(format!("name one: {}", commands.join(" or ")))));
+            }
+            (None, _) => {}
         }
         let folder = PathBuf::from(to);
         let real = folder.canonicalize().ok();
         let same = |listed: &&Destination| {
             real.is_some() && Path::new(listed.path.as_str()).canonicalize().ok() == real
         };
-        Self { to, listed: policy.destinations().iter().find(same), folder }
+        if !folder.is_dir() {
+            return Err(nowhere(policy, to));
+        }
+        Ok(Self { to, listed: policy.destinations().iter().find(same), folder })
+    }
+
+    fn listed(to: &'a str, listed: &'a Destination) -> Result<Self, Failure> {
+        let folder = PathBuf::from(listed.path.as_str());
+        if folder.is_dir() {
+            return Ok(Self { to, listed: Some(listed), folder });
+        }
+        let message = format!(
+            "the folder of the destination `{}` is not there: `{}`",
+            listed.name,
+            printable(listed.path.as_str())
+        );
+        let hint = "mount it or have it made; if it moved, put its new `path` into the policy";
+        Err(Failure::failed(Problem::new("no-destination", message).at("--to").hint(hint)))
     }
 
     fn target(&self) -> Target<'a> {
@@ -147,10 +189,50 @@ impl<'a> Goal<'a> {
     }
 }
 
+/// A name means nobody whom the policy knows, and no folder that is there.
+fn nowhere(policy: &Policy, to: &str) -> Failure {
+    let shown = printable(to);
+    if Path::new(to).symlink_metadata().is_ok() {
+        let problem = Problem::new("no-destination", format!("`{shown}` is not a folder")).at("--to");
+        return Failure::failed(problem.hint("name the folder that the recipient looks into"));
+    }
+    let recipients = policy.recipients().iter().flat_map(|known| known.names());
+    let names = policy.destinations().iter().map(|known| &known.name).chain(recipients);
+    let mut names: Vec<&str> = names.map(|name| name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let problem = |message: String| Problem::new("no-destination", message).at("--to");
+    if let Called::Listed(known) = policy.called(to) {
+        let message = format!(
+            "the policy has the recipient `{}`, but no `[[destination]]` where they read",
+            known.name
+        );
+        return Failure::usage(
+            problem(message).hint("name the folder, or add a destination with that `recipient`"),
+        );
+    }
+    let problem =
+        problem(format!("`{shown}` is neither a recipient nor a destination of the policy, nor a folder"));
+    let near = did_you_mean(to, names.iter().copied());
+    let hint = match (near, names.as_slice()) {
+        (Some(near), _) => format!("did you mean `{near}`?"),
+        (None, []) => "name a folder that is there; the policy lists no recipients".to_owned(),
+        (None, names) => {
+            let listed: Vec<_> = names.iter().take(LISTED).map(|name| format!("`{name}`")).collect();
+            let more = if names.len() > LISTED { " and others" } else { "" };
+            format!("the policy knows {}{more}", listed.join(", "))
+        }
+    };
+    Failure::usage(problem.hint(hint))
+}
+
+/// How many names are listed in a hint.
+const LISTED: usize = 12;
+
 impl Submit {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         let policy = self.policy.load(context)?;
-        let goals: Vec<_> = self.to.iter().map(|to| Goal::find(&policy, to)).collect();
+        let goals = self.to.iter().map(|to| Goal::find(&policy, to)).collect::<Result<Vec<_>, _>>()?;
         let mut claimed = None;
         let result = self.submit(context, &policy, &goals, &mut claimed);
         if let Err(failure) = &result
@@ -171,7 +253,7 @@ impl Submit {
         goals: &[Goal<'_>],
         claimed: &mut Option<Claim>,
     ) -> Result<Outcome, Failure> {
-        let trusted = self.vouching.load(context, policy)?;
+        let trusted = self.vouching.load(context, policy)?.at_the_senders();
         let (set, encrypted) = opened_with_its_files(context, &self.bundle, &self.identity)?;
         let path = self.archive(&set)?;
         if sole_claim(&set)?.is_none() {
@@ -197,30 +279,38 @@ impl Submit {
         };
         // Every destination is asked about before anything is copied to any.
         let signers = counted(trusted.signers());
+        let others = examined.decision.as_ref().map(uncounted).unwrap_or_default();
         let said = encrypted.as_ref().map(|files| &files.recipients);
         let encryption = examined.encryption(said, path)?.unwrap_or(Encryption::Plain);
         let parents = self.parents.load(context, verified.manifest().core())?;
+        let place = self.policy.place(context);
+        let own = (policy, place.as_deref());
+        let laboratories = self.laboratories.load(context, own, &trusted.claim().addressees)?;
         let (mut permits, mut deliveries, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         for goal in goals {
             let standing = Standing {
-                claim: Some(trusted.claim()),
-                signers: &signers,
+                uncounted: &others,
                 encryption: Some(encryption.clone()),
                 target: Some(goal.target()),
                 parents: &parents,
+                ..Standing::new(Some(trusted.claim()), &signers)
             };
-            let decision = decide_bundle(policy, Stage::Submit, verified.manifest(), standing);
+            let answers = Answers::of(policy, Stage::Submit, &laboratories, |policy, stage| {
+                decide_bundle(policy, stage, verified.manifest(), &standing)
+            });
             deliveries.push(Delivery {
                 status: "dry-run",
                 to: goal.to.to_owned(),
                 destination: goal.folder.clone(),
-                handling: Handling::of(policy, Stage::Submit, &decision),
+                handling: answers.handling(),
+                laboratories: answers.laboratories(),
             });
-            match decision.permit() {
+            match answers.permit(path) {
                 Ok(permit) => permits.push(permit),
-                Err(_) => {
-                    let more = refusals(&decision, policy, path);
-                    refused.extend(more.into_iter().filter(|one| !refused.contains(one)).collect::<Vec<_>>());
+                Err(failure) => {
+                    let new = |one: &Problem| !refused.contains(one);
+                    let more: Vec<_> = failure.problems.into_iter().filter(new).collect();
+                    refused.extend(more);
                 }
             }
         }
@@ -266,6 +356,7 @@ impl Submit {
             bundle_id: verified.id().to_string(),
             archive_sha256: parcel.sha256.to_string(),
             bytes: parcel.size,
+            addressees: addressing::told(&trusted.claim().addressees),
             files: parcel.names(),
             deliveries,
             notes: parcel.notes.clone(),

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::verify::AsOf;
 use crate::act::Action;
+use crate::addressing;
 use crate::checked::archive_path;
 use crate::context::{Context, threads};
 use crate::encrypted_set::opened_or_plain;
@@ -61,6 +62,8 @@ pub(crate) struct Unpacked {
     version: String,
     classification: String,
     bundle_id: String,
+    /// Whom it is for, by its statements.
+    addressees: Vec<String>,
     files: u64,
     bytes: u64,
     /// Whether a trusted key vouches for it.
@@ -88,6 +91,7 @@ impl Report for Unpacked {
             size(self.bytes)
         )?;
         writeln!(out, "  bundle id   {}", self.bundle_id)?;
+        addressing::in_words(&self.addressees, "  ", 11, out)?;
         self.handling.human(out, 11)?;
         if let Some(AsOf { time, .. }) = &self.as_of {
             writeln!(
@@ -159,6 +163,7 @@ impl Unpack {
             version: core.version.to_string(),
             classification: core.classification.to_string(),
             bundle_id: verified.id().to_string(),
+            addressees: examined.claim.as_ref().map_or_else(Vec::new, |c| addressing::told(&c.addressees)),
             files: chosen.len() as u64,
             bytes: chosen.iter().sum(),
             handling: Handling::of(&policy, Stage::Unpack, decision),

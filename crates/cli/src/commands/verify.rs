@@ -14,6 +14,7 @@ use consign_signing::{
 use serde::Serialize;
 
 use crate::act::{Act, Action};
+use crate::addressing;
 use crate::bundle_set::{BundleSet, read_attestations, read_manifest};
 use crate::checked::{bundle_claim, interrupted, modes_not_compared, sole_claim};
 use crate::context::{Context, threads, unreadable};
@@ -21,7 +22,7 @@ use crate::encrypted_set::EncryptedSet;
 use crate::encryption::IdentityArgs;
 use crate::examined::{Asked, Examined};
 use crate::exit::Exit;
-use crate::handling::{Handling, PolicyArgs, Standing, counted, decide_bundle, refusals};
+use crate::handling::{Handling, PolicyArgs, Standing, counted, decide_bundle, refusals, uncounted};
 use crate::outcome::{Failure, Outcome, Report};
 use crate::provenance::{self, facts::ProvenanceOut};
 use crate::spool::{self, Stream};
@@ -180,6 +181,8 @@ pub(crate) struct Bundle {
     version: String,
     classification: String,
     id: String,
+    /// Whom it is for, by its statements.
+    addressees: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     files: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -190,8 +193,9 @@ pub(crate) struct Bundle {
 }
 
 impl Bundle {
-    fn of(claim: &BundleClaim) -> Self {
+    fn of(claim: &BundleClaim, addressees: Vec<String>) -> Self {
         Self {
+            addressees,
             name: claim.name.to_string(),
             version: claim.version.to_string(),
             classification: claim.classification.to_string(),
@@ -265,6 +269,9 @@ impl BundleReport {
             writeln!(out, "  bundle      {} {}{claimed}", bundle.name, bundle.version)?;
             writeln!(out, "  class       {}{claimed}", bundle.classification.to_uppercase())?;
             writeln!(out, "  bundle id   {}", bundle.id)?;
+            for addressee in &bundle.addressees {
+                writeln!(out, "  for         {}{claimed}", consign_metadata::printable(addressee))?;
+            }
             if let (Some(files), Some(bytes)) = (bundle.files, bundle.bytes) {
                 writeln!(out, "  content     {}, {}", count(files, "file", "files"), size(bytes))?;
             }
@@ -743,7 +750,8 @@ impl Checked {
 
     fn without_statement(shown: &Path, manifest: &Manifest, id: BundleId) -> Self {
         let mut report = report(shown, None, None);
-        report.bundle = Some(Bundle::of(&bundle_claim(manifest, id)));
+        let addressees = report.bundle.take().map(|bundle| bundle.addressees).unwrap_or_default();
+        report.bundle = Some(Bundle::of(&bundle_claim(manifest, id), addressees));
         let problem = Problem::new("unsigned", "there is no signature")
             .at(shown.display().to_string())
             .hint("ask the sender for the `.intoto.jsonl` file that belongs to it");
@@ -766,9 +774,9 @@ impl Checked {
         vouched: Option<&Vouched>,
     ) {
         let (Exit::Done, Some(trusted), Some(_)) = (self.exit, decision.trusted(), vouched) else { return };
-        let signers = counted(trusted.signers());
-        let handled =
-            decide_bundle(policy, Stage::Verify, manifest, Standing::new(Some(trusted.claim()), &signers));
+        let (signers, others) = (counted(trusted.signers()), uncounted(decision));
+        let standing = Standing { uncounted: &others, ..Standing::new(Some(trusted.claim()), &signers) };
+        let handled = decide_bundle(policy, Stage::Verify, manifest, &standing);
         self.report.handling = Some(Handling::of(policy, Stage::Verify, &handled));
         if handled.permit().is_err() {
             self.problems.extend(refusals(&handled, policy, Path::new(&self.report.path)));
@@ -921,7 +929,7 @@ fn report(shown: &Path, claim: Option<&Claim>, decision: Option<&Decision>) -> B
         level: None,
         as_of: decision.and_then(AsOf::of),
         trusted: decision.is_some_and(|decision| decision.trusted().is_some()),
-        bundle: claim.map(|claim| Bundle::of(&claim.bundle)),
+        bundle: claim.map(|claim| Bundle::of(&claim.bundle, addressing::told(&claim.addressees))),
         archive: None,
         encrypted: None,
         public: None,

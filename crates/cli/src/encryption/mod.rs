@@ -5,4 +5,6 @@ pub(crate) mod keygen;
 mod sealing;
 
 pub(crate) use identity::{IdentityArgs, Opened, not_intact};
-pub(crate) use sealing::{EncryptArgs, EncryptedOut, Sealing, load_with_policy, named_recipients, seal};
+pub(crate) use sealing::{
+    EncryptArgs, EncryptedOut, Sealing, foreseen, load_with_policy, named_recipients, seal,
+};

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use consign_bundle::{Layer, Place, Sha256State};
 use consign_encryption::{Encryptor, RECIPIENTS_MAX, Recipient, encrypt, parse_recipients};
 use consign_metadata::{Core, Line, Problem, Sha256Digest};
-use consign_policy::{Encryption, Policy, PublicFact};
+use consign_policy::{Called, Encryption, Policy, PublicFact};
 use consign_signing::{
     EncryptedClaim, EncryptedStatement, PublicFacts, Sealed, SignedEncrypted, SignedStatement, Signer,
     SignerClaim,
@@ -36,7 +36,10 @@ impl RecipientNames for () {
 /// Those whom the policy knows, and has keys of. It has refused what is no key.
 impl RecipientNames for Policy {
     fn find(&self, name: &str) -> Option<Vec<Recipient>> {
-        let known = self.recipient(name).filter(|known| !known.encrypt_to.is_empty())?;
+        let Called::Listed(known) = self.called(name) else { return None };
+        if known.encrypt_to.is_empty() {
+            return None;
+        }
         known.encrypt_to.iter().map(|key| key.as_str().parse().ok()).collect()
     }
 }
@@ -59,6 +62,14 @@ impl EncryptArgs {
         }
         load_with_policy("--encrypt-to", &self.encrypt_to, policy, core).map(Some)
     }
+}
+
+/// How a bundle would be encrypted to recipients that are named as for packing.
+pub(crate) fn foreseen(values: &[String], policy: &Policy, core: &Core) -> Result<Encryption, Failure> {
+    if values.is_empty() {
+        return Ok(Encryption::Plain);
+    }
+    load_with_policy("--encrypt-to", values, policy, core).map(|sealing| sealing.encryption())
 }
 
 /// A recipient, and how it was named.

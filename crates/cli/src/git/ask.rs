@@ -157,16 +157,15 @@ fn ask(
         Wanted::Complaint => Box::new(child.stderr.take()?),
     };
     let (send, receive) = mpsc::channel();
-    // It may print before it has read everything. That it does not read to the end shows in its exit code.
-    std::thread::Builder::new().spawn(move || drop(to.write_all(&input))).ok()?;
-    std::thread::Builder::new()
-        .spawn(move || {
-            let mut bytes = Vec::new();
-            let read = from.take(longest + 1).read_to_end(&mut bytes);
-            // Nobody listens any more if the time was over.
-            let _ = send.send(read.ok().map(|_| bytes));
-        })
-        .ok()?;
+    // It may print before it has read everything. That it does not read to the end shows in its exit code. Where there
+    // are no threads for this, there is no answer, and it is ended below.
+    let _ = std::thread::Builder::new().spawn(move || drop(to.write_all(&input)));
+    let _ = std::thread::Builder::new().spawn(move || {
+        let mut bytes = Vec::new();
+        let read = from.take(longest + 1).read_to_end(&mut bytes);
+        // Nobody listens any more if the time was over.
+        let _ = send.send(read.ok().map(|_| bytes));
+    });
     let bytes = receive.recv_timeout(patience).ok().flatten().filter(|bytes| bytes.len() as u64 <= longest);
     let status = loop {
         match child.try_wait() {

@@ -239,7 +239,8 @@ pub(crate) fn detail(event: &Event) -> Option<String> {
         }
         "trust_changed" => {
             let edited = metadata.contains_key("edited").then(|| "edited by hand".to_owned());
-            names("added", "added").into_iter().chain(names("removed", "removed")).chain(edited).collect()
+            let said = [("added", "added"), ("removed", "removed"), ("changed", "changed")];
+            said.into_iter().filter_map(|(key, before)| names(key, before)).chain(edited).collect()
         }
         "key_revoked" => [text("name"), text("reason")].into_iter().flatten().map(str::to_owned).collect(),
         "policy_changed" => text("digest").map(str::to_owned).into_iter().collect(),

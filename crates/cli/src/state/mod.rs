@@ -5,6 +5,7 @@ pub(crate) mod bundles;
 pub(crate) mod imports;
 pub(crate) mod known;
 pub(crate) mod ledger;
+pub(crate) mod own_keys;
 pub(crate) mod revocations;
 
 use std::fs;

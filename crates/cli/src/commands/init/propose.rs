@@ -4,6 +4,7 @@ use std::path::Path;
 
 use consign_metadata::{
     BundleName, BundleVersion, Card, Draft, Line, Problem, ProposedExclude, Source, printable, suggest_name,
+    tracked,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -15,6 +16,8 @@ use crate::survey::{CachedSnapshot, Survey};
 
 /// What is proposed where nothing names a version: a bundle that is handed over is a release.
 const FIRST_VERSION: &str = "1.0.0";
+/// A name of a directory as long as this, of hexadecimal digits only, is an id.
+const ID_LENGTH_MIN: usize = 20;
 /// A heading longer than this, as a name, is a sentence.
 const HEADING_NAME_MAX: usize = 40;
 /// Most files that a remark names.
@@ -62,6 +65,10 @@ pub(super) fn propose(said: Draft, evidence: &Evidence<'_>) -> Proposal {
     if let Some((file, card)) = &card {
         proposal.step(file, |draft| draft.name = draft.name.take().or_else(|| name_of(card)));
     }
+    for tracked in tracked(evidence.survey) {
+        proposal.step(&tracked.from, |draft| draft.absorb(tracked.draft));
+        proposal.warnings.extend(tracked.warnings);
+    }
     proposal
         .step("directory", |draft| draft.name = draft.name.take().or_else(|| name_at(evidence.directory)));
     if let Some((file, card)) = &card {
@@ -105,9 +112,15 @@ impl Proposal {
 
     /// The card of the directory and the name of its file.
     fn card(&mut self, survey: &Survey) -> Option<(&'static str, Card)> {
-        let (file, text) = survey.card()?;
-        let (mut card, warnings) = Card::parse(&text);
+        let (file, bytes) = survey.card()?;
+        let (mut card, warnings) = Card::read(&bytes);
         self.warnings.extend(warnings.into_iter().map(|problem| problem.at(file)));
+        if !card.left_out.is_empty() {
+            let left_out: Vec<_> = card.left_out.iter().map(Line::as_str).collect();
+            let message =
+                format!("a descriptor has no place for these fields of the card: {}", left_out.join(", "));
+            self.warnings.push(Problem::new("card-field", message).at(file));
+        }
         card.title = card.title.map(without_preamble);
         Some((file, card))
     }
@@ -134,7 +147,10 @@ fn name_of(card: &Card) -> Option<BundleName> {
 
 fn name_at(directory: &Path) -> Option<BundleName> {
     let path = std::fs::canonicalize(directory).ok()?;
-    suggest_name(&path.file_name()?.to_string_lossy())?.parse().ok()
+    let name = path.file_name()?.to_string_lossy();
+    // The id of a run or a commit is nothing that people could call a bundle by.
+    let is_id = name.len() >= ID_LENGTH_MIN && name.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+    if is_id { None } else { suggest_name(&name)?.parse().ok() }
 }
 
 /// The version that the metadata of a package names: `pyproject.toml` in its project table, `CITATION.cff` at its
@@ -170,7 +186,8 @@ fn from_cache(draft: &mut Draft, cached: &CachedSnapshot) {
 fn from_git(draft: &mut Draft, tree: &WorkTree) {
     if tree.tracked {
         draft.version = draft.version.take().or_else(|| tree.version.clone());
-        draft.training.code = Some(tree.code.clone());
+        // A tracker has written down which commit made the content; this is the one that it lies in now.
+        draft.training.code = draft.training.code.take().or_else(|| Some(tree.code.clone()));
         return;
     }
     let text =
@@ -270,7 +287,7 @@ fn fields(draft: &Draft) -> Vec<(String, Value)> {
 }
 
 /// A value on one line.
-fn brief(value: &Value) -> String {
+pub(super) fn brief(value: &Value) -> String {
     const MAX: usize = 60;
     let text = match value {
         Value::String(text) => text.split_whitespace().collect::<Vec<_>>().join(" "),
