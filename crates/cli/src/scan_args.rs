@@ -180,7 +180,13 @@ pub(crate) fn in_words(
             files => format!(" in {files} files"),
         };
         let rule = printable(found.rule.as_str());
-        writeln!(out, "  {style}{label}{style:#}{:<1$} {2} × {rule}{files}", "", 13 - label.len(), found.count)?;
+        writeln!(
+            out,
+            "  {style}{label}{style:#}{:<1$} {2} × {rule}{files}",
+            "",
+            13 - label.len(),
+            found.count
+        )?;
         for file in found.examples.iter().take(FILES) {
             writeln!(out, "                {}", file_in_words(file))?;
         }
@@ -210,7 +216,9 @@ fn file_in_words(file: &FoundIn) -> String {
         (1, None, Some(field)) => format!("{name}, `{field}`"),
         (1, _, None) => name,
         (times, _, Some(member)) => format!("{name}, {times} times, first in {member}"),
-        (times, _, None) if file.line.is_some() || file.excerpt.is_some() => format!("{name}, {times} times, first"),
+        (times, _, None) if file.line.is_some() || file.excerpt.is_some() => {
+            format!("{name}, {times} times, first")
+        }
         (times, _, None) => format!("{name}, {times} times"),
     };
     if let Some(line) = file.line {

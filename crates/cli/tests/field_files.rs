@@ -84,7 +84,10 @@ fn incomplete(desk: &Desk) {
     desk.write("src/gguf/m-00002-of-00002.gguf", POINTER);
     desk.write("src/big.csv.dvc", "outs:\n- md5: 22a1a2931c8370d3aeedd7183606fd7f\n  path: big.csv\n");
     desk.write("src/there.dvc", "outs:\n- md5: a\n  path: data.csv\n");
-    desk.write("src/dvc.lock", "schema: '2.0'\nstages:\n  t:\n    cmd: x\n    outs:\n    - path: out\n      nfiles: 2\n");
+    desk.write(
+        "src/dvc.lock",
+        "schema: '2.0'\nstages:\n  t:\n    cmd: x\n    outs:\n    - path: out\n      nfiles: 2\n",
+    );
     desk.write("src/out/one", "1");
     desk.write("src/x.bin.incomplete", "half");
     desk.write("src/empty.gguf", "");
@@ -136,9 +139,7 @@ fn field_c3_content_that_is_not_there_is_told_and_signed() {
 fn field_c3_incomplete_content_is_refused_from_confidential_on() {
     let desk = desk("confidential");
     incomplete(&desk);
-    for command in
-        [&["preflight", "src"][..], &["seal", "src", "-o", "out", "--key", "key"]]
-    {
+    for command in [&["preflight", "src"][..], &["seal", "src", "-o", "out", "--key", "key"]] {
         let document = desk.json(command.iter().copied());
         assert_eq!(document["exit"], 5, "{document:#}");
         let refused = codes(&document);
@@ -209,7 +210,11 @@ fn field_c9_what_submit_refuses_has_its_result() {
     desk.write("ours.toml", policy);
     desk.write("in/box", "");
     let document = desk.json(["submit", "out", "--to", "in", "--key", "key.pub", "--policy", "ours.toml"]);
-    assert_eq!((&document["exit"], codes(&document)), (&json!(5), vec!["policy-destination"]), "{document:#}");
+    assert_eq!(
+        (&document["exit"], codes(&document)),
+        (&json!(5), vec!["policy-destination"]),
+        "{document:#}"
+    );
     let delivery = &document["result"]["deliveries"][0];
     assert_eq!(delivery["status"], "refused");
     assert_eq!(delivery["handling"]["permitted"], false);
@@ -219,7 +224,8 @@ fn field_c9_what_submit_refuses_has_its_result() {
 #[test]
 fn field_c7_a_bundle_of_names_with_joiners_goes_all_the_way() {
     let desk = desk("internal");
-    let names = ["می\u{200c}خواهم/علی\u{200c}رضا.csv", "क\u{94d}\u{200d}ष.txt", "👩🏽\u{200d}🔬.md", "❤\u{fe0f}.txt"];
+    let names =
+        ["می\u{200c}خواهم/علی\u{200c}رضا.csv", "क\u{94d}\u{200d}ष.txt", "👩🏽\u{200d}🔬.md", "❤\u{fe0f}.txt"];
     for name in names {
         desk.write(&format!("src/{name}"), "x");
     }
@@ -232,7 +238,7 @@ fn field_c7_a_bundle_of_names_with_joiners_goes_all_the_way() {
     let text = desk.succeed(["inspect", "out", "--files"]);
     assert!(text.contains("علی\\u{200c}رضا.csv") && !text.contains('\u{200c}'), "{text}");
     assert_eq!(desk.json(["verify", "out", "--key", "key.pub"])["exit"], 0);
-    desk.succeed(["unpack", "out", "-o", "there", "--key", "key.pub"]);
+    desk.succeed(["unpack", "out", "there", "--key", "key.pub"]);
     for name in names {
         assert_eq!(desk.read(&format!("there/{name}")), "x", "{name}");
     }

@@ -8,8 +8,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::digest::Sha256Digest;
-use crate::limits::{COMPONENT_BYTES_MAX, PATH_BYTES_MAX, PATH_DEPTH_MAX};
 use crate::joiners::{is_in_context, is_joiner};
+use crate::limits::{COMPONENT_BYTES_MAX, PATH_BYTES_MAX, PATH_DEPTH_MAX};
 use crate::unicode::{fold, is_deceptive, is_private, is_unassigned, printable, without_joiners};
 
 /// The path of a file or empty directory inside a bundle, relative to its payload.
@@ -542,9 +542,14 @@ mod tests {
             "1\u{fe0f}\u{20e3}.md",
         ] {
             assert_eq!(rule(name), None, "{name:?}");
-            assert_eq!(EntryPath::parse(name, NameProfile::Posix).map(|path| path.to_string()).as_deref(), Ok(name));
+            assert_eq!(
+                EntryPath::parse(name, NameProfile::Posix).map(|path| path.to_string()).as_deref(),
+                Ok(name)
+            );
         }
-        for name in ["a\u{200d}b", "می\u{200c}/خ", "می\u{200c}.csv", "a\u{fe0f}", "con\u{200d}", ".git\u{200c}"] {
+        for name in
+            ["a\u{200d}b", "می\u{200c}/خ", "می\u{200c}.csv", "a\u{fe0f}", "con\u{200d}", ".git\u{200c}"]
+        {
             assert_eq!(rule(name), Some(NameRule::Invisible), "{name:?}");
         }
     }
@@ -553,11 +558,26 @@ mod tests {
     fn field_c7_what_is_for_private_use_is_told_as_that() {
         let reason = |name: &str| EntryPath::parse(name, NameProfile::Posix).unwrap_err().reason;
         for (name, expected) in [
-            ("18\u{f03a}51", "holds U+F03A, which is for private use: a client for SMB or macOS wrote it for `:`"),
-            ("a\u{f021}", "holds U+F021, which is for private use: a client for SMB or macOS wrote it for `*`"),
-            ("a\u{f022}", "holds U+F022, which is for private use: a client for SMB or macOS wrote it for `:` or `\"`"),
-            ("a\u{f028}", "holds U+F028, which is for private use: a client for SMB or macOS wrote it for a space"),
-            ("a\u{f00d}", "holds U+F00D, which is for private use: a client for SMB or macOS wrote it for U+000D"),
+            (
+                "18\u{f03a}51",
+                "holds U+F03A, which is for private use: a client for SMB or macOS wrote it for `:`",
+            ),
+            (
+                "a\u{f021}",
+                "holds U+F021, which is for private use: a client for SMB or macOS wrote it for `*`",
+            ),
+            (
+                "a\u{f022}",
+                "holds U+F022, which is for private use: a client for SMB or macOS wrote it for `:` or `\"`",
+            ),
+            (
+                "a\u{f028}",
+                "holds U+F028, which is for private use: a client for SMB or macOS wrote it for a space",
+            ),
+            (
+                "a\u{f00d}",
+                "holds U+F00D, which is for private use: a client for SMB or macOS wrote it for U+000D",
+            ),
             ("a\u{e000}", "holds U+E000, which is for private use"),
             ("a\u{10fffd}", "holds U+10FFFD, which is for private use"),
             ("a\u{378}", "holds U+0378, which Unicode 16.0 does not assign"),

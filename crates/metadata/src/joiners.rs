@@ -162,20 +162,20 @@ mod tests {
     #[test]
     fn field_c7_joiners_stand_where_scripts_and_emoji_need_them() {
         for text in [
-            "می\u{200c}خواهم",                                   // Persian
-            "علی\u{200c}رضا",                                    // a Persian name
-            "نمونه\u{200c}ها",                                   // Persian
-            "ب\u{064e}\u{200c}\u{064e}ب",                    // with vowels between
-            "क\u{94d}\u{200d}ष",                               // Hindi
-            "क\u{94d}\u{200c}ष",                               // Hindi, not joined
-            "ශ\u{dca}\u{200d}රී",                              // Sinhala
-            "ന\u{d4d}\u{200d}",                                // Malayalam, as it was spelled before 5.1
-            "👩\u{200d}🔬",                                      // a scientist
-            "👩🏽\u{200d}🔬",                                    // with a tone of skin
-            "🏳\u{fe0f}\u{200d}🌈",                            // a flag
+            "می\u{200c}خواهم",            // Persian
+            "علی\u{200c}رضا",             // a Persian name
+            "نمونه\u{200c}ها",            // Persian
+            "ب\u{064e}\u{200c}\u{064e}ب", // with vowels between
+            "क\u{94d}\u{200d}ष",          // Hindi
+            "क\u{94d}\u{200c}ष",          // Hindi, not joined
+            "ශ\u{dca}\u{200d}රී",          // Sinhala
+            "ന\u{d4d}\u{200d}",           // Malayalam, as it was spelled before 5.1
+            "👩\u{200d}🔬",               // a scientist
+            "👩🏽\u{200d}🔬",               // with a tone of skin
+            "🏳\u{fe0f}\u{200d}🌈",        // a flag
             "❤\u{fe0f}\u{200d}🔥",
             "👨\u{200d}👩\u{200d}👧",
-            "1\u{fe0f}\u{20e3}",                               // a keycap
+            "1\u{fe0f}\u{20e3}", // a keycap
             "☀\u{fe0f}.png",
             "🏴\u{200d}☠\u{fe0f}",
         ] {
@@ -188,7 +188,7 @@ mod tests {
             "می\u{200c}",
             "می\u{200c}\u{200c}خ",
             "می\u{200d}خ",
-            "د\u{200c}خ",                                        // what joins nothing to its left
+            "د\u{200c}خ", // what joins nothing to its left
             "a\u{fe0f}",
             "1\u{fe0f}",
             "☀\u{fe0f}\u{fe0f}",

@@ -46,8 +46,8 @@ pub use digest::{BundleId, DigestError, Sha256Digest, to_hex};
 pub use draft::{Differing, Draft, DraftContact, Merged, ProposedExclude};
 pub use entry_path::{EntryPath, NameFault, NameProfile, NameRule, NameSet};
 pub use findings::{
-    AllowedFinding, EXAMPLES_MAX, Finding, FindingPlace, Findings, FindingsBuilder, FormatCount, Found, FoundIn,
-    ModelFacts, RuleId,
+    AllowedFinding, EXAMPLES_MAX, Finding, FindingPlace, Findings, FindingsBuilder, FormatCount, Found,
+    FoundIn, ModelFacts, RuleId,
 };
 pub use format::{FileFormat, SNIFF_BYTES, sniff};
 pub use literal::{StaticLine, StaticRuleId};

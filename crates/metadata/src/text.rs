@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer};
 
-use crate::literal::StaticLine;
 use crate::joiners::is_in_context;
+use crate::literal::StaticLine;
 use crate::unicode::{deceptive_in, excerpt, is_deceptive};
 
 /// Reads a string and parses it, so that a value of `T` never holds what its parser refuses.

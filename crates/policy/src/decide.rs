@@ -526,12 +526,16 @@ fn fix(rule: &RuleId) -> &'static str {
         (_, "code/auto-run" | "code/git-config") => {
             "leave it out with `exclude`; it would run something where the bundle is unpacked"
         }
-        ("code", _) => "convert the model to a format without code, such as safetensors, or leave the file out",
+        ("code", _) => {
+            "convert the model to a format without code, such as safetensors, or leave the file out"
+        }
         (_, "incomplete/lfs-pointer") => {
             "fetch the content first (`git lfs pull`, `git annex get`), or leave the pointer out"
         }
         (_, "incomplete/dvc-pointer") => "fetch the content first (`dvc pull`), or leave the file out",
-        (_, "incomplete/missing-shard") => "add the files that are missing, or leave out those that need them",
+        (_, "incomplete/missing-shard") => {
+            "add the files that are missing, or leave out those that need them"
+        }
         (_, "incomplete/download") => "finish the download and remove what it left, or leave the file out",
         ("incomplete", _) => "put the content in its place, or leave the file out",
         _ => "mend the file or leave it out",

@@ -135,7 +135,8 @@ impl BundleScan {
                     0 => format!("{path} is not in the bundle"),
                     n => format!("{path} holds {n} of {files} files"),
                 };
-                let place = FindingPlace { path: Some(by), member: None, line: None, excerpt: line_of(&words) };
+                let place =
+                    FindingPlace { path: Some(by), member: None, line: None, excerpt: line_of(&words) };
                 add(collected, Finding { rule: rule.into(), place });
                 missing.insert(path);
             }
@@ -148,7 +149,8 @@ impl BundleScan {
 
     /// `at_end` adds what is known only now.
     fn put_together(self, at_end: impl FnOnce(&mut Collected, &dyn Fn(&mut Collected, Finding))) -> Scanned {
-        let mut collected = std::mem::take(&mut *self.collected.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut collected =
+            std::mem::take(&mut *self.collected.lock().unwrap_or_else(PoisonError::into_inner));
         at_end(&mut collected, &|collected, finding| match self.scanner.allow().find(&finding) {
             Some(entry) => self.allow(collected, entry, finding.rule, 1),
             None => collected.add(finding),

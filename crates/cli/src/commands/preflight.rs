@@ -91,8 +91,7 @@ impl Preflight {
         let answers = described.ask(&terms, scan);
         let problems = answers.refusals(&self.source.directory);
         let summary = described.source.summary();
-        let (findings, places) =
-            found.map(|found| (found.findings, FindingOut::all(found.places))).unzip();
+        let (findings, places) = found.map(|found| (found.findings, FindingOut::all(found.places))).unzip();
         let report = Foreseen {
             name: core.name.to_string(),
             version: core.version.to_string(),

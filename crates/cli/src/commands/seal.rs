@@ -125,12 +125,7 @@ impl Report for Sealed {
         let Some(manifest) = &self.manifest else { return Ok(()) };
         let word = |path: &PathBuf| shell_word(&path.display().to_string());
         writeln!(out, "\nA recipient checks the directory with:")?;
-        writeln!(
-            out,
-            "  consign verify {} --manifest {} --key PUB",
-            word(&self.directory),
-            word(manifest)
-        )
+        writeln!(out, "  consign verify {} --manifest {} --key PUB", word(&self.directory), word(manifest))
     }
 }
 

@@ -50,7 +50,8 @@ fn add(stage: &Node, outputs: &mut Vec<DvcOutput>) -> Option<()> {
     let base = stage.get("wdir").and_then(Node::text).unwrap_or_default();
     for out in outs {
         let path = out.get("path").and_then(Node::text)?;
-        let path = if base.is_empty() || path.contains("://") { path.to_owned() } else { format!("{base}/{path}") };
+        let path =
+            if base.is_empty() || path.contains("://") { path.to_owned() } else { format!("{base}/{path}") };
         let files = out.get("nfiles").and_then(Node::text).and_then(|number| number.parse().ok());
         outputs.push(DvcOutput { path, files });
     }

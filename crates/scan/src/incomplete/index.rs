@@ -87,7 +87,11 @@ mod tests {
     #[test]
     fn field_c3_an_index_names_its_shards() {
         let names = |text: &str| shards(text.as_bytes()).map(|names| names.into_iter().collect::<Vec<_>>());
-        assert_eq!(names(r#"{"metadata": {"total_size": 1}, "weight_map": {"a": "x", "b": "y", "c": "x"}}"#).unwrap(), ["x", "y"]);
+        assert_eq!(
+            names(r#"{"metadata": {"total_size": 1}, "weight_map": {"a": "x", "b": "y", "c": "x"}}"#)
+                .unwrap(),
+            ["x", "y"]
+        );
         assert_eq!(names(r#"{"weight_map": {"a": {"b": "x"}}}"#).unwrap(), ["x"]);
         assert_eq!(names(r#"{"weight_map": {"a": "x"}, "weight_map": {"a": "y"}}"#).unwrap(), ["x", "y"]);
         assert_eq!(names(r#"{"pages": ["x"]}"#).unwrap(), [""; 0]);

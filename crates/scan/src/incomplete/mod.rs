@@ -117,7 +117,11 @@ impl Incomplete {
         match index::shards(bytes) {
             Ok(shards) => shards.iter().for_each(|shard| self.need(rule::SHARD, shard, 1, report)),
             Err(index::Unreadable) => {
-                self.notes.add(report, rule::SHARD, "is not the JSON that its name says, so that nobody knows its shards");
+                self.notes.add(
+                    report,
+                    rule::SHARD,
+                    "is not the JSON that its name says, so that nobody knows its shards",
+                );
             }
         }
     }

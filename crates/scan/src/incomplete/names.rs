@@ -52,7 +52,18 @@ const UNFINISHED: [&str; 13] = [
 
 /// Suffixes of files that are never empty.
 const NEVER_EMPTY: [&str; 13] = [
-    "safetensors", "gguf", "onnx", "h5", "keras", "pt", "pth", "ckpt", "npy", "npz", "parquet", "msgpack",
+    "safetensors",
+    "gguf",
+    "onnx",
+    "h5",
+    "keras",
+    "pt",
+    "pth",
+    "ckpt",
+    "npy",
+    "npz",
+    "parquet",
+    "msgpack",
     "tflite",
 ];
 
@@ -61,7 +72,8 @@ pub(super) fn unfinished(path: &str, size: u64) -> Option<&'static str> {
     let path = path.to_ascii_lowercase();
     let mut parts: Vec<&str> = path.split('/').collect();
     let name = parts.pop().unwrap_or_default();
-    let ends = |name: &str| UNFINISHED.iter().any(|suffix| name.len() > suffix.len() && name.ends_with(suffix));
+    let ends =
+        |name: &str| UNFINISHED.iter().any(|suffix| name.len() > suffix.len() && name.ends_with(suffix));
     if ends(name) {
         return Some("is called as what is still being fetched");
     }
@@ -71,7 +83,9 @@ pub(super) fn unfinished(path: &str, size: u64) -> Option<&'static str> {
     }
     let in_cache = || {
         let of_hub = |part: &&str| {
-            matches!(*part, "huggingface" | "hub") || part.starts_with("models--") || part.starts_with("datasets--")
+            matches!(*part, "huggingface" | "hub")
+                || part.starts_with("models--")
+                || part.starts_with("datasets--")
         };
         parts.iter().any(of_hub)
     };
@@ -146,7 +160,8 @@ pub(crate) fn missing(files: &FileNames<'_>, told: &BTreeSet<EntryPath>) -> Vec<
             }
         }
     }
-    let told: BTreeSet<Shards<'_>> = told.iter().filter_map(|path| shard(path.as_str()).map(|s| s.0)).collect();
+    let told: BTreeSet<Shards<'_>> =
+        told.iter().filter_map(|path| shard(path.as_str()).map(|s| s.0)).collect();
     for (group, (first, numbers)) in groups {
         if let Some(stem) = group.before.strip_suffix(".data-")
             && !files.holds(&format!("{stem}.index"))
@@ -227,8 +242,25 @@ mod tests {
             (&["v/variables.index"], &["v/variables.index: variables.data-… is not in the bundle"]),
             (&["model.ckpt-7.index"], &["model.ckpt-7.index: model.ckpt-7.data-… is not in the bundle"]),
             // None of these is a shard.
-            (&["faiss.index", "lecture-1-of-4.pdf", "best-of-2020.csv", "m-0001-of-00004.bin", "part-of-01.bin"], &[]),
-            (&["x-00005-of-00004.bin", "x-00000-of-00000.bin", "x-9999999-of-9999999.bin", "a00001-of-00002"], &[]),
+            (
+                &[
+                    "faiss.index",
+                    "lecture-1-of-4.pdf",
+                    "best-of-2020.csv",
+                    "m-0001-of-00004.bin",
+                    "part-of-01.bin",
+                ],
+                &[],
+            ),
+            (
+                &[
+                    "x-00005-of-00004.bin",
+                    "x-00000-of-00000.bin",
+                    "x-9999999-of-9999999.bin",
+                    "a00001-of-00002",
+                ],
+                &[],
+            ),
         ] {
             assert_eq!(told(names), expected, "{names:?}");
         }

@@ -81,7 +81,10 @@ mod tests {
             (lfs.replace('\n', "\r\n"), Some(rule::LFS)),
             (lfs.replace("oid", "ext-0-foo sha256:1\noid"), Some(rule::LFS)),
             ("version https://git-lfs.github.com/spec/v1\n".into(), Some(rule::LFS)),
-            (format!("version https://hawser.github.com/spec/v1\noid sha256:{digest}\nsize 1\n"), Some(rule::LFS)),
+            (
+                format!("version https://hawser.github.com/spec/v1\noid sha256:{digest}\nsize 1\n"),
+                Some(rule::LFS),
+            ),
             ("# xet version 0\nfilesize = 1\nhash = 'x'\n".into(), Some(rule::LFS)),
             ("/annex/objects/SHA256E-s10--0.bin\n".into(), Some(rule::LFS)),
             ("../.git/annex/objects/a/b/SHA256E-s10--0.bin".into(), Some(rule::LFS)),

@@ -67,7 +67,11 @@ fn by_name(format: FileFormat, name: &str) -> Option<(StaticRuleId, &'static str
         "jl" | "lua" | "pl" | "rb" | "php" | "tcl" | "scpt" | "applescript" => Some((rule::SCRIPT, "script")),
         "jar" | "class" => Some((rule::NATIVE, "Java program")),
         _ if format == FileFormat::Shell => Some((rule::SCRIPT, "shell script")),
-        _ if matches!(name.as_str(), "makefile" | "gnumakefile" | "bsdmakefile" | "dockerfile" | "justfile") => {
+        _ if matches!(
+            name.as_str(),
+            "makefile" | "gnumakefile" | "bsdmakefile" | "dockerfile" | "justfile"
+        ) =>
+        {
             Some((rule::SCRIPT, "script"))
         }
         _ if name.contains(".so.") => Some((rule::NATIVE, "by its name")),

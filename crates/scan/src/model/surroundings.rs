@@ -36,7 +36,11 @@ impl Surroundings {
         match (self.told, &self.search) {
             (Told::Always(verdict), _) => Some(verdict),
             (Told::Holding { then, otherwise, .. }, Search::Words(words)) => {
-                if words.found { Some(then) } else { otherwise }
+                if words.found {
+                    Some(then)
+                } else {
+                    otherwise
+                }
             }
             (Told::PathFile, Search::Lines(lines)) => lines.found.then_some(IMPORTS),
             (Told::Attributes, Search::Attributes(text)) => names_a_driver(text).then_some(DRIVER),
@@ -259,8 +263,8 @@ fn by_name(path: &str) -> Option<Told> {
         }
         ".bashrc" | ".bash_profile" | ".bash_login" | ".bash_logout" | ".profile" | ".zshrc" | ".zshenv"
         | ".zprofile" | ".zlogin" | ".zlogout" | ".kshrc" | ".mkshrc" | ".cshrc" | ".tcshrc" | ".login"
-        | ".logout" | ".xinitrc" | ".xprofile" | ".xsession" | ".xsessionrc" | ".pam_environment" | ".hgrc"
-        | ".tmux.conf" | ".screenrc" | "config.fish" => return always(SHELL),
+        | ".logout" | ".xinitrc" | ".xprofile" | ".xsession" | ".xsessionrc" | ".pam_environment"
+        | ".hgrc" | ".tmux.conf" | ".screenrc" | "config.fish" => return always(SHELL),
         ".vimrc" | "_vimrc" | ".gvimrc" | "_gvimrc" | ".exrc" | "_exrc" | ".nvim.lua" | ".nvimrc"
         | ".lvimrc" | ".local.vimrc" => return always(VI),
         ".dir-locals.el" | ".dir-locals-2.el" | ".emacs" => {
@@ -284,8 +288,14 @@ fn by_name(path: &str) -> Option<Told> {
         }
         ".gitattributes" => return Some(Told::Attributes),
         ".lfsconfig" => return always(on_command("says where Git LFS connects to")),
-        ".pre-commit-config.yaml" | ".pre-commit-config.yml" | ".pre-commit-hooks.yaml" | "lefthook.yml"
-        | "lefthook.yaml" | ".lefthook.yml" | ".lefthook.yaml" | ".overcommit.yml" => return always(HOOKS),
+        ".pre-commit-config.yaml"
+        | ".pre-commit-config.yml"
+        | ".pre-commit-hooks.yaml"
+        | "lefthook.yml"
+        | "lefthook.yaml"
+        | ".lefthook.yml"
+        | ".lefthook.yaml"
+        | ".overcommit.yml" => return always(HOOKS),
         ".npmrc" => {
             return Some(holding(NPM_PROGRAMS, PACKAGES, on_command("is read by npm")));
         }
@@ -320,7 +330,9 @@ fn by_name(path: &str) -> Option<Told> {
         "devcontainer.json" | ".devcontainer.json" => {
             return Some(holding(&["initializecommand", ESCAPED], EDITOR, EDITOR_ASKED));
         }
-        ".directory" => return Some(only_holding(&["[$"], runs("is followed by KDE as soon as it is shown"))),
+        ".directory" => {
+            return Some(only_holding(&["[$"], runs("is followed by KDE as soon as it is shown")));
+        }
         "config.toml" if parent.trim_start_matches('.') == "mise" => {
             return Some(only_holding(MISE_PROGRAMS, MISE));
         }
@@ -378,9 +390,11 @@ fn by_folder(name: &str, within: &dyn Fn(&str) -> bool) -> Option<Told> {
     }
     if within(".zed") {
         return Some(match name {
-            "settings.json" => {
-                holding(&["command", "path", "binary", "context_servers", "env", ESCAPED], EDITOR, EDITOR_ASKED)
-            }
+            "settings.json" => holding(
+                &["command", "path", "binary", "context_servers", "env", ESCAPED],
+                EDITOR,
+                EDITOR_ASKED,
+            ),
             _ => Told::Always(EDITOR_ASKED),
         });
     }
@@ -421,16 +435,39 @@ fn by_agent(name: &str, suffix: &str, folders: &[String]) -> Option<Told> {
     let own = folders.iter().any(|part| {
         matches!(
             part.as_str(),
-            ".claude" | ".cursor" | ".gemini" | ".codex" | ".windsurf" | ".continue" | ".amazonq" | ".kiro"
-                | ".roo" | ".qwen" | ".opencode" | ".cline" | ".junie" | ".trae" | ".augment" | ".crush"
+            ".claude"
+                | ".cursor"
+                | ".gemini"
+                | ".codex"
+                | ".windsurf"
+                | ".continue"
+                | ".amazonq"
+                | ".kiro"
+                | ".roo"
+                | ".qwen"
+                | ".opencode"
+                | ".cline"
+                | ".junie"
+                | ".trae"
+                | ".augment"
+                | ".crush"
         )
     });
     let is_text = matches!(suffix, "md" | "mdc" | "txt");
     match name {
         ".mcp.json" | "mcp.json" | "opencode.json" | "opencode.jsonc" | ".aider.conf.yml" | "crush.json"
         | ".crush.json" => Some(Told::Always(AGENT)),
-        "agents.md" | "agents.override.md" | "claude.md" | "claude.local.md" | "gemini.md" | "qwen.md"
-        | ".cursorrules" | ".windsurfrules" | ".clinerules" | ".roorules" | ".goosehints"
+        "agents.md"
+        | "agents.override.md"
+        | "claude.md"
+        | "claude.local.md"
+        | "gemini.md"
+        | "qwen.md"
+        | ".cursorrules"
+        | ".windsurfrules"
+        | ".clinerules"
+        | ".roorules"
+        | ".goosehints"
         | "copilot-instructions.md" => Some(Told::Always(INSTRUCTIONS)),
         _ if own && !is_text => Some(Told::Always(AGENT)),
         _ if own || within(".clinerules") => Some(Told::Always(INSTRUCTIONS)),
@@ -708,7 +745,8 @@ mod tests {
         ] {
             assert_eq!(rule_of(path, content), Some(rule::ON_COMMAND), "{path}");
         }
-        for path in ["AGENTS.md", "CLAUDE.md", ".cursor/rules/x.mdc", ".claude/commands/x.md", ".cursorrules"] {
+        for path in ["AGENTS.md", "CLAUDE.md", ".cursor/rules/x.mdc", ".claude/commands/x.md", ".cursorrules"]
+        {
             assert_eq!(rule_of(path, b"x"), Some(rule::AGENT_INSTRUCTIONS), "{path}");
         }
     }
