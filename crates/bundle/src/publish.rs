@@ -280,7 +280,12 @@ pub fn temporary_directory(parent: &Path) -> io::Result<TemporaryDirectory> {
     loop {
         let directory = builder.tempdir_in(parent).map_err(without_path)?;
         // Windows opens no directories.
-        let held = if cfg!(unix) { Some(File::open(directory.path())?) } else { None };
+        let held = match File::open(directory.path()) {
+            _ if !cfg!(unix) => None,
+            // Taken for a leftover in this very moment.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            held => Some(held?),
+        };
         if held.as_ref().is_none_or(|held| leftovers::hold(held, directory.path())) {
             return Ok(TemporaryDirectory { directory, _held: held });
         }

@@ -354,7 +354,10 @@ impl VouchingArgs {
         match &self.trust.expect {
             Some(expectation) => against.extend(expectation.check(claim, shown)),
             // Without an announcement the file's name is what a person goes by.
-            None => against.extend(misnamed(set, claim)),
+            None => {
+                against.extend(misnamed(set, claim));
+                notes.extend(nameless(set, claim));
+            }
         }
         let at = |problem: Problem| problem.at(shown.display().to_string());
         against.extend(decision.revoked().map(|revoked| at(revoked.problem())));
@@ -604,10 +607,7 @@ impl Vouched {
 
 /// An archive goes by the name and version that were signed.
 fn misnamed(set: &BundleSet, claim: &Claim) -> Option<Problem> {
-    let path = set.archive.as_ref()?;
-    if Stream::of(path).is_some() {
-        return Some(nameless(&format!("{}@{}", claim.bundle.name, claim.bundle.version)));
-    }
+    let path = set.archive.as_ref().filter(|path| Stream::of(path).is_none())?;
     let stem = format!("{}-{}.", claim.bundle.name, claim.bundle.version);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let other = set.other_stem().is_some_and(|other| name.starts_with(&format!("{other}.")));
@@ -619,11 +619,14 @@ fn misnamed(set: &BundleSet, claim: &Claim) -> Option<Problem> {
     })
 }
 
-/// What comes through a pipe goes by no name that could be compared with what was signed.
-pub(crate) fn nameless(signed: &str) -> Problem {
-    let message = format!("standard input has no name to go by, and what was signed is `{signed}`");
+/// What comes as a stream goes by no name that could be compared with what was signed: a person must do it.
+fn nameless(set: &BundleSet, claim: &Claim) -> Option<Problem> {
+    set.archive.as_ref().filter(|path| Stream::of(path).is_some())?;
+    let signed = format!("{}@{}", claim.bundle.name, claim.bundle.version);
+    let message =
+        format!("a stream goes by no name, so `{signed}` was compared with nothing that was announced");
     let hint = format!("if that is the bundle you were told of, say so: --expect {signed}");
-    Problem::new("nothing-expected", message).at("-").hint(hint)
+    Some(Problem::new("nothing-announced", message).hint(hint))
 }
 
 /// The rules that are not met, and by how much; nothing if it is not rules that are missed.
