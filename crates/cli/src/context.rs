@@ -120,6 +120,14 @@ impl Context {
         }
     }
 
+    /// Remembers where a bundle was unpacked to, so that it is found if the bundle is taken back. What cannot be remembered is
+    /// a note.
+    pub(crate) fn keep_unpacked(&self, set: &BundleSet, directory: &Path) -> Option<Problem> {
+        let (_, attestations) = set.attestations.as_ref()?;
+        let kept = self.state.keep_unpacked(directory, attestations);
+        kept.err().map(|error| crate::state::not_kept("where it was unpacked to", &error))
+    }
+
     /// Consign's home, where its configuration is; `None` if there is none.
     pub(crate) fn home(&self) -> Option<&Path> {
         self.home.as_ref().map(|home| home.directory.as_path())
@@ -238,7 +246,7 @@ fn no_home() -> Failure {
 }
 
 /// Reads a file in consign's home, unless others could have written it.
-fn own_file(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+pub(crate) fn own_file(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
     read_unwritable(path).map_err(|error| match &error.kind {
         StrictModesErrorKind::Io(error) => unreadable(path, error),
         _ => Failure::failed(error.problem()),
@@ -361,8 +369,10 @@ pub(crate) fn next_step(error: &std::io::Error, what: &str) -> Option<String> {
         ErrorKind::PermissionDenied => {
             format!("run it as somebody who may {what} there, or ask for the permission")
         }
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            "make room, or write to another disk".into()
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room, or write to another disk".into(),
+        ErrorKind::FileTooLarge => {
+            "raise the limit on the size of files (`ulimit -f`), or write to a file system that takes larger ones"
+                .into()
         }
         ErrorKind::ReadOnlyFilesystem => "write to another disk".into(),
         ErrorKind::IsADirectory => "name a file in it".into(),

@@ -297,6 +297,14 @@ fn hint(fault: &SourceFault, directory: &Path) -> Option<String> {
         SourceFault::Special(_) => {
             "only files and directories can be packed: leave it out with `--exclude`".into()
         }
+        SourceFault::Privileged { path, .. } => {
+            let shown = style::shell_word(&directory.join(path).display().to_string());
+            format!("take the rights away (chmod ug-s {shown}), or leave it out with `--exclude`")
+        }
+        SourceFault::Unfinished(path) => {
+            let shown = style::shell_word(&directory.join(path).display().to_string());
+            format!("if no consign is at work there, it was left by one that was killed: rm -r {shown}")
+        }
         SourceFault::VersionControl { path, folder, files, bytes } => {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             // Without a slash at the end: in a work tree beside its repository, and in a submodule, it is a file.

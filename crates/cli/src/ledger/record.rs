@@ -43,6 +43,7 @@ pub(crate) struct RecordedEvent {
     index: Option<u64>,
     action: Action,
     /// SHA-256 of the event.
+    #[serde(serialize_with = "crate::bundle_out::bare")]
     sha256: String,
 }
 

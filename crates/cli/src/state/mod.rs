@@ -7,6 +7,7 @@ pub(crate) mod known;
 pub(crate) mod ledger;
 pub(crate) mod own_keys;
 pub(crate) mod revocations;
+pub(crate) mod unpacked;
 
 use std::fs;
 use std::io;
@@ -20,7 +21,7 @@ use crate::context::{is_absent, unreadable};
 use crate::outcome::Failure;
 
 /// How far a clock may go back without a word: time servers correct by seconds, not by hours.
-const CLOCK_TOLERANCE: u64 = 10 * 60;
+pub(crate) const CLOCK_TOLERANCE: u64 = 10 * 60;
 const CLOCK: &str = "last-seen";
 const STORE: &str = "store";
 
@@ -72,6 +73,8 @@ impl State {
         }
         let directory = directory.join(name);
         make_private(&directory)?;
+        // Of writes that were cut short.
+        consign_bundle::remove_leftovers(self.directory.as_deref().unwrap_or(&directory));
         Ok(directory)
     }
 

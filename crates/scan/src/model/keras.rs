@@ -30,12 +30,16 @@ pub(super) struct Keras {
     hdf5: bool,
     /// Whether the name `model_config` has been seen, and the last bytes, in which it may have begun.
     has_marker: bool,
+    /// Whether the signature of HDF5 has been seen, where it is promised.
+    has_signature: bool,
     tail: Vec<u8>,
 }
 
 /// Most things that are noted before it is certain that they count.
 const FOUND_MAX: usize = 1000;
 const MARKER: &[u8] = b"model_config";
+/// How HDF5 begins, behind a user block perhaps (format specification, section II.A).
+const SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
 
 /// Brings JSON to one form: no white space, no escapes that need not be. It works in the middle of other data.
 #[derive(Debug, Default)]
@@ -90,6 +94,7 @@ impl Keras {
             configs: 0,
             hdf5,
             has_marker: false,
+            has_signature: false,
             tail: Vec::new(),
         }
     }
@@ -176,6 +181,17 @@ impl Keras {
     }
 }
 
+/// How many bytes cannot be the beginning of a key, where a quote or a backslash stands: most texts begin with another letter,
+/// and most escapes stand for no letter. To go through them byte by byte would lead to where it began.
+fn begins_nothing(bytes: &[u8]) -> Option<usize> {
+    match *bytes {
+        [b'"', b' ' | b'\t' | b'\n' | b'\r' | b'\\', ..] => None,
+        [b'"', first, ..] if KEYS.iter().all(|key| key[1] != first) => Some(1),
+        [b'\\', escaped, ..] if escaped != b'u' => Some(2),
+        _ => None,
+    }
+}
+
 /// Modules that are Keras, or in which nothing but plain values is looked up.
 fn is_keras(module: &str) -> bool {
     matches!(module, "" | "builtins" | "keras" | "tf_keras")
@@ -194,11 +210,15 @@ fn is_keras(module: &str) -> bool {
 
 impl Inspect for Keras {
     fn update(&mut self, bytes: &[u8], _: &mut Report) {
-        if self.hdf5 && !self.has_marker {
+        if self.hdf5 && !(self.has_marker && self.has_signature) {
             let begin = &bytes[..bytes.len().min(MARKER.len() - 1)];
             self.tail.extend_from_slice(begin);
-            self.has_marker = memchr::memmem::find(&self.tail, MARKER).is_some()
-                || memchr::memmem::find(bytes, MARKER).is_some();
+            let has = |what| {
+                memchr::memmem::find(&self.tail, what).is_some()
+                    || memchr::memmem::find(bytes, what).is_some()
+            };
+            self.has_marker = self.has_marker || has(MARKER);
+            self.has_signature = self.has_signature || has(SIGNATURE);
             self.tail.extend_from_slice(
                 &bytes[begin.len()..][(bytes.len() - begin.len()).saturating_sub(MARKER.len())..],
             );
@@ -211,6 +231,10 @@ impl Inspect for Keras {
                 match memchr::memchr2(b'"', b'\\', rest) {
                     Some(at) => rest = &rest[at..],
                     None => return,
+                }
+                if let Some(skipped) = begins_nothing(rest) {
+                    rest = &rest[skipped..];
+                    continue;
                 }
             }
             self.byte(rest[0]);
@@ -225,6 +249,9 @@ impl Inspect for Keras {
             for (rule, text) in std::mem::take(&mut self.found) {
                 self.notes.add(report, rule, &text);
             }
+        }
+        if self.hdf5 && !self.has_signature {
+            self.notes.add(report, rule::BAD_KERAS, "is no HDF5 file");
         }
         if self.hdf5 && self.has_marker && self.class_names == 0 {
             self.notes.add(report, rule::BAD_KERAS, "has a `model_config` that was not found");

@@ -2,6 +2,7 @@
 
 mod propose;
 pub(crate) mod report;
+mod tables;
 mod update;
 
 use std::path::{Path, PathBuf};
@@ -136,8 +137,12 @@ impl Init {
             cached: cached.as_ref(),
             tree: tree.as_ref(),
             run: run.as_ref(),
+            stop: &stop,
         };
         let mut proposal = propose(self.said.draft(), &evidence);
+        if stop() {
+            return Err(Failure::failed(interrupted()));
+        }
         proposal.warnings.extend(self.other_descriptors(&output));
         if tree.is_none() {
             let refused = git::refusal(&self.directory);
