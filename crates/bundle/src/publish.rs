@@ -203,9 +203,10 @@ pub fn is_unable(error: &io::Error) -> bool {
 /// What rclone says of hard links. Where the disk has failed, so do the steps that follow.
 fn is_io(error: &io::Error) -> bool {
     #[cfg(unix)]
-    return rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::IO);
+    let io = rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::IO);
     #[cfg(not(unix))]
-    return error.kind() == io::ErrorKind::Other;
+    let io = error.kind() == io::ErrorKind::Other;
+    io
 }
 
 /// Finds out whether complete files can appear in a directory, before anything long is begun: one without content is made,

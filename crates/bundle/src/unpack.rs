@@ -426,7 +426,23 @@ fn write_tags(root: &Dir, found: &UnplacedManifest, readers: Readers) -> io::Res
 /// On Linux everything is made durable at once, at the end.
 #[cfg(target_os = "linux")]
 fn sync(root: &Path) -> io::Result<()> {
-    Ok(rustix::fs::syncfs(File::open(root)?)?)
+    match rustix::fs::syncfs(File::open(root)?).map_err(io::Error::from) {
+        Err(error) if publish::is_unable(&error) => sync_each(root),
+        result => result,
+    }
+}
+
+/// Makes what lies in a new directory durable piece by piece. It was made here, and holds files and directories.
+#[cfg(target_os = "linux")]
+fn sync_each(directory: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        match path.is_dir() {
+            true => sync_each(&path)?,
+            false => File::open(&path)?.sync_all()?,
+        }
+    }
+    publish::sync_directory(directory)
 }
 
 #[cfg(not(target_os = "linux"))]

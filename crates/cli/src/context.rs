@@ -303,7 +303,7 @@ impl Own {
             Some(said) => said.ancestors().last()?.to_owned(),
             None => base.home_dir().to_owned(),
         };
-        // A home that is empty would be the current directory.
+        // The directory of a user without one would be wherever the program runs.
         directory.is_absolute().then_some(Self { directory, beneath })
     }
 

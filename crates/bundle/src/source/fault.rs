@@ -154,7 +154,7 @@ pub enum ReadError {
         error: io::Error,
     },
     /// It is not what it was.
-    #[error("`{0}` changed while it was being packed")]
+    #[error("`{0}` changed while it was being read")]
     Changed(EntryPath),
 }
 
