@@ -61,8 +61,13 @@ pub fn may_be_shared(handle: impl std::os::fd::AsFd) -> bool {
         0xca45_1a4e, // bcachefs
         0xf15f,      // eCryptfs
     ];
-    let magic = |stat: rustix::fs::StatFs| u32::from_ne_bytes((stat.f_type as i32).to_ne_bytes());
-    !rustix::fs::fstatfs(handle).is_ok_and(|stat| LOCAL.contains(&magic(stat)))
+    !rustix::fs::fstatfs(handle).is_ok_and(|stat| LOCAL.contains(&magic(&stat)))
+}
+
+/// What a file system calls itself. The type of it has another width and sign on each platform; a magic number has 32 bits.
+#[cfg(target_os = "linux")]
+fn magic(stat: &rustix::fs::StatFs) -> u32 {
+    u32::try_from(i128::from(stat.f_type) & 0xffff_ffff).unwrap_or_default()
 }
 
 /// Elsewhere it cannot be told.
@@ -77,7 +82,7 @@ pub fn may_be_shared<T>(_: T) -> bool {
 #[cfg(target_os = "linux")]
 pub fn may_lose_modes(handle: impl std::os::fd::AsFd) -> bool {
     // linux/magic.h, and the sources of those that do not stand there. One that tells nothing is not accused.
-    const WITHOUT_MODES: [u64; 16] = [
+    const WITHOUT_MODES: [u32; 16] = [
         0x4d44,      // FAT
         0x2011_bab0, // exFAT
         0x7366_746e, // ntfs3
@@ -95,9 +100,7 @@ pub fn may_lose_modes(handle: impl std::os::fd::AsFd) -> bool {
         0x1501_3346, // UDF
         0x4244,      // HFS
     ];
-    // The type has another width and sign on each platform; a magic number has 32 bits.
-    let magic = |stat: rustix::fs::StatFs| u64::from(u32::from_ne_bytes((stat.f_type as i32).to_ne_bytes()));
-    rustix::fs::fstatfs(handle).is_ok_and(|stat| WITHOUT_MODES.contains(&magic(stat)))
+    rustix::fs::fstatfs(handle).is_ok_and(|stat| WITHOUT_MODES.contains(&magic(&stat)))
 }
 
 /// Elsewhere it cannot be told.
