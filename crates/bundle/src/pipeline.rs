@@ -98,7 +98,7 @@ enum Hands<'a> {
     /// Other threads.
     Many { jobs: Sender<(usize, Job)>, large: Sender<Stretch> },
     /// The thread that makes the raw frames.
-    Own(Alone<'a>),
+    Own(Box<Alone<'a>>),
 }
 
 impl FrameSink<'_> {
@@ -558,7 +558,7 @@ impl Alone<'_> {
         if let Some(raw) = raw
             && let RawKind::Content { entry, last, .. } = raw.kind
         {
-            update_both((&mut self.file, &raw.content), (&mut state, &frame.bytes));
+            update_both(&mut self.file, &raw.content, &mut state, &frame.bytes);
             self.found.states.push((n, self.file.clone()));
             if last {
                 let whole = std::mem::replace(&mut self.file, Sha256State::initial());
@@ -573,12 +573,12 @@ impl Alone<'_> {
 }
 
 /// Two digests, side by side as far as there is content for both: that takes less time than one after the other.
-fn update_both(a: (&mut Sha256State, &[u8]), b: (&mut Sha256State, &[u8])) {
-    let common = a.1.len().min(b.1.len());
-    let ((a_now, a_later), (b_now, b_later)) = (a.1.split_at(common), b.1.split_at(common));
-    update_all(&mut [(&mut *a.0, a_now), (&mut *b.0, b_now)]);
-    a.0.update(a_later);
-    b.0.update(b_later);
+fn update_both(one: &mut Sha256State, content: &[u8], other: &mut Sha256State, more: &[u8]) {
+    let common = content.len().min(more.len());
+    let ((now, later), (more_now, more_later)) = (content.split_at(common), more.split_at(common));
+    update_all(&mut [(&mut *one, now), (&mut *other, more_now)]);
+    one.update(later);
+    other.update(more_later);
 }
 
 /// Runs the frames that `produce` makes into `writer` without another thread.
@@ -592,7 +592,7 @@ fn alone(
 ) -> Result<FileHashes, PackError> {
     let next = writer.frames();
     let (file, found) = (Sha256State::initial(), FileHashes::default());
-    let hands = Hands::Own(Alone { bench, writer, digests, file, found, spent: Vec::new() });
+    let hands = Hands::Own(Box::new(Alone { bench, writer, digests, file, found, spent: Vec::new() }));
     let mut sink = FrameSink { budget, progress, hands, next };
     produce(&mut sink)?;
     match sink.hands {
