@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 use consign_metadata::{EntryPath, FileMode, Manifest, ManifestEntry, NameFault, NameProfile};
-use tempfile::TempDir;
 
 use crate::archive::{Archive, ArchiveError, ReadAt, UnplacedManifest};
 use crate::bagit::{BAGIT, MANIFEST_PATH, TagFiles};
@@ -135,10 +134,12 @@ pub fn unpack_if<R: ReadAt>(
     }
     let parent = publish::parent(destination);
     publish::probe_for_directories(parent).map_err(failed(parent))?;
-    // As a directory that anyone makes; the umask applies.
-    let temporary = publish::temporary_directory(parent, readers.admit(0o777)).map_err(failed(parent))?;
-    let root =
-        Dir::open_ambient_dir(temporary.path(), ambient_authority()).map_err(failed(temporary.path()))?;
+    // Nobody else sees what is in it before all of it was verified. What gets the name is a directory in it, made as
+    // anyone makes one; the umask applies.
+    let temporary = publish::temporary_directory(parent).map_err(failed(parent))?;
+    let made = &temporary.path().join(MADE);
+    make_root(made, readers).map_err(failed(made))?;
+    let root = Dir::open_ambient_dir(made, ambient_authority()).map_err(failed(made))?;
     let payload = match selection {
         Selection::Bag => {
             write_tags(&root, &found, readers).map_err(failed(destination))?;
@@ -159,8 +160,8 @@ pub fn unpack_if<R: ReadAt>(
     let verified = verify_into(archive, found, scope, threads, progress, Some(&writer))
         .map_err(|error| write_error(error, destination))?;
     let modes_kept = !writer.modes_lost.load(Ordering::Relaxed);
-    writer.finish().and_then(|()| sync(temporary.path())).map_err(failed(destination))?;
-    publish_new(temporary, destination).map_err(|error| match error.kind() {
+    writer.finish().and_then(|()| sync(made)).map_err(failed(destination))?;
+    publish_new(made, destination).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => UnpackError::Exists(destination.clone()),
         _ => failed(destination)(error),
     })?;
@@ -196,6 +197,8 @@ struct TreeWriter {
     modes_lost: AtomicBool,
 }
 
+/// What the directory is called until it has its name.
+const MADE: &str = "content";
 /// Most large files that are open at the same time. They come one after the other, but for threads that run
 /// ahead.
 const OPEN_MAX: usize = 16;
@@ -365,6 +368,19 @@ fn write_all_at(file: &File, mut content: &[u8], mut offset: u64) -> io::Result<
 }
 
 /// Makes a directory for those who may read it.
+/// Makes the directory that gets the name, for those who may look into it.
+fn make_root(path: &Path, readers: Readers) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt as _;
+        builder.mode(readers.admit(0o777));
+    }
+    #[cfg(not(unix))]
+    let _ = readers;
+    builder.create(path)
+}
+
 fn make_dir(root: &Dir, path: &str, readers: Readers) -> io::Result<()> {
     #[cfg(unix)]
     {
@@ -410,7 +426,23 @@ fn write_tags(root: &Dir, found: &UnplacedManifest, readers: Readers) -> io::Res
 /// On Linux everything is made durable at once, at the end.
 #[cfg(target_os = "linux")]
 fn sync(root: &Path) -> io::Result<()> {
-    Ok(rustix::fs::syncfs(File::open(root)?)?)
+    match rustix::fs::syncfs(File::open(root)?).map_err(io::Error::from) {
+        Err(error) if publish::is_unable(&error) => sync_each(root),
+        result => result,
+    }
+}
+
+/// Makes what lies in a new directory durable piece by piece. It was made here, and holds files and directories.
+#[cfg(target_os = "linux")]
+fn sync_each(directory: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        match path.is_dir() {
+            true => sync_each(&path)?,
+            false => File::open(&path)?.sync_all()?,
+        }
+    }
+    publish::sync_directory(directory)
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -428,15 +460,13 @@ fn sync_file(file: &File) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Gives the directory its name, which must be free, durably. If that fails, it is gone.
-fn publish_new(temporary: TempDir, destination: &Path) -> io::Result<()> {
-    publish::give_directory_name(temporary.path(), destination)?;
+/// Gives the directory its name, which must be free, durably.
+fn publish_new(made: &Path, destination: &Path) -> io::Result<()> {
+    publish::give_directory_name(made, destination)?;
     if let Err(error) = publish::sync_directory(publish::parent(destination)) {
-        // Back to the name under which it is removed.
-        std::fs::rename(destination, temporary.path())?;
+        // Back to where it is removed.
+        std::fs::rename(destination, made)?;
         return Err(error);
     }
-    // It has another name now, under which nothing is to be removed.
-    let _ = temporary.keep();
     Ok(())
 }

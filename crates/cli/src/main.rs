@@ -104,5 +104,5 @@ fn refuse(error: &clap::Error) -> Exit {
         return Exit::Usage;
     }
     // Help and version are what was asked for.
-    outcome::settle(error.print().and_then(|()| io::stdout().flush()), Exit::Done)
+    outcome::settle(error.print().and_then(|()| io::stdout().flush()), Exit::Done, None)
 }

@@ -4,7 +4,7 @@
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use consign_bundle::publish::{give_name, prepare, probe, sync_directory};
+use consign_bundle::publish::{exclusive, give_name, prepare, probe, sync_directory};
 use consign_metadata::{BundleId, Problem, Sha256Digest};
 use consign_policy::Permit;
 use consign_signing::{
@@ -139,7 +139,7 @@ impl Parcel {
             let taken = folder.join(&piece.name).symlink_metadata().is_ok();
             let piece = if taken { &own } else { piece };
             let copy = piece.copy(context, folder)?;
-            place(context, folder, piece, copy, &mut Vec::new())?;
+            place_all(context, folder, std::iter::once((piece, copy)), &mut Vec::new())?;
             status = "submitted";
         }
         Ok(status)
@@ -183,24 +183,24 @@ impl Parcel {
                 missing.push(piece);
             }
         }
-        let status = match missing.len() {
-            0 => return Ok("unchanged"),
-            n if n == self.pieces.len() => "submitted",
-            _ => "completed",
-        };
+        if missing.is_empty() {
+            return Ok("unchanged");
+        }
         probe(folder).map_err(|error| unwritable(folder, &error))?;
         let copies =
             missing.iter().map(|piece| piece.copy(context, folder)).collect::<Result<Vec<_>, _>>()?;
         let mut placed = Vec::new();
-        for (piece, copy) in missing.into_iter().zip(copies) {
-            if let Err(failure) = place(context, folder, piece, copy, &mut placed) {
-                for path in placed {
-                    let _ = std::fs::remove_file(path);
-                }
-                return Err(failure);
+        let result = place_all(context, folder, missing.into_iter().zip(copies), &mut placed);
+        if result.is_err() {
+            for path in &placed {
+                let _ = std::fs::remove_file(path);
             }
         }
-        Ok(status)
+        result.map(|()| match placed.len() {
+            0 => "unchanged",
+            n if n == self.pieces.len() => "submitted",
+            _ => "completed",
+        })
     }
 }
 
@@ -224,25 +224,30 @@ fn is_there(context: &Context, folder: &Path, piece: &Piece) -> Result<bool, Fai
     Err(Failure::failed(problem.hint("what was handed over stays as it is; submit a new version")))
 }
 
-/// Gives a copy its name.
-fn place(
+/// Gives copies their names, while nobody else of ours does so in that folder: of several that hand over the same, one does.
+fn place_all<'a>(
     context: &Context,
     folder: &Path,
-    piece: &Piece,
-    copy: NamedTempFile,
+    copies: impl Iterator<Item = (&'a Piece, NamedTempFile)>,
     placed: &mut Vec<PathBuf>,
 ) -> Result<(), Failure> {
-    let path = folder.join(&piece.name);
-    match give_name(&mut copy.into_temp_path(), &path) {
-        Ok(()) => placed.push(path),
-        // Somebody was faster. Whether with the same shows.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            is_there(context, folder, piece)?;
+    let held = exclusive(folder).map_err(|error| unwritable(folder, &error))?;
+    let mut others = Vec::new();
+    for (piece, copy) in copies {
+        let path = folder.join(&piece.name);
+        // Held until it has its name.
+        let (_held, mut copy) = copy.into_parts();
+        match give_name(&mut copy, &path) {
+            Ok(()) => placed.push(path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => others.push(piece),
+            Err(error) => return Err(unwritable(&path, &error)),
         }
-        Err(error) => return Err(unwritable(&path, &error)),
+        // Each name is on disk before the next, so that not even a crash shows an archive before what belongs to it.
+        sync_directory(folder).map_err(|error| unwritable(folder, &error))?;
     }
-    // Each name is on disk before the next, so that not even a crash shows an archive before what belongs to it.
-    sync_directory(folder).map_err(|error| unwritable(folder, &error))
+    drop(held);
+    // Somebody was faster. Whether with the same shows.
+    others.into_iter().try_for_each(|piece| is_there(context, folder, piece).map(drop))
 }
 
 impl Piece {

@@ -395,7 +395,9 @@ fn field_h5_what_the_descriptor_lacks_and_what_policies_say_come_in_one_round() 
     let all = ["missing-field", "missing-field", "missing-field", "policy-license"];
     assert_eq!((exit(&document), codes(&document)), (5, all.to_vec()), "{document:#}");
     // Without anything to refuse it is the descriptor that is wrong; and what a policy depends on has no stand-in.
-    world.desk.write("data/consign.yaml", "name: small\nkind: dataset\nclassification: internal\nlicense: MIT\n");
+    world
+        .desk
+        .write("data/consign.yaml", "name: small\nkind: dataset\nclassification: internal\nlicense: MIT\n");
     assert_eq!(exit(&world.json(&["preflight", "data", "--for", "lab"])), 2);
     world.desk.write("data/consign.yaml", "name: small\nkind: dataset\n");
     let document = world.json(&["preflight", "data", "--for", "lab"]);
@@ -749,7 +751,9 @@ fn digests_are_bare(value: &Value) {
     match value {
         Value::Object(members) => {
             for (name, value) in members {
-                if name.ends_with("sha256") && let Some(text) = value.as_str() {
+                if name.ends_with("sha256")
+                    && let Some(text) = value.as_str()
+                {
                     let bare = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
                     assert!(bare, "{name}: {text}");
                 }

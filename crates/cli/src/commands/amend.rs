@@ -96,7 +96,7 @@ pub(crate) struct Amend {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Amended {
-    /// `amended` or `dry-run`.
+    /// `amended`, `dry-run`, or `refused` by the policy.
     status: &'static str,
     bundle: BundleOut,
     /// The old version.
@@ -145,14 +145,18 @@ struct AmendedArchive {
 impl Report for Amended {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         let (good, warn) = (style::GOOD, style::WARN);
-        let what = if self.status == "dry-run" { "would amend" } else { self.status };
+        let (good, what) = match self.status {
+            "refused" => (style::ERROR, "not amended"),
+            "dry-run" => (good, "would amend"),
+            status => (good, status),
+        };
         let class = self.bundle.class();
         writeln!(out, "{good}{what}{good:#} {} {}  [{class}]", self.bundle.name, self.bundle.version)?;
         writeln!(out, "  from          {}, {}", self.from_version, self.from)?;
         writeln!(out, "  changed       {}", consign_metadata::printable(&self.changed))?;
         let files = count(self.files, "file", "files");
         let how = match (self.status, self.basis.as_str()) {
-            ("dry-run", _) => "as they are",
+            ("dry-run" | "refused", _) => "as they are",
             (_, "unseen") => "as they are, not looked at",
             _ => "as they are, each verified",
         };
@@ -178,7 +182,7 @@ impl Report for Amended {
             _ => {}
         }
         if let Some(findings) = &self.findings {
-            scan_args::in_words(findings, out)?;
+            scan_args::in_words(findings, Some(&self.handling), out)?;
         }
         if let Some(stored) = &self.stored {
             stored.human(out)?;
@@ -186,7 +190,7 @@ impl Report for Amended {
         for note in &self.notes {
             writeln!(out, "  note          {note}")?;
         }
-        self.handling.human(out, 13)?;
+        self.handling.human_but_findings(out, 13)?;
         self.laboratories.iter().try_for_each(|laboratory| laboratory.human(out))
     }
 }
@@ -226,8 +230,11 @@ impl Amend {
         let id = Manifest::id_of(&plan.manifest.to_bytes());
         let foreseen = plan.claim(id, old.content.clone());
         let answers = plan.terms.ask_manifest(Stage::Pack, &plan.manifest, &foreseen);
-        answers.permit(&self.bundle)?;
         let mut report = Amended::new(self, &manifest, &plan, (signed.id, id), &answers);
+        if let Err(Failure { exit, problems }) = answers.permit(&self.bundle) {
+            report.status = "refused";
+            return Ok(Outcome { exit, problems, report: Some(Box::new(report)) });
+        }
         if self.dry_run {
             report.status = "dry-run";
             return Ok(Outcome::done(report));

@@ -367,7 +367,7 @@ impl Report for Inspected {
             if findings.found.is_empty() && findings.allowed.is_empty() {
                 writeln!(out, "            none")?;
             }
-            scan_args::in_words(findings, out)?;
+            scan_args::in_words(findings, None, out)?;
         }
         if let Some(files) = &self.files {
             writeln!(out)?;

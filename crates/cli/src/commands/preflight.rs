@@ -16,7 +16,7 @@ use crate::encryption::foreseen;
 use crate::exit::Exit;
 use crate::handling::{Handling, LaboratoryOut, Terms, TermsArgs};
 use crate::outcome::{Failure, Outcome, Report};
-use crate::scan_args::{self, ScanArgs};
+use crate::scan_args::{self, FindingOut, ScanArgs};
 use crate::source_args::{Described, SourceArgs, pack_failure};
 use crate::style::{count, size};
 
@@ -53,6 +53,9 @@ pub(crate) struct Foreseen {
     /// What the scan of the content found; absent with `--no-scan`.
     #[serde(skip_serializing_if = "Option::is_none")]
     findings: Option<Findings>,
+    /// Every finding with its place; absent with `--no-scan`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    places: Option<Vec<FindingOut>>,
     /// What one's own policy says to packing it.
     own: Handling,
     /// What each laboratory says to accepting it: those that are named, then those of the addressees.
@@ -66,7 +69,7 @@ impl Report for Foreseen {
         writeln!(out, "  content       {}, {}", count(self.files, "file", "files"), size(self.bytes))?;
         addressing::in_words(&self.bundle.addressees, "  ", 13, out)?;
         if let Some(findings) = &self.findings {
-            scan_args::in_words(findings, out)?;
+            scan_args::in_words(findings, Some(&self.own), out)?;
         }
         self.own.verdict(out, "pack")?;
         self.laboratories.iter().try_for_each(|laboratory| laboratory.human(out))
@@ -91,13 +94,15 @@ impl Preflight {
             problems.extend(refusals);
         }
         let summary = described.source.summary();
+        let (findings, places) = found.map(|found| (found.findings, FindingOut::all(found.places))).unzip();
         let report = Foreseen {
             bundle: BundleOut::described(core, None).for_whom(addressing::told(&terms.addressees)),
             files: summary.files,
             bytes: summary.bytes,
             own: answers.handling(),
             laboratories: answers.laboratories(),
-            findings: found.map(|found| found.findings),
+            findings,
+            places,
         };
         Ok(Outcome { exit, problems, report: Some(Box::new(report)) })
     }

@@ -283,11 +283,13 @@ impl Desk<'_> {
 struct Looked {
     examined: Examined,
     unpacked: Option<PathBuf>,
+    /// The directory that was made for it, whether it counts or not.
+    made: Option<PathBuf>,
 }
 
 impl Looked {
     fn failed(failure: Failure) -> Self {
-        Self { examined: Examined::failed(failure), unpacked: None }
+        Self { examined: Examined::failed(failure), unpacked: None, made: None }
     }
 }
 
@@ -431,6 +433,8 @@ impl Receive {
             looked = told.then_some(examined);
         }
         let extracted = looked.is_some();
+        let made = looked.as_ref().is_some_and(|examined| examined.verified.is_some());
+        let made = directory.clone().filter(|_| made);
         let mut examined = looked.unwrap_or_else(|| {
             let mut examined = asked.look(set, shown, Scope::Content);
             asked.decide(&mut examined, shown, said);
@@ -472,7 +476,7 @@ impl Receive {
                 }
             }
         }
-        Looked { examined, unpacked }
+        Looked { examined, unpacked, made }
     }
 
     /// A directory that was there before must hold just what would have been unpacked.
@@ -492,7 +496,7 @@ impl Receive {
         &self,
         desk: &Desk<'_>,
         path: &Path,
-        Looked { mut examined, mut unpacked }: Looked,
+        Looked { mut examined, mut unpacked, made }: Looked,
         arrival: Option<Result<Arrival, Failure>>,
     ) -> (Exit, ReceivedBundle) {
         let receipt = self.receipt(desk, path, &examined, arrival);
@@ -507,6 +511,10 @@ impl Receive {
                 (None, None)
             }
         };
+        if let (None, Some(made)) = (&unpacked, made) {
+            // What was not received is not left lying among what was. Nobody else knew of the directory.
+            let _ = std::fs::remove_dir_all(made);
+        }
         let verdict = match (&receipt, examined.exit) {
             (Some((receipt, _)), _) => Some(verdict(receipt)),
             (None, Exit::Done) if self.dry_run => Some("accepted"),

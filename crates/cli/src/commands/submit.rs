@@ -81,7 +81,8 @@ pub(crate) struct Submitted {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Delivery {
-    /// `submitted`; `completed`, if a part of it was there; `unchanged`, if all of it was; `dry-run`; or `failed`.
+    /// `submitted`; `completed`, if a part of it was there; `unchanged`, if all of it was; `dry-run`; `refused` by the
+    /// policy, there or at another destination; or `failed`.
     status: &'static str,
     /// What `--to` named.
     to: String,
@@ -103,7 +104,7 @@ impl Report for Submitted {
             }
             let (style, what) = match delivery.status {
                 "dry-run" => (good, "would submit"),
-                "failed" => (error, "not submitted"),
+                "failed" | "refused" => (error, "not submitted"),
                 status => (good, status),
             };
             writeln!(out, "{style}{what}{style:#} {} {}  [{class}]", self.bundle.name, self.bundle.version)?;
@@ -274,12 +275,16 @@ impl Submit {
         let goals = self.to.iter().map(|to| Goal::find(&policy, to)).collect::<Result<Vec<_>, _>>()?;
         let mut claimed = None;
         let result = self.submit(context, &policy, &goals, &mut claimed);
-        if let Err(failure) = &result
-            && matches!(failure.exit, Exit::NotIntact | Exit::NotTrusted | Exit::Refused)
-            && !self.dry_run
-        {
+        let problems = match &result {
+            Ok(outcome) if outcome.exit == Exit::Refused => Some(&outcome.problems),
+            Err(failure) if matches!(failure.exit, Exit::NotIntact | Exit::NotTrusted | Exit::Refused) => {
+                Some(&failure.problems)
+            }
+            _ => None,
+        };
+        if let Some(problems) = problems.filter(|_| !self.dry_run) {
             for goal in &goals {
-                context.record(refused(claimed.as_ref(), goal, failure));
+                context.record(refused(claimed.as_ref(), goal, problems));
             }
         }
         result
@@ -360,14 +365,28 @@ impl Submit {
                 }
             }
         }
+        let parcel = match &encrypted {
+            Some(files) => Parcel::encrypted(files),
+            None => Parcel::plain(&set, trusted, verified.id()),
+        };
+        let report = |parcel: Option<&Parcel>, deliveries| Submitted {
+            bundle: BundleOut::claimed(trusted.claim()),
+            archive_sha256: match parcel {
+                Some(parcel) => parcel.sha256.to_string(),
+                None => verified.facts().sha256.to_string(),
+            },
+            bytes: parcel.map_or(verified.facts().size, |parcel| parcel.size),
+            files: parcel.map(Parcel::names).unwrap_or_default(),
+            deliveries,
+            notes: parcel.map(|parcel| parcel.notes.clone()).unwrap_or_default(),
+        };
         if !refused.is_empty() {
-            return Err(Failure { exit: Exit::Refused, problems: refused });
+            deliveries.iter_mut().for_each(|delivery| delivery.status = "refused");
+            let report = report(parcel.as_ref().ok(), deliveries);
+            return Ok(Outcome { exit: Exit::Refused, problems: refused, report: Some(Box::new(report)) });
         }
         goals.iter().try_for_each(|goal| goal.check(policy))?;
-        let parcel = match &encrypted {
-            Some(files) => Parcel::encrypted(files)?,
-            None => Parcel::plain(&set, trusted, verified.id())?,
-        };
+        let parcel = parcel?;
         let mut outcome = Outcome { exit: Exit::Done, problems: Vec::new(), report: None };
         if !self.dry_run {
             for ((goal, permit), delivery) in goals.iter().zip(&permits).zip(&mut deliveries) {
@@ -376,9 +395,9 @@ impl Submit {
                         delivery.status = status;
                         context.keep_manifest(&set, verified.manifest(), verified.id());
                         // What was there may have been put there by a run that was killed before it could say so.
-                        let bundle = &trusted.claim().bundle;
                         let to = Some(goal.name());
-                        if status != "unchanged" || !ledger::tells_of(context, Action::Submitted, bundle, to)
+                        if status != "unchanged"
+                            || !ledger::tells_of(context, Action::Submitted, &trusted.claim().bundle, to)
                         {
                             context.record(submitted(&examined, encrypted.as_ref(), &parcel, goal, permit));
                         }
@@ -395,14 +414,7 @@ impl Submit {
         if !self.dry_run && encrypted.is_none() {
             crate::store_args::refresh(context, &set, &verified.facts().sha256);
         }
-        outcome.report = Some(Box::new(Submitted {
-            bundle: BundleOut::claimed(trusted.claim()),
-            archive_sha256: parcel.sha256.to_string(),
-            bytes: parcel.size,
-            files: parcel.names(),
-            deliveries,
-            notes: parcel.notes.clone(),
-        }));
+        outcome.report = Some(Box::new(report(Some(&parcel), deliveries)));
         Ok(outcome)
     }
 
@@ -511,10 +523,10 @@ fn submitted(
 }
 
 /// A refusal, for the ledger.
-fn refused(claim: Option<&Claim>, goal: &Goal<'_>, failure: &Failure) -> Act {
+fn refused(claim: Option<&Claim>, goal: &Goal<'_>, problems: &[Problem]) -> Act {
     let act = match claim {
         Some(claim) => Act::of(Action::Refused, claim),
         None => Act::new(Action::Refused),
     };
-    act.with("step", "submit").with("to", goal.name()).problems(&failure.problems)
+    act.with("step", "submit").with("to", goal.name()).problems(problems)
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use consign_bundle::Selection;
+use consign_bundle::{Scope, Selection};
 use consign_metadata::{EntryPath, Problem};
 use consign_policy::Stage;
 use serde::Serialize;
@@ -139,7 +139,9 @@ impl Unpack {
         let asserted = vouched.is_some_and(|vouched| vouched.asserted);
         // What was extracted is what was signed; but another one was verified under the name meanwhile.
         let mut conflict = None;
-        if let Some(claim) = examined.trusted().filter(|_| examined.holds()) {
+        // Only what was verified in full is remembered as that.
+        let in_full = *verified.scope() == Scope::Content;
+        if let Some(claim) = examined.trusted().filter(|_| in_full && examined.holds()) {
             let remembered = self.vouching.remember(&trusted, claim, path);
             if self.vouching.remembers() {
                 notes.extend(context.keep_unpacked(&set, &self.destination));

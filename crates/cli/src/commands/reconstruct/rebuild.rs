@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use consign_bundle::publish::temporary;
+use consign_bundle::publish::{TemporaryDirectory, temporary, temporary_directory};
 use consign_bundle::{
     Anchor, Archive, ArchiveError, ArchiveFacts, Compression, Description, EncoderId, FindError, Finder,
     PackOptions, RebuildError, Scope, StoreError, UnpackError, pack, verify,
 };
 use consign_metadata::{BundleId, Problem, Sha256Digest};
 use consign_signing::Content;
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::NamedTempFile;
 
 use super::inventory::Inventory;
 use super::target::Target;
@@ -404,9 +404,8 @@ fn compression(target: &Target) -> Option<Compression> {
 }
 
 /// A folder for what is taken out of archives, gone when it is dropped.
-fn scratch(out: &Path) -> Result<TempDir, Failure> {
-    let made = tempfile::Builder::new().prefix(".consign-").suffix(".partial").tempdir_in(out);
-    made.map_err(|error| unwritable(out, &error))
+fn scratch(out: &Path) -> Result<TemporaryDirectory, Failure> {
+    temporary_directory(out).map_err(|error| unwritable(out, &error))
 }
 
 /// Says what could be made.
