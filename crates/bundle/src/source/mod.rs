@@ -192,14 +192,21 @@ fn kind_of(metadata: &Metadata) -> HeaderKind {
     HeaderKind::File { size: metadata.len(), mode: mode_of(metadata).bits() }
 }
 
+/// Whether a file can be opened for reading, as far as that can be told without opening it. What everybody may read needs
+/// not be asked for: that is one question less for nearly every file, before the first byte is read.
 #[cfg(unix)]
-fn check_readable(dir: &Dir, name: &OsStr) -> io::Result<()> {
+fn check_readable(dir: &Dir, name: &OsStr, metadata: &Metadata) -> io::Result<()> {
+    use cap_std::fs::MetadataExt as _;
     use rustix::fs::{Access, AtFlags, accessat};
+    const BY_EVERYBODY: u32 = 0o444;
+    if metadata.mode() & BY_EVERYBODY == BY_EVERYBODY {
+        return Ok(());
+    }
     Ok(accessat(dir, name, Access::READ_OK, AtFlags::empty())?)
 }
 
 #[cfg(not(unix))]
-fn check_readable(_: &Dir, _: &OsStr) -> io::Result<()> {
+fn check_readable(_: &Dir, _: &OsStr, _: &Metadata) -> io::Result<()> {
     Ok(())
 }
 

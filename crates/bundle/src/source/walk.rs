@@ -132,7 +132,7 @@ impl Walk<'_> {
             }
         } else if metadata.is_file() {
             // Told now rather than when everything before it has been read.
-            if let Err(error) = check_readable(dir, name) {
+            if let Err(error) = check_readable(dir, name, metadata) {
                 self.faults.push(SourceFault::Unreadable { path: path.into(), error });
             }
             if let Some(mode) = privileged(metadata) {

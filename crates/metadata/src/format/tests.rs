@@ -223,6 +223,19 @@ fn identifiers_are_distinct_and_plain() {
     assert_eq!(running.collect::<Vec<_>>(), ["pickle", "pytorch", "pytorch-legacy", "npy-objects"]);
 }
 
+#[test]
+fn control_characters_are_told_wherever_they_stand() {
+    let text = "ä 中 \u{7f}\u{80}\u{9f} x".replace('\u{7f}', "");
+    assert!(!has_control(text.repeat(50).as_bytes()));
+    for byte in 0..=0x7f_u8 {
+        let expected = char::from(byte).is_ascii_control() && !b"\n\r\t\x0c\x1b".contains(&byte);
+        for (before, after) in [(0, 0), (1, 700), (255, 0), (256, 3), (700, 1)] {
+            let bytes = [vec![b'x'; before], vec![byte], vec![b'x'; after]].concat();
+            assert_eq!(has_control(&bytes), expected, "{byte:#x} behind {before}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn no_head_makes_it_panic(

@@ -157,3 +157,40 @@ impl<'de> Visitor<'de> for Keys<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(json: &str) -> usize {
+        let mut config = Config::new(&Subject { path: None, member: None }, false);
+        let mut report = Report::default();
+        config.update(json.as_bytes(), &mut report);
+        config.finish(&mut report);
+        report.findings.len()
+    }
+
+    #[test]
+    fn a_key_is_found_however_it_is_spelled() {
+        for key in REMOTE_CODE.into_iter().chain([CHAT_TEMPLATE]) {
+            assert_eq!(found(&format!("{{\"x\": [{{\"{key}\": {{\"a\": \"b\"}}}}]}}")), 1, "{key}");
+            for (at, letter) in key.char_indices() {
+                for escape in
+                    [format!("\\u{:04x}", u32::from(letter)), format!("\\u{:04X}", u32::from(letter))]
+                {
+                    let spelled = format!("{}{escape}{}", &key[..at], &key[at + 1..]);
+                    assert_eq!(found(&format!("{{\"{spelled}\": {{\"a\": \"b\"}}}}")), 1, "{spelled}");
+                }
+            }
+            let spelled: String = key.chars().map(|letter| format!("\\u{:04x}", u32::from(letter))).collect();
+            assert_eq!(found(&format!("{{\"{spelled}\": {{\"a\": \"b\"}}}}")), 1, "{spelled}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_parsed_that_can_name_nothing() {
+        for json in ["{\"a\": 1}", "{\"a\": \"\\u00e4\\n\"}", "{\"auto-map\": \"\\u4e00\"}", "\\u00"] {
+            assert!(!may_name_code(json.as_bytes()), "{json}");
+        }
+    }
+}
