@@ -260,12 +260,12 @@ impl TemporaryDirectory {
         self.directory.path()
     }
 
-    /// Removes it, empty as it is, without opening it.
+    /// Removes it, empty as it is; for that it need not be opened.
     ///
     /// # Errors
     /// What the system says.
     pub(crate) fn close(self) -> io::Result<()> {
-        std::fs::remove_dir(self.directory.keep())
+        gone(std::fs::remove_dir(self.path()))
     }
 
     #[cfg(test)]

@@ -165,6 +165,8 @@ pub fn unpack_if<R: ReadAt>(
         io::ErrorKind::AlreadyExists => UnpackError::Exists(destination.clone()),
         _ => failed(destination)(error),
     })?;
+    // Empty now; it need not be opened to be removed.
+    let _ = std::fs::remove_dir(temporary.path());
     Ok(Unpacked { verified, modes_kept })
 }
 

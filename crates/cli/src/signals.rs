@@ -40,7 +40,7 @@ pub(crate) fn take_over() -> Arc<AtomicBool> {
         let received = Received::default();
         let ignored = ignored();
         let taken: Vec<i32> = TAKEN.into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0).collect();
-        let impatient = impatient_later(&taken).unwrap_or_else(|_| Arc::clone(&received.any));
+        let impatient = impatient_later(&taken, &received).unwrap_or_else(|_| Arc::clone(&received.any));
         for signal in taken {
             // If a handler cannot be installed the signal kills at once, which leaves no output either.
             let number = usize::try_from(signal).unwrap_or_default();
@@ -66,11 +66,15 @@ pub(crate) fn end_by(signal: u8) {
 
 /// A flag that is set a moment after the first of these signals: the next one kills.
 #[cfg(unix)]
-fn impatient_later(signals: &[i32]) -> std::io::Result<Arc<AtomicBool>> {
+fn impatient_later(signals: &[i32], received: &Received) -> std::io::Result<Arc<AtomicBool>> {
     let impatient = Arc::new(AtomicBool::new(false));
+    let (any, which) = (Arc::clone(&received.any), Arc::clone(&received.which));
     let (mut first, flag) = (signal_hook::iterator::Signals::new(signals)?, Arc::clone(&impatient));
     std::thread::Builder::new().name("signals".into()).spawn(move || {
-        if first.forever().next().is_some() {
+        if let Some(signal) = first.forever().next() {
+            // Perhaps it came before the handlers were there that do the same.
+            which.store(usize::try_from(signal).unwrap_or_default(), Ordering::Relaxed);
+            any.store(true, Ordering::Relaxed);
             std::thread::sleep(ONE_WISH);
             flag.store(true, Ordering::Relaxed);
         }
@@ -79,7 +83,7 @@ fn impatient_later(signals: &[i32]) -> std::io::Result<Arc<AtomicBool>> {
 }
 
 #[cfg(not(unix))]
-fn impatient_later(_: &[i32]) -> std::io::Result<Arc<AtomicBool>> {
+fn impatient_later(_: &[i32], _: &Received) -> std::io::Result<Arc<AtomicBool>> {
     // There a signal comes once.
     let _ = ONE_WISH;
     Err(std::io::ErrorKind::Unsupported.into())
