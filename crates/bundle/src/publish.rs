@@ -222,7 +222,7 @@ pub fn probe(directory: &Path) -> io::Result<()> {
     let free = name.to_path_buf();
     name.close()?;
     give_name(&mut file, &free)?;
-    std::fs::remove_file(&free)
+    gone(std::fs::remove_file(&free))
 }
 
 /// The same for directories with something in them.
@@ -234,8 +234,16 @@ pub(crate) fn probe_for_directories(parent: &Path) -> io::Result<()> {
     let free = name.path().to_path_buf();
     name.close()?;
     give_directory_name(probe.path(), &free)?;
-    std::fs::remove_file(free.join("file"))?;
-    std::fs::remove_dir(&free)
+    gone(std::fs::remove_file(free.join("file")))?;
+    gone(std::fs::remove_dir(&free))
+}
+
+/// Somebody may have taken it for a leftover before.
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 /// A directory under a hidden temporary name; it is gone, with what is in it, when it is dropped.
