@@ -53,9 +53,22 @@ impl Inspect for Config {
             self.notes.add(report, rule, &text);
         }
         if read.is_err() && self.telling {
-            self.notes.add(report, rule::BAD_CONFIG, "is not JSON");
+            if is_wide(bytes) {
+                // Python reads it, and so does Keras: as a layer of code that it may hold.
+                self.notes.add(report, rule::BAD_KERAS, "is JSON in UTF-16 or UTF-32, which nobody looks into");
+            } else {
+                self.notes.add(report, rule::BAD_CONFIG, "is not JSON");
+            }
         }
     }
+}
+
+/// Whether Python takes JSON that begins so for UTF-16 or UTF-32 (`json.detect_encoding`): by its mark, or by the zeros
+/// between ASCII.
+fn is_wide(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\xff\xfe")
+        || bytes.starts_with(b"\xfe\xff")
+        || bytes.iter().take(4).any(|byte| *byte == 0)
 }
 
 /// Most things that one configuration is reported to name.

@@ -89,3 +89,8 @@ pub(crate) fn le<const N: usize>(bytes: &[u8], at: usize) -> u64 {
     }
     u64::from_le_bytes(value)
 }
+
+/// The first bytes of `bytes` as a big-endian number.
+pub(super) fn be<const N: usize>(bytes: &[u8], at: usize) -> u64 {
+    le::<N>(bytes, at).swap_bytes() >> (64 - 8 * N.min(8))
+}

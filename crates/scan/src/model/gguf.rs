@@ -1,35 +1,45 @@
-//! GGUF, versions 2 and 3: metadata, tensor infos, then the tensors one behind the other (`ggml/docs/gguf.md`).
+//! GGUF, versions 2 and 3 in both byte orders: metadata, tensor infos, then the tensors one behind the other
+//! (`ggml/docs/gguf.md`). What llama.cpp's reader (`ggml/src/gguf.cpp`) takes is in order here; so is what its relatives and
+//! its earlier versions took, as far as it can be checked. What cannot is said.
 
 use std::collections::HashSet;
 
-use super::feed::{Feed, Want, le};
+use consign_metadata::StaticRuleId;
+
+use super::feed::{Feed, Want, be, le};
 use super::notes::{Notes, rule, shown};
 use super::{Facts, facts};
 use crate::inspect::{Inspect, Report, Subject};
 
 /// Most keys of metadata, and most tensors.
 const ENTRIES_MAX: u64 = 1 << 16;
-/// Longest key; the format says 65535.
-const KEY_MAX: u64 = 65_535;
-/// Longest name of a tensor; the format says 64.
-const NAME_MAX: u64 = 64;
+/// Longest key, as the format says, and longest name of a tensor: llama.cpp takes 63 bytes, stable-diffusion.cpp 127, others
+/// write longer ones.
+const NAME_MAX: u64 = 65_535;
 /// Most dimensions.
 const DIMENSIONS_MAX: u64 = 4;
 /// How deep arrays may lie in each other.
 const NESTING_MAX: usize = 4;
 
-/// Types of tensors: name, elements of a block, bytes of a block (`ggml-common.h`).
+/// Types of tensors: name, elements of a block, bytes of a block (`ggml-common.h`); also those that were removed, the
+/// repacked ones for ARM among them.
 #[rustfmt::skip]
-const TYPES: [(u64, &str, u64, u64); 34] = [
-    (0, "F32", 1, 4), (1, "F16", 1, 2), (2, "Q4_0", 32, 18), (3, "Q4_1", 32, 20), (6, "Q5_0", 32, 22),
+const TYPES: [(u64, &str, u64, u64); 42] = [
+    (0, "F32", 1, 4), (1, "F16", 1, 2), (2, "Q4_0", 32, 18), (3, "Q4_1", 32, 20), (4, "Q4_2", 16, 10),
+    (5, "Q4_3", 16, 12), (6, "Q5_0", 32, 22),
     (7, "Q5_1", 32, 24), (8, "Q8_0", 32, 34), (9, "Q8_1", 32, 36), (10, "Q2_K", 256, 84),
     (11, "Q3_K", 256, 110), (12, "Q4_K", 256, 144), (13, "Q5_K", 256, 176), (14, "Q6_K", 256, 210),
     (15, "Q8_K", 256, 292), (16, "IQ2_XXS", 256, 66), (17, "IQ2_XS", 256, 74), (18, "IQ3_XXS", 256, 98),
     (19, "IQ1_S", 256, 50), (20, "IQ4_NL", 32, 18), (21, "IQ3_S", 256, 110), (22, "IQ2_S", 256, 82),
     (23, "IQ4_XS", 256, 136), (24, "I8", 1, 1), (25, "I16", 1, 2), (26, "I32", 1, 4), (27, "I64", 1, 8),
-    (28, "F64", 1, 8), (29, "IQ1_M", 256, 56), (30, "BF16", 1, 2), (34, "TQ1_0", 256, 54),
+    (28, "F64", 1, 8), (29, "IQ1_M", 256, 56), (30, "BF16", 1, 2), (31, "Q4_0_4_4", 32, 18),
+    (32, "Q4_0_4_8", 32, 18), (33, "Q4_0_8_8", 32, 18), (36, "IQ4_NL_4_4", 32, 18), (37, "IQ4_NL_4_8", 32, 18),
+    (38, "IQ4_NL_8_8", 32, 18), (34, "TQ1_0", 256, 54),
     (35, "TQ2_0", 256, 66), (39, "MXFP4", 32, 17), (40, "NVFP4", 64, 36), (41, "Q1_0", 128, 18),
 ];
+
+/// Numbers below this one may be types that came later; more are none.
+const LATER_TYPES: u64 = 1 << 10;
 
 const UINT32: u64 = 4;
 const STRING: u64 = 8;
@@ -65,8 +75,8 @@ impl Inspect for Gguf {
         let Self { notes, feed, parser } = self;
         feed.update(bytes, |piece, seen| match parser.next(piece, seen, notes, report) {
             Ok(want) => want,
-            Err(fault) => {
-                notes.add(report, rule::BAD_GGUF, fault);
+            Err(Stop { rule, what }) => {
+                notes.add(report, rule, what);
                 parser.end = None;
                 Want::Nothing
             }
@@ -87,6 +97,25 @@ impl Inspect for Gguf {
             }
         }
     }
+}
+
+/// Why a file is read no further.
+#[derive(Clone, Copy, Debug)]
+struct Stop {
+    rule: StaticRuleId,
+    what: &'static str,
+}
+
+impl From<&'static str> for Stop {
+    /// What contradicts the format.
+    fn from(what: &'static str) -> Self {
+        Self { rule: rule::BAD_GGUF, what }
+    }
+}
+
+/// What may be in order, and nobody can tell.
+fn unread(what: &'static str) -> Stop {
+    Stop { rule: rule::OPAQUE, what }
 }
 
 /// Where the tensors end, without and with the padding of the last.
@@ -118,6 +147,7 @@ enum Step {
 #[derive(Debug, Default)]
 struct Parser {
     step: Step,
+    big_endian: bool,
     keys_left: u64,
     tensors_left: u64,
     keys: HashSet<Vec<u8>>,
@@ -140,30 +170,34 @@ impl Parser {
         seen: u64,
         notes: &mut Notes,
         report: &mut Report,
-    ) -> Result<Want, &'static str> {
+    ) -> Result<Want, Stop> {
         Ok(match self.step {
             Step::Head => {
                 if !piece.starts_with(b"GGUF") {
-                    return Err("does not begin as GGUF");
+                    return Err("does not begin as GGUF".into());
                 }
                 match le::<4>(piece, 4) {
                     2 | 3 => {}
-                    0x0200_0000 | 0x0300_0000 => return Err("is big-endian, which is not looked into"),
-                    _ => return Err("has a version that is not known"),
+                    0x0200_0000 | 0x0300_0000 => self.big_endian = true,
+                    1 | 0x0100_0000 => return Err(unread("is of version 1, which is not looked into")),
+                    _ => return Err("has a version that is not known".into()),
                 }
-                (self.tensors_left, self.keys_left) = (le::<8>(piece, 8), le::<8>(piece, 16));
+                (self.tensors_left, self.keys_left) = (self.number::<8>(piece, 8), self.number::<8>(piece, 16));
                 if self.tensors_left > ENTRIES_MAX || self.keys_left > ENTRIES_MAX {
-                    return Err("lists more than can be looked into");
+                    return Err("lists more than can be looked into".into());
                 }
                 self.next_key(seen, notes, report)?
             }
             Step::KeyLength => {
                 self.step = Step::Key;
-                Want::Take(bounded(le::<8>(piece, 0), KEY_MAX).ok_or("has a key that is too long")?)
+                Want::Take(bounded(self.number::<8>(piece, 0), NAME_MAX).ok_or("has a key that is too long")?)
             }
             Step::Key => {
+                if piece.is_empty() {
+                    return Err("has a key without a name".into());
+                }
                 if self.keys.len() < 4096 && !self.keys.insert(piece.to_vec()) {
-                    return Err("has a key twice");
+                    return Err("has a key twice".into());
                 }
                 self.key = piece.to_vec();
                 if self.key.starts_with(b"tokenizer.chat_template") {
@@ -172,51 +206,48 @@ impl Parser {
                 self.step = Step::Kind;
                 Want::Take(4)
             }
-            Step::Kind => self.value(le::<4>(piece, 0))?,
+            Step::Kind => self.value(self.number::<4>(piece, 0))?,
             Step::Value(kind) => {
                 if self.key == b"general.alignment" {
-                    let alignment = le::<4>(piece, 0);
-                    if kind != UINT32 || !alignment.is_power_of_two() || alignment > 1 << 20 {
-                        return Err("has an alignment that cannot be");
+                    let alignment = self.number::<4>(piece, 0);
+                    if kind != UINT32 || !alignment.is_power_of_two() {
+                        return Err("has an alignment that cannot be".into());
                     }
                     self.alignment = Some(alignment);
-                }
-                if kind == 7 && piece.first() > Some(&1) {
-                    return Err("has a boolean that is none");
                 }
                 self.next_key(seen, notes, report)?
             }
             Step::TextLength => {
                 self.step = Step::Text;
-                Want::Skip(length(le::<8>(piece, 0))?)
+                Want::Skip(length(self.number::<8>(piece, 0))?)
             }
             Step::Text | Step::Elements => self.after_element(seen, notes, report)?,
             Step::ArrayHead => {
-                let (kind, count) = (le::<4>(piece, 0), length(le::<8>(piece, 4))?);
+                let (kind, count) = (self.number::<4>(piece, 0), length(self.number::<8>(piece, 4))?);
                 if let Some(width) = width(kind) {
                     self.step = Step::Elements;
                     let bytes = count.checked_mul(width).ok_or("has an array that is too long")?;
                     return Ok(Want::Skip(length(bytes)?));
                 }
                 if kind > 12 || self.arrays.len() == NESTING_MAX {
-                    return Err("has an array of a type that is not known");
+                    return Err("has an array of a type that is not known".into());
                 }
                 self.arrays.push((kind, count));
                 self.after_element(seen, notes, report)?
             }
             Step::NameLength => {
                 self.step = Step::Name;
-                Want::Take(bounded(le::<8>(piece, 0), NAME_MAX).ok_or("has a name that is too long")?)
+                Want::Take(bounded(self.number::<8>(piece, 0), NAME_MAX).ok_or("has a name that is too long")?)
             }
             Step::Name => {
                 if !self.names.insert(piece.to_vec()) {
-                    return Err("has a tensor twice");
+                    return Err("has a tensor twice".into());
                 }
                 self.step = Step::Dimensions;
                 Want::Take(4)
             }
             Step::Dimensions => {
-                self.dimensions = bounded(le::<4>(piece, 0), DIMENSIONS_MAX)
+                self.dimensions = bounded(self.number::<4>(piece, 0), DIMENSIONS_MAX)
                     .ok_or("has a tensor of too many dimensions")?;
                 self.step = Step::Info;
                 Want::Take(8 * self.dimensions + 12)
@@ -229,21 +260,26 @@ impl Parser {
         })
     }
 
+    /// A number in the byte order of the file.
+    fn number<const N: usize>(&self, bytes: &[u8], at: usize) -> u64 {
+        if self.big_endian { be::<N>(bytes, at) } else { le::<N>(bytes, at) }
+    }
+
     /// A value of this type comes.
-    fn value(&mut self, kind: u64) -> Result<Want, &'static str> {
+    fn value(&mut self, kind: u64) -> Result<Want, Stop> {
         if let Some(width) = width(kind) {
             self.step = Step::Value(kind);
             return Ok(Want::Take(usize::try_from(width).unwrap_or(8)));
         }
         // The alignment decides where tensors lie: it has to be read.
         if self.key == b"general.alignment" {
-            return Err("has an alignment that cannot be");
+            return Err("has an alignment that cannot be".into());
         }
         self.element(kind)
     }
 
     /// A text or an array comes, as a value or as an element of an array.
-    fn element(&mut self, kind: u64) -> Result<Want, &'static str> {
+    fn element(&mut self, kind: u64) -> Result<Want, Stop> {
         match kind {
             STRING => {
                 self.step = Step::TextLength;
@@ -253,7 +289,7 @@ impl Parser {
                 self.step = Step::ArrayHead;
                 Ok(Want::Take(12))
             }
-            _ => Err("has a value of a type that is not known"),
+            _ => Err("has a value of a type that is not known".into()),
         }
     }
 
@@ -262,7 +298,7 @@ impl Parser {
         seen: u64,
         notes: &mut Notes,
         report: &mut Report,
-    ) -> Result<Want, &'static str> {
+    ) -> Result<Want, Stop> {
         while let Some((kind, left)) = self.arrays.last_mut() {
             if *left > 0 {
                 *left -= 1;
@@ -274,7 +310,7 @@ impl Parser {
         self.next_key(seen, notes, report)
     }
 
-    fn next_key(&mut self, seen: u64, notes: &mut Notes, report: &mut Report) -> Result<Want, &'static str> {
+    fn next_key(&mut self, seen: u64, notes: &mut Notes, report: &mut Report) -> Result<Want, Stop> {
         if self.keys_left == 0 {
             return self.next_tensor(seen, notes, report);
         }
@@ -288,7 +324,7 @@ impl Parser {
         seen: u64,
         notes: &mut Notes,
         report: &mut Report,
-    ) -> Result<Want, &'static str> {
+    ) -> Result<Want, Stop> {
         if self.tensors_left > 0 {
             self.tensors_left -= 1;
             self.step = Step::NameLength;
@@ -305,7 +341,7 @@ impl Parser {
             let (mut next, mut data) = (0_u64, 0_u64);
             for &(offset, length) in &self.tensors {
                 if offset != next {
-                    return Err("has tensors that do not lie one behind the other");
+                    return Err("has tensors that do not lie one behind the other".into());
                 }
                 data = offset.checked_add(length).ok_or(long)?;
                 next = data.checked_next_multiple_of(alignment).ok_or(long)?;
@@ -317,18 +353,22 @@ impl Parser {
         Ok(Want::Nothing)
     }
 
-    fn tensor(&mut self, piece: &[u8]) -> Result<(), &'static str> {
-        let sides = (0..self.dimensions).map(|n| le::<8>(piece, 8 * n));
+    fn tensor(&mut self, piece: &[u8]) -> Result<(), Stop> {
+        let sides = (0..self.dimensions).map(|n| self.number::<8>(piece, 8 * n));
         let elements =
             sides.clone().try_fold(1_u64, u64::checked_mul).ok_or("has a shape that is too large")?;
-        let (kind, offset) = (le::<4>(piece, 8 * self.dimensions), le::<8>(piece, 8 * self.dimensions + 4));
+        let (kind, offset) = (self.number::<4>(piece, 8 * self.dimensions), self.number::<8>(piece, 8 * self.dimensions + 4));
         let Some(&(_, name, block, bytes)) = TYPES.iter().find(|(id, ..)| *id == kind) else {
-            return Err("has a tensor of a type that is not known");
+            return Err(match kind {
+                // Metadata and the names so far have been looked at; where tensors lie depends on their types.
+                0..LATER_TYPES => unread("has tensors of a type that is not known, so that nobody can say where they end"),
+                _ => "has a tensor of a type that cannot be".into(),
+            });
         };
         // Rows consist of whole blocks.
         let row = sides.clone().next().unwrap_or(1);
         if !row.is_multiple_of(block) {
-            return Err("has a tensor whose rows are no whole blocks");
+            return Err("has a tensor whose rows are no whole blocks".into());
         }
         let length = (elements / block).checked_mul(bytes).ok_or("has a shape that is too large")?;
         self.tensors.push((offset, length));
@@ -344,6 +384,6 @@ fn bounded(length: u64, max: u64) -> Option<usize> {
 }
 
 /// A length in a file.
-fn length(length: u64) -> Result<u64, &'static str> {
-    if length > i64::MAX as u64 { Err("has a length that cannot be") } else { Ok(length) }
+fn length(length: u64) -> Result<u64, Stop> {
+    if length > i64::MAX as u64 { Err("has a length that cannot be".into()) } else { Ok(length) }
 }

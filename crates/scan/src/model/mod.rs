@@ -13,8 +13,10 @@ mod npy;
 mod onnx;
 mod pickle;
 mod program;
+mod promise;
 mod safetensors;
 mod surroundings;
+mod tensorflow;
 mod yaml;
 
 use std::collections::BTreeSet;
@@ -31,7 +33,9 @@ use self::npy::Npy;
 use self::onnx::Onnx;
 use self::pickle::{Layout, Pickle};
 use self::program::Program;
+use self::promise::Promise;
 use self::safetensors::Safetensors;
+use self::tensorflow::TensorFlow;
 use self::yaml::Yaml;
 use crate::inspect::{Inspect, Report, Several, Subject};
 use crate::members::{Member, MemberFactory, Nesting};
@@ -105,18 +109,13 @@ pub fn model_inspector(
         FileFormat::Binary if matches!(suffix, "lz4" | "lzma") && loads_pickles(&file_name) => {
             all.push(Box::new(Unread(Notes::new(subject))));
         }
-        FileFormat::Json | FileFormat::Text
-            if is_config(&file_name, suffix) || format == FileFormat::Json =>
-        {
-            let telling = is_config(&file_name, suffix);
-            if telling || size <= config::CONFIG_MAX as u64 {
-                all.push(Box::new(Config::new(subject, telling)));
-                all.push(Box::new(Keras::new(subject, false)));
-            }
-        }
-        // Neither JSON nor text: Python reads JSON in UTF-16 and UTF-32 all the same.
-        _ if is_config(&file_name, suffix) => all.push(Box::new(Config::new(subject, true))),
         _ => {}
+    }
+    // Python reads JSON in UTF-16 and UTF-32 all the same, and whatever else the text may look like.
+    let telling = is_config(&file_name, suffix);
+    if telling || (format == FileFormat::Json && size <= config::CONFIG_MAX as u64) {
+        all.push(Box::new(Config::new(subject, telling)));
+        all.push(Box::new(Keras::new(subject, false)));
     }
     if archive {
         match nesting.deeper() {
@@ -133,8 +132,14 @@ pub fn model_inspector(
         all.push(Box::new(Yaml::new(subject)));
     }
     // A name by which a loader goes is a promise.
-    if matches!(suffix, "h5" | "hdf5") && format != FileFormat::Hdf5 {
-        // Behind a block of something else, of any length.
+    if format != FileFormat::Hdf5 {
+        all.push(Box::new(Promise::new(subject, suffix, format)));
+    }
+    if suffix == "npy" && !matches!(format, FileFormat::Npy | FileFormat::NpyObjects) {
+        all.push(Box::new(Npy::new(subject)));
+    }
+    if suffix == "pb" && !archive {
+        all.push(Box::new(TensorFlow::new(subject)));
         all.push(Box::new(Keras::new(subject, true)));
     }
     if format == FileFormat::Safetensors || suffix == "safetensors" {

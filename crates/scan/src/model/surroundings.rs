@@ -53,29 +53,89 @@ pub(super) fn by_path(path: &str) -> Option<(StaticRuleId, String)> {
     Some((rule::AUTO_RUN, format!("is read by {by} without being asked")))
 }
 
-/// What the beginning of a file says about it, whatever folder it lies in.
-pub(super) fn by_content(path: &str, head: &[u8]) -> Option<(StaticRuleId, String)> {
-    let name = path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-    let lower = head.to_ascii_lowercase();
-    let holds = |text: &str| memchr::memmem::find(&lower, text.as_bytes()).is_some();
-    match name.as_str() {
-        // A bare repository needs no `.git`, and Git finds it too.
-        "config" | ".gitconfig" | "config.worktree"
-            if holds("[core]") || holds("[include") || holds("[alias]") =>
-        {
-            Some((rule::GIT_CONFIG, "is a configuration of Git".into()))
+/// Looks through a file for what says that a program reads it by itself, whatever folder it lies in.
+#[derive(Debug)]
+pub(super) struct Watch {
+    kind: Option<Kind>,
+    kept: Vec<u8>,
+    found: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A bare repository needs no `.git`, and Git finds it too.
+    GitConfig,
+    GitModules,
+    /// Lines of folders for Python, of which those that import are run (`site.py`).
+    PythonPath,
+}
+
+/// So much of what came before is kept: longer than anything that is looked for.
+const OVERLAP: usize = 16;
+
+impl Watch {
+    pub(super) fn new(path: &str) -> Self {
+        let name = path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+        let kind = match name.as_str() {
+            "config" | ".gitconfig" | "config.worktree" => Some(Kind::GitConfig),
+            ".gitmodules" => Some(Kind::GitModules),
+            _ if name.ends_with(".pth") => Some(Kind::PythonPath),
+            _ => None,
+        };
+        // What begins a file begins a line.
+        Self { kind, kept: vec![b'\n'], found: false }
+    }
+
+    pub(super) fn update(&mut self, bytes: &[u8]) {
+        let Some(kind) = self.kind else { return };
+        for piece in bytes.chunks(64 << 10) {
+            if self.found {
+                return;
+            }
+            let mut window = std::mem::take(&mut self.kept);
+            window.extend_from_slice(piece);
+            self.found = kind.holds(&window);
+            window.drain(..window.len().saturating_sub(OVERLAP));
+            self.kept = window;
         }
-        ".gitmodules" if holds("[submodule") => {
-            Some((rule::AUTO_RUN, "names repositories to be fetched".into()))
+    }
+
+    pub(super) fn found(&self) -> Option<(StaticRuleId, String)> {
+        let kind = self.kind.filter(|_| self.found)?;
+        Some(match kind {
+            Kind::GitConfig => (rule::GIT_CONFIG, "is a configuration of Git".into()),
+            Kind::GitModules => (rule::AUTO_RUN, "names repositories to be fetched".into()),
+            Kind::PythonPath => (rule::AUTO_RUN, "is run by Python, if it lies among its packages".into()),
+        })
+    }
+}
+
+impl Kind {
+    fn holds(self, text: &[u8]) -> bool {
+        let lower = text.to_ascii_lowercase();
+        let holds = |sign: &[u8]| memchr::memmem::find(&lower, sign).is_some();
+        match self {
+            Self::GitConfig => [
+                &b"[core]"[..],
+                b"[include",
+                b"[alias]",
+                b"[filter ",
+                b"[diff ",
+                b"[merge ",
+                b"[credential",
+                b"[remote ",
+                b"[extensions]",
+            ]
+            .iter()
+            .any(|sign| holds(sign)),
+            Self::GitModules => holds(b"[submodule"),
+            // Python ends lines in each of these ways, and skips the mark of UTF-8.
+            Self::PythonPath => memchr::memmem::find_iter(text, b"import").any(|at| {
+                let before = text[..at].strip_suffix(b"\xEF\xBB\xBF").unwrap_or(&text[..at]);
+                matches!(before.last(), Some(b'\n' | b'\r'))
+                    && matches!(text.get(at + 6), Some(b' ' | b'\t'))
+            }),
         }
-        _ if name.ends_with(".pth") => {
-            let text = lower.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&lower);
-            let imports = text.split(|byte| *byte == b'\n').any(|line| {
-                line.strip_prefix(b"import").is_some_and(|rest| matches!(rest.first(), Some(b' ' | b'\t')))
-            });
-            imports.then(|| (rule::AUTO_RUN, "is run by Python, if it lies among its packages".into()))
-        }
-        _ => None,
     }
 }
 
@@ -109,6 +169,11 @@ mod tests {
         ] {
             assert_eq!(by_path(path), None, "{path}");
         }
+        let by_content = |path: &str, bytes: &[u8]| {
+            let mut watch = Watch::new(path);
+            bytes.chunks(3).for_each(|piece| watch.update(piece));
+            watch.found()
+        };
         assert!(by_content("x/config", b"[Core]\n\tfsmonitor = x").is_some());
         assert!(by_content("config", b"{\"core\": 1}").is_none());
     }
@@ -120,6 +185,11 @@ mod tests {
         {
             assert_eq!(by_path(path).map(|found| found.0), Some(rule::AUTO_RUN), "{path}");
         }
+        let by_content = |path: &str, bytes: &[u8]| {
+            let mut watch = Watch::new(path);
+            bytes.chunks(3).for_each(|piece| watch.update(piece));
+            watch.found()
+        };
         assert!(by_content("x.pth", b"/opt/lib\nimport os; os.system('id')\n").is_some());
         assert!(by_content("x.pth", b"/opt/lib\nimportant\n").is_none());
     }
