@@ -559,20 +559,19 @@ fn h9_gguf() {
         [&b"GGUF\x03\0\0\0"[..], &tensors.to_le_bytes(), &keys.to_le_bytes(), &[0; 64]].concat()
     };
     for (bytes, fault) in [
-        (gguf(1, &[], &[], 0), "has a version that is not known"),
-        (gguf(0x0300_0000, &[], &[], 0), "is big-endian, which is not looked into"),
+        (gguf(4, &[], &[], 0), "has a version that is not known"),
         (counts(u64::MAX, 0), "lists more than can be looked into"),
         (counts(0, u64::MAX), "lists more than can be looked into"),
         (gguf(3, &[key("x", 8, &u64::MAX.to_le_bytes())], &[], 0), "has a length that cannot be"),
         (gguf(3, &[key("x", 9, &huge(4))], &[], 0), "has a length that cannot be"),
         (gguf(3, &[key("x", 13, &[])], &[], 0), "has a value of a type that is not known"),
-        (gguf(3, &[key("x", 7, &[2])], &[], 0), "has a boolean that is none"),
+        (gguf(3, &[key("", 7, &[1])], &[], 0), "has a key without a name"),
         (gguf(3, &[key("general.alignment", 4, &[0; 4])], &[], 0), "has an alignment that cannot be"),
         (gguf(3, &[key("x", 0, &[1]), key("x", 0, &[2])], &[], 0), "has a key twice"),
         (gguf(3, &[], &[("a", &[u64::MAX, 2], 0, 0)], 0), "has a shape that is too large"),
         (gguf(3, &[], &[("a", &[1 << 62], 0, 0)], 0), "has a shape that is too large"),
         (gguf(3, &[], &[("a", &[1, 1, 1, 1, 1], 0, 0)], 0), "has a tensor of too many dimensions"),
-        (gguf(3, &[], &[("a", &[4], 5, 0)], 16), "has a tensor of a type that is not known"),
+        (gguf(3, &[], &[("a", &[4], 1 << 10, 0)], 16), "has a tensor of a type that cannot be"),
         (gguf(3, &[], &[("a", &[33], 8, 0)], 64), "has a tensor whose rows are no whole blocks"),
         (gguf(3, &[], &[("a", &[4], 0, 0), ("a", &[4], 0, 32)], 64), "has a tensor twice"),
         (
@@ -748,10 +747,243 @@ fn attack_a5_a_pickle_that_is_compressed_in_another_way_is_not_passed_over() {
     }
     assert!(!has(&scan("images.tar.zst", b"\x28\xb5\x2f\xfd\x00\x00\x00"), "malformed/pickle"));
     let wide: Vec<u8> = "{\"class_name\": \"Lambda\"}".encode_utf16().flat_map(u16::to_le_bytes).collect();
-    assert!(has(&scan("config.json", &wide), "malformed/model-config"));
+    assert!(has(&scan("config.json", &wide), "malformed/keras"));
     for block in [4096, 32_768] {
         let mut hdf5 = vec![0; block];
         hdf5.extend(b"\x89HDF\r\n\x1a\n model_config {\"class_name\": \"Lambda\", \"config\": {}}");
         assert!(has(&scan("m.h5", &hdf5), "code/keras-lambda"), "{block}");
+    }
+}
+
+#[test]
+fn field_c10_unusual_gguf_is_not_malformed() {
+    let long = "a".repeat(200);
+    let with = |kind: u32, data: usize| gguf(3, &[], &[("a", &[64], kind, 0)], data);
+    for (what, bytes) in [
+        ("a long name", gguf(3, &[], &[(&long, &[4], 0, 0)], 16)),
+        ("a removed type", with(4, 40)),
+        ("another", with(5, 48)),
+        ("repacked for ARM", with(33, 36)),
+        ("a boolean of 2, as llama.cpp reads it", gguf(3, &[key("x", 7, &[2])], &[], 0)),
+    ] {
+        assert_eq!(findings("m.gguf", &bytes), [""; 0], "{what}");
+    }
+    // What cannot be judged is said, and is not called malformed.
+    for (bytes, what) in [
+        (with(60, 7), "has tensors of a type that is not known, so that nobody can say where they end"),
+        (gguf(1, &[], &[], 0), "is of version 1, which is not looked into"),
+    ] {
+        assert_eq!(findings("m.gguf", &bytes), [format!("code/opaque {what}")]);
+    }
+}
+
+#[test]
+fn field_c10_big_endian_gguf_is_read() {
+    let text = |text: &str| [&(text.len() as u64).to_be_bytes(), text.as_bytes()].concat();
+    let mut bytes = [&b"GGUF\0\0\0\x03"[..], &1_u64.to_be_bytes(), &2_u64.to_be_bytes()].concat();
+    bytes.extend([text("tokenizer.chat_template"), 8_u32.to_be_bytes().to_vec(), text("{{ x }}")].concat());
+    bytes.extend([text("general.alignment"), 4_u32.to_be_bytes().to_vec(), vec![0, 0, 0, 64]].concat());
+    bytes.extend([text("a"), 1_u32.to_be_bytes().to_vec(), 5_u64.to_be_bytes().to_vec()].concat());
+    bytes.extend([&0_u32.to_be_bytes()[..], &0_u64.to_be_bytes()].concat());
+    bytes.resize(bytes.len().next_multiple_of(64) + 20, 0);
+    for lengths in [&[usize::MAX][..], &[1], &[7, 3]] {
+        let report = scan_in("m.gguf", &bytes, lengths);
+        assert_eq!(found(&report), ["code/chat-template tokenizer.chat_template"]);
+        assert_eq!(report.facts.expect("facts").parameters, 5);
+    }
+    bytes.pop();
+    assert_eq!(findings("m.gguf", &bytes).last().unwrap(), "malformed/gguf ends within the tensors");
+}
+
+#[test]
+fn attack_a5_yaml_is_read_as_its_loaders_read_it() {
+    let wide = |text: &str| -> Vec<u8> {
+        "\u{feff}".encode_utf16().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect()
+    };
+    let object = "a: !!python/object/apply:os.system ['id']\n";
+    for bytes in [
+        b"a: !!%70ython/object/apply:os.system ['id']\n".to_vec(),
+        b"a: !!p%79%74%68on%2Fobject/apply:os.system ['id']\n".to_vec(),
+        b"a: !<tag:yaml.org,2002:pytho%6E/name:os.system> ''\n".to_vec(),
+        b"%TAG !p! tag:yaml.org,2002:py\n---\na: !p!thon/object/apply:os.system ['id']\n".to_vec(),
+        b"%TAG ! tag:yaml.org,2\n---\na: !002:python/object/apply:os.system ['id']\n".to_vec(),
+        b"%TAG !p! tag:yaml.org,2002:%70y\n---\na: !p!thon/object/apply:os.system ['id']\n".to_vec(),
+        b"# c \\\r%TAG !p! t\n---\na: !p!ag:yaml.org,2002:p%79thon/x\n".to_vec(),
+        "#\u{2028}%TAG !p! tag:yaml.org,2002:py\u{2028}---\u{2028}a: !p!thon/x\n".into(),
+        b"%TAG !p! tag:yaml.org,2002:python/object/\n---\na: !p!apply:os.system ['id']\n".to_vec(),
+        wide(object),
+        wide("%TAG !p! tag:yaml.org,2002:py\n---\na: !p!thon/x\n"),
+        object.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+    ] {
+        for lengths in [&[usize::MAX][..], &[1], &[5, 2]] {
+            let report = scan_in("conf.yaml", &bytes, lengths);
+            assert!(has(&report, "code/yaml-python"), "{}: {:?}", bytes.escape_ascii(), found(&report));
+        }
+    }
+    for text in [
+        r#"{"_targ\x65t_": "os.system"}"#,
+        r#"{"\u005ftarget_": "os.system"}"#,
+        r#"{"\U0000005ftarget_": "os.system"}"#,
+        "\"_tar\\\n    get_\": os.system\n",
+    ] {
+        for lengths in [&[usize::MAX][..], &[1], &[5, 2]] {
+            let report = scan_in("conf.yml", text.as_bytes(), lengths);
+            assert!(has(&report, "code/remote-code"), "{text}: {:?}", found(&report));
+        }
+    }
+    for text in [
+        "%TAG !e! tag:example.com,2000:\n---\na: !e!x 1\n",
+        "%TAG !! tag:yaml.org,2002:\n---\na: !!int 1\n",
+        "a: 100% of %TAG\nb: \\d+\\x\n",
+        "url: https://x.example/%70ython/\n",
+    ] {
+        assert_eq!(findings("conf.yaml", text.as_bytes()), [""; 0], "{text}");
+    }
+}
+
+#[test]
+fn attack_a5_a_keras_configuration_in_another_encoding_counts_as_what_it_could_hide() {
+    let text = r#"{"class_name": "Lambda", "config": {}}"#;
+    let units = |order: fn(u32) -> [u8; 4]| text.chars().map(u32::from).flat_map(order).collect::<Vec<u8>>();
+    for bytes in [
+        text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        text.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+        units(u32::to_le_bytes),
+        units(u32::to_be_bytes),
+        [b"\xff\xfe".to_vec(), text.encode_utf16().flat_map(u16::to_le_bytes).collect()].concat(),
+        [b"\xff\xfe\0\0".to_vec(), units(u32::to_le_bytes)].concat(),
+    ] {
+        let zip = Zip::with(&[("config.json", &bytes, How::Deflated)]).finish();
+        assert!(has(&scan("m.keras", &zip), "malformed/keras"), "{}", bytes.escape_ascii());
+        assert!(has(&scan("config.json", &bytes), "malformed/keras"));
+    }
+    // What looks like a notebook is read by Keras all the same.
+    let notebook = br#"{"cells": [{"cell_type": 1}], "class_name": "Lambda", "config": {}}"#;
+    let zip = Zip::with(&[("config.json", notebook, How::Stored)]).finish();
+    assert!(has(&scan("m.keras", &zip), "code/keras-lambda"));
+}
+
+#[test]
+fn attack_a5_hdf5_behind_any_block_is_found() {
+    for block in [512, 65_536, 1 << 17, 1 << 20] {
+        let mut hdf5 = vec![b' '; block];
+        hdf5.extend(b"\x89HDF\r\n\x1a\n model_config {\"class_name\": \"Lambda\", \"config\": {}}");
+        for name in ["m.h5", "notes.txt", "m.bin", "m.keras"] {
+            for lengths in [&[usize::MAX][..], &[997]] {
+                let report = scan_in(name, &hdf5, lengths);
+                assert!(has(&report, "code/keras-lambda"), "{name} {block}: {:?}", found(&report));
+                assert!(!has(&report, "malformed/keras"), "{name} {block}: {:?}", found(&report));
+            }
+        }
+    }
+    let mut elsewhere = vec![b' '; 700];
+    elsewhere.extend(b"\x89HDF\r\n\x1a\n");
+    assert_eq!(findings("m.h5", &elsewhere), ["malformed/keras is not HDF5, as its name says"]);
+}
+
+#[test]
+fn attack_a5_a_name_is_a_promise() {
+    let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
+    for (name, rule) in [
+        ("a.npy", "malformed/npy"),
+        ("a.npz", "malformed/npy"),
+        ("a.h5", "malformed/keras"),
+        ("a.HDF5", "malformed/keras"),
+        ("a.keras", "malformed/keras"),
+        ("a.pb", "malformed/tensorflow"),
+        ("a.tflite", "malformed/tflite"),
+        ("a.onnx", "malformed/onnx"),
+        ("a.gguf", "malformed/gguf"),
+        ("a.safetensors", "malformed/safetensors"),
+    ] {
+        for bytes in [&b"something else, as text\n"[..], b"\xff\xfe\xfd\xfc\0\0\0\0", b"MZ\0\0"] {
+            let report = scan(name, bytes);
+            assert!(has(&report, rule), "{name}: {:?}", found(&report));
+            assert_eq!(scan_in(name, bytes, &[1]), report);
+        }
+    }
+    assert!(!has(&scan("a.h5", pointer), "malformed/keras"), "it is incomplete");
+}
+
+#[test]
+fn attack_a5_tensorflow_graphs_are_looked_into() {
+    let graph = |operator: &str| message(2, &[message(2, &[message(1, &[text(1, "n"), text(2, operator)])])]);
+    for (operator, told) in [
+        ("PyFunc", "PyFunc"),
+        ("PyFuncStateless", "PyFunc"),
+        ("EagerPyFunc", "EagerPyFunc"),
+        ("WriteFile", "WriteFile"),
+        ("ReadFile", "ReadFile"),
+    ] {
+        let bytes = [number(1, 1), graph(operator)].concat();
+        for lengths in [&[usize::MAX][..], &[1], &[5]] {
+            let found = found(&scan_in("saved_model.pb", &bytes, lengths));
+            assert_eq!(found, [format!("code/tensorflow-op {told}")]);
+        }
+    }
+    let plain = [number(1, 1), graph("MatMul"), graph("SaveV2")].concat();
+    assert_eq!(findings("saved_model.pb", &plain), [""; 0]);
+    assert_eq!(
+        findings("saved_model.pb", &plain[..plain.len() - 1]),
+        ["malformed/tensorflow is no message of protocol buffers"]
+    );
+    let lambda = text(1, r#"{"class_name": "Lambda", "config": {}}"#);
+    assert_eq!(findings("keras_metadata.pb", &lambda), ["code/keras-lambda Lambda"]);
+    let flex = b"\x1c\0\0\0TFL3\0\0\0\0\x0a\0\0\0FlexPyFunc\0";
+    assert!(has(&scan("m.tflite", flex), "code/tensorflow-op"), "{:?}", findings("m.tflite", flex));
+}
+
+#[test]
+fn attack_a5_what_nobody_looks_into_is_said() {
+    for (name, bytes) in [
+        ("data", &b"7z\xbc\xaf\x27\x1c\0\x04"[..]),
+        ("data", b"Rar!\x1a\x07\x01\0"),
+        ("data", b"\x04\x22\x4d\x18\x64\x40\xa7"),
+        ("data", b"LZIP\x01\x0c"),
+        ("data", b"MSCF\0\0\0\0"),
+        ("data", b"hsqs\x01\0\0\0"),
+        ("data", b"RDX3\nX\n"),
+        ("data", b"\x50\x2a\x4d\x18\x01\0\0\0x"),
+        ("data", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"),
+        ("m.mat", b"\0\0\0\0"),
+        ("m.mlmodel", b"\x08\x04"),
+        ("m.tflite", b"\x1c\0\0\0TFL3\0\0\0\0"),
+        ("m.cbm", b"CBM1\0\0\0\0"),
+        (
+            "m.xml",
+            b"<?xml version='1.0'?>\n<net name='m' version='11'><layers><layer id='0'/></layers></net>",
+        ),
+        ("m.pmml", b"<PMML version='4.4'></PMML>"),
+        ("m.engine", b"ftrt\0\0\0\0"),
+        ("saved_model.pbtxt", b"saved_model_schema_version: 1\n"),
+    ] {
+        let report = scan(name, bytes);
+        assert!(has(&report, "code/opaque"), "{name} {}: {:?}", bytes.escape_ascii(), found(&report));
+    }
+    let mut mat = b"MATLAB 7.3 MAT-file".to_vec();
+    mat.resize(512, b' ');
+    mat.extend(b"\x89HDF\r\n\x1a\n");
+    assert!(has(&scan("m.bin", &mat), "code/opaque"));
+    let skops = Zip::with(&[("schema.json", b"{}", How::Deflated)]).finish();
+    assert!(has(&scan("m.skops", &skops), "code/opaque"));
+    assert_eq!(findings("m.llamafile", b"MZqFpD='\n"), ["code/native Actually Portable Executable"]);
+}
+
+#[test]
+fn attack_a5_a_line_that_runs_is_found_wherever_it_stands() {
+    let mut path = b"/opt/lib\n".repeat(2000);
+    path.extend(b"import os; os.system('id')\n");
+    let mut carriage = b"/opt/lib\r".repeat(2000);
+    carriage.extend(b"import\tos\r");
+    let mut git = b"# a comment\n".repeat(2000);
+    git.extend(b"[CORE]\n\tfsmonitor = x\n");
+    for (name, bytes, rule) in [
+        ("x.pth", &path, "code/auto-run"),
+        ("x.pth", &carriage, "code/auto-run"),
+        ("repo/config", &git, "code/git-config"),
+    ] {
+        for lengths in [&[usize::MAX][..], &[1], &[4096]] {
+            assert!(has(&scan_in(name, bytes, lengths), rule), "{name} {lengths:?}");
+        }
     }
 }

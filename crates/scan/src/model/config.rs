@@ -55,7 +55,11 @@ impl Inspect for Config {
         if read.is_err() && self.telling {
             if is_wide(bytes) {
                 // Python reads it, and so does Keras: as a layer of code that it may hold.
-                self.notes.add(report, rule::BAD_KERAS, "is JSON in UTF-16 or UTF-32, which nobody looks into");
+                self.notes.add(
+                    report,
+                    rule::BAD_KERAS,
+                    "is JSON in UTF-16 or UTF-32, which nobody looks into",
+                );
             } else {
                 self.notes.add(report, rule::BAD_CONFIG, "is not JSON");
             }

@@ -182,7 +182,8 @@ impl Parser {
                     1 | 0x0100_0000 => return Err(unread("is of version 1, which is not looked into")),
                     _ => return Err("has a version that is not known".into()),
                 }
-                (self.tensors_left, self.keys_left) = (self.number::<8>(piece, 8), self.number::<8>(piece, 16));
+                (self.tensors_left, self.keys_left) =
+                    (self.number::<8>(piece, 8), self.number::<8>(piece, 16));
                 if self.tensors_left > ENTRIES_MAX || self.keys_left > ENTRIES_MAX {
                     return Err("lists more than can be looked into".into());
                 }
@@ -237,7 +238,9 @@ impl Parser {
             }
             Step::NameLength => {
                 self.step = Step::Name;
-                Want::Take(bounded(self.number::<8>(piece, 0), NAME_MAX).ok_or("has a name that is too long")?)
+                Want::Take(
+                    bounded(self.number::<8>(piece, 0), NAME_MAX).ok_or("has a name that is too long")?,
+                )
             }
             Step::Name => {
                 if !self.names.insert(piece.to_vec()) {
@@ -293,12 +296,7 @@ impl Parser {
         }
     }
 
-    fn after_element(
-        &mut self,
-        seen: u64,
-        notes: &mut Notes,
-        report: &mut Report,
-    ) -> Result<Want, Stop> {
+    fn after_element(&mut self, seen: u64, notes: &mut Notes, report: &mut Report) -> Result<Want, Stop> {
         while let Some((kind, left)) = self.arrays.last_mut() {
             if *left > 0 {
                 *left -= 1;
@@ -319,12 +317,7 @@ impl Parser {
         Ok(Want::Take(8))
     }
 
-    fn next_tensor(
-        &mut self,
-        seen: u64,
-        notes: &mut Notes,
-        report: &mut Report,
-    ) -> Result<Want, Stop> {
+    fn next_tensor(&mut self, seen: u64, notes: &mut Notes, report: &mut Report) -> Result<Want, Stop> {
         if self.tensors_left > 0 {
             self.tensors_left -= 1;
             self.step = Step::NameLength;
@@ -357,11 +350,14 @@ impl Parser {
         let sides = (0..self.dimensions).map(|n| self.number::<8>(piece, 8 * n));
         let elements =
             sides.clone().try_fold(1_u64, u64::checked_mul).ok_or("has a shape that is too large")?;
-        let (kind, offset) = (self.number::<4>(piece, 8 * self.dimensions), self.number::<8>(piece, 8 * self.dimensions + 4));
+        let (kind, offset) =
+            (self.number::<4>(piece, 8 * self.dimensions), self.number::<8>(piece, 8 * self.dimensions + 4));
         let Some(&(_, name, block, bytes)) = TYPES.iter().find(|(id, ..)| *id == kind) else {
             return Err(match kind {
                 // Metadata and the names so far have been looked at; where tensors lie depends on their types.
-                0..LATER_TYPES => unread("has tensors of a type that is not known, so that nobody can say where they end"),
+                0..LATER_TYPES => {
+                    unread("has tensors of a type that is not known, so that nobody can say where they end")
+                }
                 _ => "has a tensor of a type that cannot be".into(),
             });
         };

@@ -138,8 +138,11 @@ pub fn model_inspector(
     if suffix == "npy" && !matches!(format, FileFormat::Npy | FileFormat::NpyObjects) {
         all.push(Box::new(Npy::new(subject)));
     }
+    if suffix == "tflite" {
+        all.push(Box::new(TensorFlow::lite(subject)));
+    }
     if suffix == "pb" && !archive {
-        all.push(Box::new(TensorFlow::new(subject)));
+        all.push(Box::new(TensorFlow::graph(subject)));
         all.push(Box::new(Keras::new(subject, true)));
     }
     if format == FileFormat::Safetensors || suffix == "safetensors" {

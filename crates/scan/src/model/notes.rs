@@ -35,6 +35,7 @@ pub(crate) mod rule {
     pub(crate) const BAD_NPY: StaticRuleId = literal!(StaticRuleId, "malformed/npy");
     pub(crate) const BAD_KERAS: StaticRuleId = literal!(StaticRuleId, "malformed/keras");
     pub(crate) const BAD_TENSORFLOW: StaticRuleId = literal!(StaticRuleId, "malformed/tensorflow");
+    pub(crate) const BAD_TFLITE: StaticRuleId = literal!(StaticRuleId, "malformed/tflite");
     pub(crate) const BAD_CONFIG: StaticRuleId = literal!(StaticRuleId, "malformed/model-config");
     pub(crate) const BAD_ONNX: StaticRuleId = literal!(StaticRuleId, "malformed/onnx");
     pub(crate) const EXTERNAL_DATA: StaticRuleId = literal!(StaticRuleId, "malformed/onnx-external-data");

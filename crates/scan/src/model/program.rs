@@ -107,7 +107,7 @@ const OPENVINO: &str = "is an OpenVINO model, whose custom operators are not loo
 
 /// How compressed data and archives begin that are not looked into, and other containers: in none of them is anything
 /// found.
-const OPAQUE_MAGIC: [&[u8]; 22] = [
+const OPAQUE_MAGIC: [&[u8]; 20] = [
     b"7z\xbc\xaf\x27\x1c",
     b"Rar!\x1a\x07",
     b"\x04\x22\x4d\x18",
@@ -115,7 +115,6 @@ const OPAQUE_MAGIC: [&[u8]; 22] = [
     b"LZIP\x01",
     b"\x89LZO\0\r\n\x1a\n",
     b"\x1f\x9d\x90",
-    b"\x1f\xa0",
     b"\xff\x06\0\0sNaPpY",
     b"MSCF\0\0\0\0",
     b"xar!\0\x1c",
@@ -129,7 +128,6 @@ const OPAQUE_MAGIC: [&[u8]; 22] = [
     b"RDX3\n",
     b"RDA3\n",
     b"ZPAQ",
-    b"\x60\xea",
 ];
 
 fn by_content(head: &[u8]) -> Option<(StaticRuleId, &'static str)> {

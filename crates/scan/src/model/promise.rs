@@ -39,6 +39,7 @@ impl Promise {
                 (Some((rule::BAD_KERAS, "is neither an archive nor HDF5, as its name says")), true)
             }
             "npz" if !zip => (Some((rule::BAD_NPY, "is no archive of arrays, as its name says")), false),
+            "tflite" => (Some((rule::BAD_TFLITE, "is no TensorFlow Lite model, as its name says")), false),
             _ => (None, false),
         };
         Self {
@@ -95,7 +96,9 @@ impl Inspect for Promise {
         if let Some(keras) = &mut self.keras {
             keras.finish(report);
         }
+        let tflite = self.head.get(4..8) == Some(b"TFL3");
         if let Some((rule, what)) = self.broken
+            && !(rule == rule::BAD_TFLITE && tflite)
             && self.head != LFS
         {
             self.notes.add(report, rule, what);

@@ -132,8 +132,7 @@ impl Kind {
             // Python ends lines in each of these ways, and skips the mark of UTF-8.
             Self::PythonPath => memchr::memmem::find_iter(text, b"import").any(|at| {
                 let before = text[..at].strip_suffix(b"\xEF\xBB\xBF").unwrap_or(&text[..at]);
-                matches!(before.last(), Some(b'\n' | b'\r'))
-                    && matches!(text.get(at + 6), Some(b' ' | b'\t'))
+                matches!(before.last(), Some(b'\n' | b'\r')) && matches!(text.get(at + 6), Some(b' ' | b'\t'))
             }),
         }
     }

@@ -19,8 +19,8 @@ const OPERATORS: [&str; 8] = [
     "DatasetToTFRecord",
     "PrintV2",
 ];
-/// One byte less than the longest of them, and the one before it.
-const OVERLAP: usize = 17;
+/// One byte less than the longest of them, and the four before it.
+const OVERLAP: usize = 20;
 
 /// Looks into a graph of TensorFlow.
 #[derive(Debug)]
@@ -29,25 +29,35 @@ pub(super) struct TensorFlow {
     /// The last bytes, and whether there were any before them.
     kept: Vec<u8>,
     begun: bool,
-    message: Message,
+    /// Of a graph; TensorFlow Lite writes another format, and calls these operators `FlexPyFunc` and so on.
+    message: Option<Message>,
 }
 
 impl TensorFlow {
-    pub(super) fn new(subject: &Subject) -> Self {
-        Self { notes: Notes::new(subject), kept: Vec::new(), begun: false, message: Message::NEXT }
+    pub(super) fn graph(subject: &Subject) -> Self {
+        Self { message: Some(Message::NEXT), ..Self::lite(subject) }
+    }
+
+    pub(super) fn lite(subject: &Subject) -> Self {
+        Self { notes: Notes::new(subject), kept: Vec::new(), begun: false, message: None }
     }
 }
 
 impl Inspect for TensorFlow {
     fn update(&mut self, bytes: &[u8], report: &mut Report) {
-        self.message.update(bytes);
+        if let Some(message) = &mut self.message {
+            message.update(bytes);
+        }
         for piece in bytes.chunks(64 << 10) {
             let mut window = std::mem::take(&mut self.kept);
             window.extend_from_slice(piece);
             for name in OPERATORS {
-                // `EagerPyFunc` is not `PyFunc`. What is first in the window was judged before, unless it is first of all.
+                // `EagerPyFunc` is not `PyFunc`. What is first in the
+                // window was judged before, unless it is first of all.
                 let found = memchr::memmem::find_iter(&window, name).any(|at| match at.checked_sub(1) {
-                    Some(before) => !window[before].is_ascii_alphanumeric(),
+                    Some(before) => {
+                        !window[before].is_ascii_alphanumeric() || window[..at].ends_with(b"Flex")
+                    }
                     None => !self.begun,
                 });
                 if found {
@@ -62,7 +72,7 @@ impl Inspect for TensorFlow {
     }
 
     fn finish(&mut self, report: &mut Report) {
-        if !matches!(self.message, Message::Tag { shift: 0, .. }) {
+        if !matches!(self.message, None | Some(Message::Tag { shift: 0, .. })) {
             self.notes.add(report, rule::BAD_TENSORFLOW, "is no message of protocol buffers");
         }
     }

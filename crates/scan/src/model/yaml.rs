@@ -84,7 +84,11 @@ impl Yaml {
         loop {
             let end = memchr::memmem::find(rest, DIRECTIVE);
             if splits_tags(&rest[..end.unwrap_or(rest.len())]) {
-                self.notes.add(report, rule::YAML_PYTHON, "defines a prefix of tags that make Python objects");
+                self.notes.add(
+                    report,
+                    rule::YAML_PYTHON,
+                    "defines a prefix of tags that make Python objects",
+                );
             }
             match end {
                 Some(end) => rest = &rest[end + DIRECTIVE.len()..],
