@@ -74,8 +74,8 @@ fn row(path: &Path) -> Result<String, Box<dyn Error>> {
 }
 
 fn run(way: Compression, frames: &[RawFrame<'_>], measured: &mut Measured) -> Result<(), Box<dyn Error>> {
-    let mut compressor = Compressor::new(way);
-    let mut decompressor = Decompressor::default();
+    let mut compressor = Compressor::new(way).expect("there is memory");
+    let mut decompressor = Decompressor::new().expect("there is memory");
     let (mut compressed, mut decoded) = (Vec::new(), Vec::new());
     let (mut compress, mut decompress) = (Duration::ZERO, Duration::ZERO);
     measured.size = 0;

@@ -55,7 +55,7 @@ fn cut_into_frames(bencher: Bencher) {
 fn compress_auto(bencher: Bencher) {
     let content = weights(4 * FRAME);
     let frame = stages::cut(&content).expect("enough memory")[0];
-    let mut compressor = stages::Compressor::new(Compression::Auto);
+    let mut compressor = stages::Compressor::new(Compression::Auto).expect("there is memory");
     let mut out = Vec::new();
     bencher
         .counter(BytesCount::of_slice(frame.content))

@@ -11,6 +11,7 @@ use consign_metadata::{
 
 use crate::encoder::EncoderId;
 use crate::frame::{Decoder, FrameFault};
+use crate::memory;
 use crate::sha256::{Sha256State, update_all};
 use crate::tail::{SEEK_FOOTER, Tail, TailFault};
 use crate::verify::{Scope, check_layout};
@@ -428,12 +429,12 @@ impl<'a, R: ReadAt> Archive<'a, R> {
     fn manifest_bytes(&self) -> Result<(Vec<u8>, BundleId), ArchiveError> {
         let place = self.tail.manifest;
         let mut bytes = Vec::new();
-        let mut decoder = Decoder::new();
+        let mut decoder = Decoder::new()?;
         let (mut frame, mut content) = (Vec::new(), Vec::new());
         let first = usize::try_from(place.first).unwrap_or(usize::MAX);
         for (n, record) in (first..).zip(self.tail.manifest_frames()) {
             // The file is no longer than the sum of all frames, so that memory is bounded by what is there.
-            frame.resize(len(record.compressed), 0);
+            memory::resize(&mut frame, len(record.compressed))?;
             self.source.read_exact_at(&mut frame, record.offset)?;
             if self.altered(&[n], &[&frame]) != [false] {
                 let (start, end, holds) = (record.offset, record.end(), "the manifest".into());
@@ -442,6 +443,7 @@ impl<'a, R: ReadAt> Archive<'a, R> {
             decoder
                 .decode(&frame, record.decoded, &mut content)
                 .map_err(|fault| Fault::Frame { frame: n, fault })?;
+            memory::reserve(&mut bytes, content.len())?;
             bytes.extend_from_slice(&content);
         }
         let found = Manifest::id_of(&bytes);
@@ -488,7 +490,7 @@ impl<'a, R: ReadAt> Archive<'a, R> {
         holds: &str,
     ) -> Result<Vec<Range<usize>>, ArchiveError> {
         let records = &self.tail.frames;
-        memory.resize(numbers.iter().map(|&n| len(records[n].compressed)).sum(), 0);
+        memory::resize(memory, numbers.iter().map(|&n| len(records[n].compressed)).sum())?;
         let ranges = self.read_frames(numbers, memory)?;
         let frames: Vec<&[u8]> = ranges.iter().map(|range| &memory[range.clone()]).collect();
         match numbers.iter().zip(self.altered(numbers, &frames)).find(|(_, altered)| *altered) {

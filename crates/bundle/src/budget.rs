@@ -1,9 +1,12 @@
 //! Memory for frames in flight: one sum for all threads, whatever their number, and buffers that are used
 //! again.
 
+use std::io;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use crate::memory;
 
 /// Bytes that all frames in flight may hold together.
 pub(crate) const BUDGET: usize = 88 << 20;
@@ -30,9 +33,10 @@ pub(crate) struct Share {
 
 /// Memory for one frame, with the share that pays for it and for what is made of it.
 pub(crate) struct Buffer {
-    /// Written to once, and never cleared: what counts is before `len`.
+    /// Written to once, and never cleared: what counts is before `len`. All its room was reserved.
     bytes: Vec<u8>,
     len: usize,
+    room: usize,
     share: AtomicUsize,
     budget: Arc<Budget>,
 }
@@ -44,24 +48,43 @@ impl Budget {
     }
 
     /// Waits until `capacity` bytes, and as many again for what is made of them, are free, and hands out an
-    /// empty buffer; `None` once the budget is closed. Whoever takes in the order in which is given back never
-    /// waits forever.
-    pub(crate) fn take(self: &Arc<Self>, capacity: usize) -> Option<Buffer> {
+    /// empty buffer; `None` once the budget is closed. Whoever takes in the order in which is given back, and says
+    /// which buffer they hold meanwhile, never waits forever.
+    ///
+    /// # Errors
+    /// The system gives less memory than the budget, and nobody else holds any that could be waited for.
+    pub(crate) fn take(
+        self: &Arc<Self>,
+        capacity: usize,
+        held: Option<&Buffer>,
+    ) -> io::Result<Option<Buffer>> {
         let share = (2 * capacity).min(BUDGET);
+        let held = held.map_or(0, |held| held.share.load(Ordering::Relaxed));
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        while state.free < share && !state.closed {
-            state = self.freed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        loop {
+            while state.free < share && !state.closed {
+                state = self.freed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            if state.closed {
+                return Ok(None);
+            }
+            // One much larger would hold more memory than was asked for.
+            let fits = |old: &Vec<u8>| (capacity..=capacity + capacity / 2).contains(&old.capacity());
+            let pooled = state.pool.iter().rposition(fits).map(|n| state.pool.swap_remove(n));
+            match pooled.map_or_else(|| memory::reserved(capacity), Ok) {
+                Ok(bytes) => {
+                    state.free -= share;
+                    let budget = Arc::clone(self);
+                    return Ok(Some(Buffer { bytes, len: 0, room: capacity, share: share.into(), budget }));
+                }
+                Err(error) if state.pool.is_empty() && state.free + held >= BUDGET => return Err(error),
+                // As if the budget were smaller: somebody gives back.
+                Err(_) if state.pool.is_empty() => {
+                    state = self.freed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
+                Err(_) => state.pool.clear(),
+            }
         }
-        if state.closed {
-            return None;
-        }
-        state.free -= share;
-        // One much larger would hold more memory than was asked for.
-        let fits = |old: &Vec<u8>| (capacity..=capacity + capacity / 2).contains(&old.len());
-        let pooled = state.pool.iter().rposition(fits).map(|n| state.pool.swap_remove(n));
-        drop(state);
-        let bytes = pooled.unwrap_or_else(|| vec![0; capacity]);
-        Some(Buffer { bytes, len: 0, share: share.into(), budget: Arc::clone(self) })
     }
 
     /// Lets nobody wait any longer.
@@ -76,7 +99,7 @@ impl Budget {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.free += bytes;
         state.pool.extend(memory);
-        while state.pool.iter().map(Vec::len).sum::<usize>() > POOL {
+        while state.pool.iter().map(Vec::capacity).sum::<usize>() > POOL {
             state.pool.remove(0);
         }
         drop(state);
@@ -96,13 +119,16 @@ impl Buffer {
     /// The next `count` bytes after the content, whatever they hold; [`filled`](Self::filled) makes them
     /// content. Fewer if there is no more room.
     pub(crate) fn spare(&mut self, count: usize) -> &mut [u8] {
-        let end = self.bytes.len().min(self.len + count);
+        let end = self.room.min(self.len + count);
+        if self.bytes.len() < end {
+            self.bytes.resize(end, 0);
+        }
         &mut self.bytes[self.len..end]
     }
 
     /// Adds `count` bytes that were written to [`spare`](Self::spare).
     pub(crate) fn filled(&mut self, count: usize) {
-        self.len = self.bytes.len().min(self.len + count);
+        self.len = self.room.min(self.bytes.len()).min(self.len + count);
     }
 
     /// Appends content; there must be room.
@@ -156,21 +182,29 @@ mod tests {
     #[test]
     fn what_is_taken_is_bounded_and_comes_back() {
         let budget = Budget::new();
-        let first = budget.take(BUDGET / 2).expect("all of it");
+        let first = budget.take(BUDGET / 2, None).unwrap().expect("all of it");
         let waiting = Arc::clone(&budget);
         std::thread::scope(|scope| {
-            let second = scope.spawn(move || waiting.take(1).is_some());
+            let second = scope.spawn(move || waiting.take(1, None).unwrap().is_some());
             drop(first);
             assert!(second.join().expect("no panic"));
         });
         budget.close();
-        assert!(budget.take(1).is_none());
+        assert!(budget.take(1, None).unwrap().is_none());
+    }
+
+    #[test]
+    fn field_l2_memory_that_nobody_holds_and_the_system_refuses_is_an_error() {
+        let budget = Budget::new();
+        let refused = budget.take(usize::MAX / 4, None).map(drop).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::OutOfMemory);
+        assert!(budget.take(1000, None).unwrap().is_some());
     }
 
     #[test]
     fn a_share_outlives_the_buffer_it_was_cut_off() {
         let budget = Budget::new();
-        let buffer = budget.take(1000).expect("there is enough");
+        let buffer = budget.take(1000, None).unwrap().expect("there is enough");
         let share = buffer.share(300);
         drop(buffer);
         assert_eq!(budget.state.lock().expect("no panic").free, BUDGET - 300);
@@ -181,10 +215,10 @@ mod tests {
     #[test]
     fn a_buffer_used_again_shows_nothing_of_what_it_held() {
         let budget = Budget::new();
-        let mut buffer = budget.take(8).expect("there is enough");
+        let mut buffer = budget.take(8, None).unwrap().expect("there is enough");
         buffer.extend_from_slice(&[7; 8]);
         drop(buffer);
-        let mut again = budget.take(8).expect("there is enough");
+        let mut again = budget.take(8, None).unwrap().expect("there is enough");
         assert!(again.is_empty());
         again.pad(3);
         assert_eq!(*again, [0; 3]);

@@ -2,6 +2,7 @@
 //!
 //! Several are checked at a time, so that their digests are computed side by side.
 
+use std::io;
 use std::ops::Range;
 
 use consign_metadata::{FileEntry, ManifestEntry};
@@ -10,6 +11,7 @@ use crate::archive::{Archive, ArchiveError, Fault, ReadAt, len};
 use crate::frame::{Decoder, check_frame};
 use crate::header::{self, HeaderKind, padding};
 use crate::layout::{FrameContent, Gathered, Part, Shape, TagSection};
+use crate::memory;
 use crate::progress::Progress;
 use crate::sha256::{Sha256State, digest_all, update_all};
 use crate::tail::FrameRecord;
@@ -116,14 +118,17 @@ pub(crate) struct Worker {
 
 impl Worker {
     /// With memory for every batch.
-    pub(crate) fn new(shares: &Shares) -> Self {
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn new(shares: &Shares) -> io::Result<Self> {
         let Cost { bytes, content } = shares.largest;
-        Self {
-            decoder: Decoder::new(),
-            bytes: vec![0; bytes],
-            content: vec![0; content],
+        Ok(Self {
+            decoder: Decoder::new()?,
+            bytes: memory::zeros(bytes)?,
+            content: memory::zeros(content)?,
             scratch: Vec::new(),
-        }
+        })
     }
 }
 

@@ -6,14 +6,15 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use consign_metadata::{EntryPath, Manifest, ManifestEntry, NameProfile, Sha256Digest};
+use consign_metadata::{EntryPath, FileMode, Manifest, ManifestEntry, NameProfile, Sha256Digest};
 
 use crate::bagit::{BAGIT, MANIFEST_PATH, TagFiles};
+use crate::crew::side_by_side;
 use crate::hash::{hash_entry, read_buffer};
 use crate::header::HeaderKind;
 use crate::pack::PackError;
 use crate::progress::Progress;
-use crate::source::{ReadError, Source, SourceEntry, SourceError, SourceOptions};
+use crate::source::{ReadError, Source, SourceEntry, SourceError, SourceModes, SourceOptions};
 
 /// How a directory is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,11 +82,18 @@ pub enum TreeError {
     Cancelled(#[from] crate::progress::Cancelled),
 }
 
+/// How a directory differs from its manifest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TreeComparison {
+    /// Every difference: of tag files, of what is foreign, of names and sizes, of contents, each in order of paths. None
+    /// means that the directory is exactly what the manifest lists, but for modes that could not be compared.
+    pub faults: Vec<TreeFault>,
+    /// Whether the manifest lists modes that the file system does not show: it shows one for all files.
+    pub modes_untold: bool,
+}
+
 /// Compares a directory with a manifest: nothing is ignored, no link is followed. The result speaks of the
 /// moment of reading.
-///
-/// Gives every difference: of tag files, of what is foreign, of names and sizes, of contents, each in order of
-/// paths; none means that the directory is exactly what the manifest lists.
 ///
 /// # Errors
 /// The directory cannot be read.
@@ -95,7 +103,7 @@ pub fn compare_directory(
     layout: TreeLayout,
     threads: NonZeroUsize,
     progress: &dyn Progress,
-) -> Result<Vec<TreeFault>, TreeError> {
+) -> Result<TreeComparison, TreeError> {
     let mut faults = Vec::new();
     let payload = match layout {
         TreeLayout::Payload => directory.to_path_buf(),
@@ -111,6 +119,13 @@ pub fn compare_directory(
     let foreign: HashSet<&str> = foreign.iter().filter_map(|fault| fault.place().to_str()).collect();
     let is_foreign = |path: &EntryPath| foreign.contains(path.as_str());
 
+    let modes_untold = match source.modes() {
+        SourceModes::Told => false,
+        SourceModes::Untold { executable } => {
+            let shown = if executable { FileMode::Executable } else { FileMode::Regular };
+            manifest.files().iter().any(|file| file.mode != shown)
+        }
+    };
     let mut same_size = Vec::new();
     let mut there = source.entries.iter().peekable();
     let mut listed = manifest.entries().peekable();
@@ -128,16 +143,18 @@ pub fn compare_directory(
             (None, Some(expected)) if !is_foreign(expected.path()) => {
                 faults.push(TreeFault::Missing(expected.path().as_str().into()));
             }
-            (Some(entry), Some(expected)) => compare_shape(entry, &expected, &mut faults, &mut same_size),
+            (Some(entry), Some(expected)) => {
+                compare_shape((entry, source.modes()), &expected, &mut faults, &mut same_size);
+            }
             _ => {}
         }
     }
     faults.extend(compare_contents(&source, &same_size, threads, progress)?);
-    Ok(faults)
+    Ok(TreeComparison { faults, modes_untold })
 }
 
 fn compare_shape<'a>(
-    entry: &'a SourceEntry,
+    (entry, modes): (&'a SourceEntry, SourceModes),
     expected: &ManifestEntry<'a>,
     faults: &mut Vec<TreeFault>,
     same_size: &mut Vec<(&'a SourceEntry, &'a consign_metadata::FileEntry)>,
@@ -146,7 +163,7 @@ fn compare_shape<'a>(
     match (expected.file(), entry.kind) {
         (None, HeaderKind::Directory) => {}
         (Some(file), HeaderKind::File { size, .. }) if size == file.size => {
-            if cfg!(unix) && entry.mode() != Some(file.mode) {
+            if cfg!(unix) && modes == SourceModes::Told && entry.mode() != Some(file.mode) {
                 faults.push(TreeFault::Mode(path()));
             }
             same_size.push((entry, file));
@@ -183,12 +200,7 @@ fn compare_contents(
         }
         Ok(())
     };
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads.get()).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().try_for_each(|worker| {
-            worker.join().unwrap_or(Err(TreeError::Cancelled(crate::progress::Cancelled)))
-        })
-    })?;
+    side_by_side(threads.get(), work, || TreeError::Cancelled(crate::progress::Cancelled))?;
     let mut altered = altered.into_inner().unwrap_or_default();
     altered.sort_unstable();
     Ok(altered.into_iter().map(TreeFault::Content).collect())

@@ -7,6 +7,7 @@ use zstd_safe::CParameter;
 use crate::cutter::Grain;
 use crate::frame::{BLOCK_MAX, MAGIC};
 use crate::limits::FRAME_MAX;
+use crate::memory;
 
 /// How hard to compress.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -130,9 +131,16 @@ fn error(code: usize) -> EncodeError {
     EncodeError(zstd_safe::get_error_name(code).to_owned())
 }
 
+fn no_memory() -> EncodeError {
+    EncodeError(memory::exhausted().to_string())
+}
+
 impl Encoder {
-    pub(crate) fn new(compression: Compression) -> Self {
-        Self { context: zstd_safe::CCtx::create(), compression, sample: Vec::new(), trial: Vec::new() }
+    /// # Errors
+    /// There is no memory for it.
+    pub(crate) fn new(compression: Compression) -> Result<Self, EncodeError> {
+        let context = zstd_safe::CCtx::try_create().ok_or_else(no_memory)?;
+        Ok(Self { context, compression, sample: Vec::new(), trial: Vec::new() })
     }
 
     /// How the frame is cut that begins with `content`, of which there are [`GRAIN_HEAD`] bytes unless the file
@@ -154,7 +162,7 @@ impl Encoder {
         out: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
         out.clear();
-        out.reserve(zstd_safe::compress_bound(content.len()));
+        memory::reserve(out, zstd_safe::compress_bound(content.len())).map_err(|_| no_memory())?;
         let level = match self.compression {
             Compression::Store => {
                 store(content, out);
@@ -276,7 +284,7 @@ mod tests {
 
     fn encoded(compression: Compression, content: &[u8], grain: Option<Grain>) -> Vec<u8> {
         let mut out = Vec::new();
-        Encoder::new(compression).encode(content, grain, &mut out).expect("compresses");
+        Encoder::new(compression).unwrap().encode(content, grain, &mut out).expect("compresses");
         out
     }
 
@@ -291,7 +299,7 @@ mod tests {
                 let content = &content[..len];
                 let out = encoded(compression, content, None);
                 let (mut decoded, len) = (Vec::new(), u32::try_from(len).expect("small"));
-                let mut decoder = crate::frame::Decoder::new();
+                let mut decoder = crate::frame::Decoder::new().unwrap();
                 assert_eq!(decoder.decode(&out, len, &mut decoded), Ok(()), "{compression:?} {len}");
                 assert!(decoded == content, "{compression:?} {len}");
             }
@@ -308,7 +316,7 @@ mod tests {
     fn a_frame_depends_on_its_content_alone() {
         let (dense, text) = (dense(3 << 20), text(3 << 20));
         let mixed = [&dense[..1 << 20], &text[..1 << 20]].concat();
-        let mut encoder = Encoder::new(Compression::Auto);
+        let mut encoder = Encoder::new(Compression::Auto).unwrap();
         for content in [&dense, &text, &mixed] {
             for len in [SHORT - 1, SHORT, GRAIN_HEAD - 1, GRAIN_HEAD, Grain::Fine.max()] {
                 let content = &content[..len];
@@ -322,7 +330,7 @@ mod tests {
 
     #[test]
     fn samples_tell_dense_content_from_other() {
-        let mut encoder = Encoder::new(Compression::Auto);
+        let mut encoder = Encoder::new(Compression::Auto).unwrap();
         let (dense, text) = (dense(1 << 20), text(1 << 20));
         assert_eq!(encoder.grain(&dense), Ok(Grain::Fine));
         assert_eq!(encoder.grain(&text), Ok(Grain::Coarse));

@@ -1,6 +1,9 @@
 //! Single zstd frames (RFC 8878): how they are checked before anything decodes them, and decoded.
 
+use std::io;
+
 use crate::limits::FRAME_MAX;
+use crate::memory;
 
 /// What breaks the rules for frames of a bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -143,8 +146,10 @@ impl Bytes<'_> {
 pub(crate) struct Decoder(zstd_safe::DCtx<'static>);
 
 impl Decoder {
-    pub(crate) fn new() -> Self {
-        Self(zstd_safe::DCtx::create())
+    /// # Errors
+    /// There is no memory for it.
+    pub(crate) fn new() -> io::Result<Self> {
+        zstd_safe::DCtx::try_create().map(Self).ok_or_else(memory::exhausted)
     }
 
     /// Checks a frame, then decodes it into `out`, which then holds exactly `decoded` bytes. Memory for them is
@@ -200,6 +205,7 @@ mod tests {
                 assert_eq!(check(&content, |_| {}), Ok(()), "{len}");
                 let mut out = Vec::new();
                 Decoder::new()
+                    .unwrap()
                     .decode(&frame(&content), u32::try_from(len).expect("small"), &mut out)
                     .expect("decodes");
                 assert_eq!(out, content);

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use consign_metadata::{Manifest, Sha256Digest};
 
+use crate::crew::side_by_side;
 use crate::header::HeaderKind;
 use crate::observer::ContentObserver;
 use crate::pack::{ContentReader, Description, PackError};
@@ -53,10 +54,7 @@ pub fn hash_source(
         }
         Ok(())
     };
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads.get()).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().try_for_each(|worker| worker.join().unwrap_or(Err(PackError::Stopped)))
-    })?;
+    side_by_side(threads.get(), work, || PackError::Stopped)?;
     let digests = digests.into_inner().unwrap_or_default();
     description.manifest(source, &digests)
 }

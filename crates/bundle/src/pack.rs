@@ -74,7 +74,7 @@ impl Description {
 pub struct PackOptions<'a> {
     /// How hard to compress.
     pub compression: Compression,
-    /// How many threads compress. The result does not depend on it.
+    /// How many threads compress; with one, the caller's does everything. The result does not depend on it.
     pub threads: NonZeroUsize,
     /// Earlier archives, whose compressed frames are used again where the content is the same. Those of another
     /// encoder are passed over. The result is the same as without them if they were made as their encoder id
@@ -116,6 +116,9 @@ pub enum PackError {
     /// Compression failed.
     #[error(transparent)]
     Encode(#[from] EncodeError),
+    /// There is no memory for content.
+    #[error("{0}")]
+    Memory(io::Error),
     /// It was told to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
@@ -188,7 +191,7 @@ pub fn pack<'a>(
     let encoding = Encoding { compression, threads, gather: &gather, kept: kept.as_ref(), bases: &bases };
 
     let mut digests = vec![None; source.entries.len()];
-    let mut sampler = Encoder::new(compression);
+    let mut sampler = Encoder::new(compression)?;
     let produce = |sink: &mut FrameSink<'_>| {
         Producer { source, bundle, observer, encoder: &mut sampler, sink }.payload()
     };
@@ -301,9 +304,7 @@ impl Producer<'_, '_> {
             reader.append(&mut content, missing)?;
             let grain = self.encoder.grain(&content)?;
             if grain == Grain::Coarse && reader.left > 0 {
-                let mut larger = self.sink.buffer(room(Grain::Coarse, content.len(), &reader))?;
-                larger.extend_from_slice(&content);
-                content = larger;
+                content = self.sink.larger(&content, room(Grain::Coarse, content.len(), &reader))?;
             }
             let end = self.frame_end(&mut reader, &mut content, grain)?;
             carried.clear();

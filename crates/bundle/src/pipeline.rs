@@ -1,8 +1,9 @@
 //! Frames through hashing and compression to the archive, on all cores, in order.
 //!
 //! One thread makes raw frames; some fill and compress them, and hash what can be hashed frame by frame; one or
-//! two hash the archive and the files that span frames; the caller's writes. What comes out depends on the
-//! frames alone, not on threads.
+//! two hash the archive and the files that span frames; the caller's writes. If there is to be one thread only, or the
+//! system gives too few for that, the caller's does everything, frame by frame. What comes out depends on the frames
+//! alone, not on threads.
 
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
@@ -16,6 +17,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use crate::archive::ArchiveFacts;
 use crate::budget::{Budget, Buffer, Share};
+use crate::crew::hire;
 use crate::cutter::Grain;
 use crate::encoder::{Compression, Encoder, EncoderId};
 use crate::lanes::{FileHashes, Hashed, Lanes, Stretch};
@@ -24,7 +26,7 @@ use crate::pack::PackError;
 use crate::partial::{Journal, Kept};
 use crate::progress::{Cancelled, Progress};
 use crate::reuse::{Base, Reader};
-use crate::sha256::{Sha256State, digest_all};
+use crate::sha256::{Sha256State, digest_all, update_all};
 use crate::tail::{FrameRecord, ManifestPlace, Tail};
 use crate::write_back::{self, WriteBack};
 
@@ -87,26 +89,44 @@ pub(crate) struct Encoded {
 pub(crate) struct FrameSink<'a> {
     budget: &'a Arc<Budget>,
     progress: &'a dyn Progress,
-    jobs: Sender<(usize, Job)>,
-    large: Sender<Stretch>,
+    hands: Hands<'a>,
     next: usize,
+}
+
+/// Who makes an archive of raw frames.
+enum Hands<'a> {
+    /// Other threads.
+    Many { jobs: Sender<(usize, Job)>, large: Sender<Stretch> },
+    /// The thread that makes the raw frames.
+    Own(Alone<'a>),
 }
 
 impl FrameSink<'_> {
     /// Memory for a frame of at most that many bytes; waits until there is some.
     pub(crate) fn buffer(&self, capacity: usize) -> Result<Buffer, PackError> {
+        self.memory(capacity, None)
+    }
+
+    /// The same for content that stands in another buffer, which it is moved out of.
+    pub(crate) fn larger(&self, content: &Buffer, capacity: usize) -> Result<Buffer, PackError> {
+        let mut larger = self.memory(capacity, Some(content))?;
+        larger.extend_from_slice(content);
+        Ok(larger)
+    }
+
+    fn memory(&self, capacity: usize, held: Option<&Buffer>) -> Result<Buffer, PackError> {
         if self.progress.cancelled() {
             return Err(Cancelled.into());
         }
-        self.budget.take(capacity).ok_or(PackError::Stopped)
+        self.budget.take(capacity, held).map_err(PackError::Memory)?.ok_or(PackError::Stopped)
     }
 
     /// Hands over the next frame.
     pub(crate) fn push(&mut self, raw: RawFrame) -> Result<(), PackError> {
         let raw = Arc::new(raw);
-        if let RawKind::Content { entry, last, .. } = raw.kind {
-            let stretch = Stretch { frame: self.next, entry, last, raw: Arc::clone(&raw) };
-            self.large.send(stretch).map_err(|_| PackError::Stopped)?;
+        if let (RawKind::Content { entry, last, .. }, Hands::Many { large, .. }) = (&raw.kind, &self.hands) {
+            let stretch = Stretch { frame: self.next, entry: *entry, last: *last, raw: Arc::clone(&raw) };
+            large.send(stretch).map_err(|_| PackError::Stopped)?;
         }
         self.job(Job::Raw(raw))
     }
@@ -117,7 +137,10 @@ impl FrameSink<'_> {
     }
 
     fn job(&mut self, job: Job) -> Result<(), PackError> {
-        self.jobs.send((self.next, job)).map_err(|_| PackError::Stopped)?;
+        match &mut self.hands {
+            Hands::Many { jobs, .. } => jobs.send((self.next, job)).map_err(|_| PackError::Stopped)?,
+            Hands::Own(alone) => alone.frame(self.next, job, self.progress)?,
+        }
         self.next += 1;
         Ok(())
     }
@@ -339,38 +362,62 @@ pub(crate) fn run(
     let (hashed, hashed_out) = unbounded();
     let (spent, spent_out) = bounded(SPENT_MAX);
     let lanes = lanes(large_out, done_out, hashed, writer, threads);
+    // Taken by the thread that runs it: where there is none it is still here.
+    let produce = Mutex::new(Some(produce));
+    // The first that compresses has its memory before there are others.
+    let first = Mutex::new(Some(Bench::new(encoding)?));
     let found = std::thread::scope(|scope| {
+        if threads == 1 {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         let stop = &stop;
         let _watch = Watch(stop);
-        let mut sink = FrameSink { budget: &budget, progress, jobs, large, next: writer.frames() };
-        scope.spawn(move || {
-            let _watch = Watch(stop);
-            produce(&mut sink).unwrap_or_else(|error| stop.fail(error));
-        });
-        let hashers: Vec<_> = lanes
-            .into_iter()
-            .map(|lanes| {
-                scope.spawn(move || {
-                    let _watch = Watch(stop);
-                    lanes.run(|| stop.stopped()).unwrap_or_else(|error| {
-                        stop.fail(error);
-                        FileHashes::default()
-                    })
-                })
-            })
-            .collect();
-        for _ in 0..threads {
-            let (jobs, done, spent) = (jobs_out.clone(), done.clone(), spent_out.clone());
-            scope.spawn(move || {
+        let (budget, next) = (&budget, writer.frames());
+        let mut hashers = Vec::new();
+        for lanes in lanes {
+            hashers.push(hire(scope, move || {
                 let _watch = Watch(stop);
-                encode(&jobs, &done, &spent, encoding, stop).unwrap_or_else(|error| stop.fail(error));
-            });
+                lanes.run(|| stop.stopped()).unwrap_or_else(|error| {
+                    stop.fail(error);
+                    FileHashes::default()
+                })
+            })?);
         }
+        let first = &first;
+        let encoder = || {
+            let (jobs, done, spent) = (jobs_out.clone(), done.clone(), spent_out.clone());
+            hire(scope, move || {
+                let _watch = Watch(stop);
+                // Those that there is no memory for leave the work to the others.
+                let Some(bench) = own(first).or_else(|| Bench::new(encoding).ok()) else { return };
+                encode(&jobs, &done, &spent, bench, stop).unwrap_or_else(|error| stop.fail(error));
+            })
+        };
+        encoder()?;
+        let produce = &produce;
+        hire(scope, move || {
+            let _watch = Watch(stop);
+            if let Some(produce) = own(produce) {
+                let mut sink = FrameSink { budget, progress, hands: Hands::Many { jobs, large }, next };
+                produce(&mut sink).unwrap_or_else(|error| stop.fail(error));
+            }
+        })?;
+        // From here on there are enough; more are faster.
+        let _ = (1..threads).try_for_each(|_| encoder().map(drop));
         drop((jobs_out, done, spent_out));
         write(&hashed_out, &spent, writer, digests, progress, stop).unwrap_or_else(|error| stop.fail(error));
         drop(hashed_out);
-        hashers.into_iter().map(std::thread::ScopedJoinHandle::join).collect::<Result<Vec<_>, _>>()
+        let hashers = hashers.into_iter().map(std::thread::ScopedJoinHandle::join);
+        io::Result::Ok(hashers.collect::<Result<Vec<_>, _>>())
     });
+    let found = match (found, own(&produce)) {
+        (Ok(found), _) => found,
+        (Err(_), Some(produce)) => {
+            let bench = own(&first).map_or_else(|| Bench::new(encoding), Ok)?;
+            Ok(vec![alone(produce, bench, &budget, progress, writer, digests)?])
+        }
+        (Err(error), None) => return Err(PackError::Memory(error)),
+    };
     if stop.stopped() {
         let first = stop.first.into_inner().unwrap_or_else(PoisonError::into_inner);
         return Err(first.unwrap_or(PackError::Stopped));
@@ -388,6 +435,11 @@ pub(crate) fn run(
         }
     }
     Ok(())
+}
+
+/// Takes what only one can have.
+fn own<T>(of: &Mutex<Option<T>>) -> Option<T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 /// Who hashes what.
@@ -413,52 +465,140 @@ fn encode(
     jobs: &Receiver<(usize, Job)>,
     done: &Sender<(usize, Encoded)>,
     spent: &Receiver<Vec<u8>>,
-    encoding: &Encoding<'_>,
+    mut bench: Bench<'_>,
     stop: &Stop<'_>,
 ) -> Result<(), PackError> {
-    let mut encoder = Encoder::new(encoding.compression);
-    let mut reader = Reader::new();
     for (n, job) in jobs {
         if stop.stopped() {
             return Ok(());
         }
-        let mut bytes = spent.try_recv().unwrap_or_default();
-        let mut one = |content: &Buffer, grain, files| {
-            let content_id = *blake3::hash(content).as_bytes();
-            let kept =
-                encoding.kept.and_then(|kept| kept.find(n, &content_id, content, &mut reader, &mut bytes));
-            let in_base = |base: &&Base| base.find(&content_id, content, &mut reader, &mut bytes);
-            let reused = kept.is_none() && encoding.bases.iter().any(in_base);
-            if kept.is_none() && !reused {
-                encoder.encode(content, grain, &mut bytes)?;
-            }
-            let share = content.share(bytes.capacity());
-            let bytes = std::mem::take(&mut bytes);
-            let decoded = content.len();
-            Ok::<_, PackError>(Encoded { bytes, decoded, content_id, files, kept, reused, _share: share })
-        };
-        let frame = match job {
-            Job::Raw(raw) => {
-                let grain = match raw.kind {
-                    RawKind::Content { grain, .. } => Some(grain),
-                    RawKind::Tag => None,
-                };
-                one(&raw.content, grain, Vec::new())?
-            }
-            Job::Gather(mut gathering) => {
-                let places = (encoding.gather)(&mut gathering)?;
-                let content = &gathering.content;
-                let files: Vec<_> = places.iter().map(|(_, range)| &content[range.clone()]).collect();
-                let digests = digest_all(&files);
-                let files = places.iter().map(|(entry, _)| *entry).zip(digests).collect();
-                one(content, None, files)?
-            }
-        };
+        let frame = bench.encoded(n, job, spent.try_recv().unwrap_or_default())?;
         if done.send((n, frame)).is_err() {
             return Ok(());
         }
     }
     Ok(())
+}
+
+/// What one thread compresses with.
+struct Bench<'a> {
+    encoding: &'a Encoding<'a>,
+    encoder: Encoder,
+    reader: Reader,
+}
+
+impl<'a> Bench<'a> {
+    fn new(encoding: &'a Encoding<'a>) -> Result<Self, PackError> {
+        let encoder = Encoder::new(encoding.compression)?;
+        Ok(Self { encoding, encoder, reader: Reader::new().map_err(PackError::Memory)? })
+    }
+
+    /// The frame of that number, in a buffer that may be used again.
+    fn encoded(&mut self, n: usize, job: Job, bytes: Vec<u8>) -> Result<Encoded, PackError> {
+        match job {
+            Job::Raw(raw) => {
+                let grain = match raw.kind {
+                    RawKind::Content { grain, .. } => Some(grain),
+                    RawKind::Tag => None,
+                };
+                self.one(n, &raw.content, grain, Vec::new(), bytes)
+            }
+            Job::Gather(mut gathering) => {
+                let places = (self.encoding.gather)(&mut gathering)?;
+                let content = &gathering.content;
+                let files: Vec<_> = places.iter().map(|(_, range)| &content[range.clone()]).collect();
+                let digests = digest_all(&files);
+                let files = places.iter().map(|(entry, _)| *entry).zip(digests).collect();
+                self.one(n, content, None, files, bytes)
+            }
+        }
+    }
+
+    fn one(
+        &mut self,
+        n: usize,
+        content: &Buffer,
+        grain: Option<Grain>,
+        files: Vec<(usize, Sha256Digest)>,
+        mut bytes: Vec<u8>,
+    ) -> Result<Encoded, PackError> {
+        let Self { encoding, encoder, reader } = self;
+        let content_id = *blake3::hash(content).as_bytes();
+        let kept = encoding.kept.and_then(|kept| kept.find(n, &content_id, content, reader, &mut bytes));
+        let in_base = |base: &&Base| base.find(&content_id, content, reader, &mut bytes);
+        let reused = kept.is_none() && encoding.bases.iter().any(in_base);
+        if kept.is_none() && !reused {
+            encoder.encode(content, grain, &mut bytes)?;
+        }
+        let share = content.share(bytes.capacity());
+        Ok(Encoded { decoded: content.len(), bytes, content_id, files, kept, reused, _share: share })
+    }
+}
+
+/// The whole way of a frame on one thread.
+struct Alone<'a> {
+    bench: Bench<'a>,
+    writer: &'a mut ArchiveWriter,
+    digests: &'a mut [Option<Sha256Digest>],
+    /// Of the large file at hand.
+    file: Sha256State,
+    found: FileHashes,
+    /// To be used again.
+    spent: Vec<u8>,
+}
+
+impl Alone<'_> {
+    fn frame(&mut self, n: usize, job: Job, progress: &dyn Progress) -> Result<(), PackError> {
+        let raw = match &job {
+            Job::Raw(raw) => Some(Arc::clone(raw)),
+            Job::Gather(_) => None,
+        };
+        let frame = self.bench.encoded(n, job, std::mem::take(&mut self.spent))?;
+        let mut state = self.writer.state.clone();
+        if let Some(raw) = raw
+            && let RawKind::Content { entry, last, .. } = raw.kind
+        {
+            update_both((&mut self.file, &raw.content), (&mut state, &frame.bytes));
+            self.found.states.push((n, self.file.clone()));
+            if last {
+                let whole = std::mem::replace(&mut self.file, Sha256State::initial());
+                self.found.digests.push((entry, whole.finish()));
+            }
+        } else {
+            state.update(&frame.bytes);
+        }
+        self.spent = write_frame(frame, state, self.writer, self.digests, progress)?;
+        Ok(())
+    }
+}
+
+/// Two digests, side by side as far as there is content for both: that takes less time than one after the other.
+fn update_both(a: (&mut Sha256State, &[u8]), b: (&mut Sha256State, &[u8])) {
+    let common = a.1.len().min(b.1.len());
+    let ((a_now, a_later), (b_now, b_later)) = (a.1.split_at(common), b.1.split_at(common));
+    update_all(&mut [(&mut *a.0, a_now), (&mut *b.0, b_now)]);
+    a.0.update(a_later);
+    b.0.update(b_later);
+}
+
+/// Runs the frames that `produce` makes into `writer` without another thread.
+fn alone(
+    produce: impl FnOnce(&mut FrameSink<'_>) -> Result<(), PackError>,
+    bench: Bench<'_>,
+    budget: &Arc<Budget>,
+    progress: &dyn Progress,
+    writer: &mut ArchiveWriter,
+    digests: &mut [Option<Sha256Digest>],
+) -> Result<FileHashes, PackError> {
+    let next = writer.frames();
+    let (file, found) = (Sha256State::initial(), FileHashes::default());
+    let hands = Hands::Own(Alone { bench, writer, digests, file, found, spent: Vec::new() });
+    let mut sink = FrameSink { budget, progress, hands, next };
+    produce(&mut sink)?;
+    match sink.hands {
+        Hands::Own(alone) => Ok(alone.found),
+        Hands::Many { .. } => Ok(FileHashes::default()),
+    }
 }
 
 /// Writes frames, which come in order.
@@ -477,14 +617,25 @@ fn write(
         if progress.cancelled() {
             return Err(Cancelled.into());
         }
-        writer.push(&frame, state)?;
-        for &(entry, digest) in &frame.files {
-            if let Some(slot) = digests.get_mut(entry) {
-                *slot = Some(digest);
-            }
-        }
-        progress.advance(frame.decoded as u64);
-        let _ = spent.try_send(frame.bytes);
+        let _ = spent.try_send(write_frame(frame, state, writer, digests, progress)?);
     }
     Ok(())
+}
+
+/// Writes a frame, of which `state` is the archive's at its end, and gives its buffer back.
+fn write_frame(
+    frame: Encoded,
+    state: Sha256State,
+    writer: &mut ArchiveWriter,
+    digests: &mut [Option<Sha256Digest>],
+    progress: &dyn Progress,
+) -> Result<Vec<u8>, PackError> {
+    writer.push(&frame, state)?;
+    for &(entry, digest) in &frame.files {
+        if let Some(slot) = digests.get_mut(entry) {
+            *slot = Some(digest);
+        }
+    }
+    progress.advance(frame.decoded as u64);
+    Ok(frame.bytes)
 }

@@ -2,6 +2,7 @@
 //! used only if they decode to that very content.
 
 use std::collections::HashMap;
+use std::io;
 
 use crate::archive::{Anchor, Archive, ArchiveError, ReadAt};
 use crate::encoder::EncoderId;
@@ -65,8 +66,10 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    pub(crate) fn new() -> Self {
-        Self { decoder: Decoder::new(), decoded: Vec::new() }
+    /// # Errors
+    /// There is no memory for it.
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self { decoder: Decoder::new()?, decoded: Vec::new() })
     }
 }
 

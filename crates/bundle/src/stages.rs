@@ -1,5 +1,7 @@
 //! The stages of packing one by one, for benchmarks. No part of the interface: it may change at any time.
 
+use std::io;
+
 use crate::cutter::{Cutter, Grain};
 use crate::encoder::{Compression, EncodeError, Encoder};
 use crate::frame::{Decoder, FrameFault};
@@ -17,7 +19,7 @@ pub struct RawFrame<'a> {
 /// # Errors
 /// Memory that ran out.
 pub fn cut(mut content: &[u8]) -> Result<Vec<RawFrame<'_>>, EncodeError> {
-    let mut encoder = Encoder::new(Compression::Auto);
+    let mut encoder = Encoder::new(Compression::Auto)?;
     let mut frames = Vec::new();
     while !content.is_empty() {
         let grain = encoder.grain(content)?;
@@ -33,8 +35,11 @@ pub struct Compressor(Encoder);
 
 impl Compressor {
     /// One that compresses so hard.
-    pub fn new(compression: Compression) -> Self {
-        Self(Encoder::new(compression))
+    ///
+    /// # Errors
+    /// Memory that ran out.
+    pub fn new(compression: Compression) -> Result<Self, EncodeError> {
+        Encoder::new(compression).map(Self)
     }
 
     /// Compresses a frame into `out`.
@@ -49,13 +54,15 @@ impl Compressor {
 /// A decompressor that is used for many frames.
 pub struct Decompressor(Decoder);
 
-impl Default for Decompressor {
-    fn default() -> Self {
-        Self(Decoder::new())
-    }
-}
-
 impl Decompressor {
+    /// One with its memory.
+    ///
+    /// # Errors
+    /// Memory that ran out.
+    pub fn new() -> io::Result<Self> {
+        Decoder::new().map(Self)
+    }
+
     /// Checks a frame and decodes it into `out`.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use consign_metadata::{BundleId, EntryPath, Manifest, ManifestEntry};
 
 use crate::archive::{Anchor, Archive, ArchiveError, ArchiveFacts, Fault, ReadAt, UnplacedManifest};
 use crate::check::{Check, ContentSink, FrameFaults, Shares, Worker};
+use crate::crew::side_by_side;
 use crate::layout::{FrameContent, FramePlanner, TagSection};
 use crate::limits::FAULTS_LISTED;
 use crate::progress::{Cancelled, Progress};
@@ -125,8 +126,11 @@ pub(crate) fn verify_into<R: ReadAt>(
     let shares = Shares::new(&frames, &archive.tail.frames, decode, threads.get());
     let faults = FaultList::default();
     let next = AtomicUsize::new(0);
+    // One has its memory before there are others; they leave the work to those that have theirs.
+    let first = Mutex::new(Some(Worker::new(&shares)?));
     let work = || -> Result<(), ArchiveError> {
-        let mut worker = Worker::new(&shares);
+        let own = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut worker) = own.or_else(|| Worker::new(&shares).ok()) else { return Ok(()) };
         while let Some(batch) = shares.batches.get(next.fetch_add(1, Ordering::Relaxed)) {
             if progress.cancelled() {
                 return Err(Cancelled.into());
@@ -142,15 +146,7 @@ pub(crate) fn verify_into<R: ReadAt>(
         }
         Ok(())
     };
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (1..shares.workers).map(|_| scope.spawn(work)).collect();
-        let own = work();
-        workers.into_iter().fold(own, |result, worker| {
-            let other =
-                worker.join().unwrap_or_else(|_| Err(std::io::Error::other("a thread panicked").into()));
-            result.and(other)
-        })
-    })?;
+    side_by_side(shares.workers, work, || std::io::Error::other("a thread panicked").into())?;
     faults.into_result()?;
     drop((entries, tags));
     Ok(VerifiedArchive {

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::thread::{Builder, JoinHandle};
 
 use crossbeam_channel::{Sender, bounded};
 
@@ -26,12 +26,15 @@ impl WriteBack {
     /// Begins to bring to the disk what was written to the file. If the disk is behind already, nothing
     /// happens: whoever needs the file durable makes it so at the end anyway.
     pub(crate) fn begin(&mut self, file: &Arc<File>) {
-        let waiting = self.thread.get_or_insert_with(|| {
+        if self.thread.is_none() {
             let (files, requests) = bounded::<Arc<File>>(1);
-            let thread = std::thread::spawn(move || requests.iter().try_for_each(|file| file.sync_data()));
-            Waiting { files, thread }
-        });
-        let _ = waiting.files.try_send(Arc::clone(file));
+            let work = move || requests.iter().try_for_each(|file| file.sync_data());
+            // Where no thread can be had everything waits for the disk at the end.
+            self.thread = Builder::new().spawn(work).ok().map(|thread| Waiting { files, thread });
+        }
+        if let Some(waiting) = &self.thread {
+            let _ = waiting.files.try_send(Arc::clone(file));
+        }
     }
 
     /// Waits for what was begun.

@@ -18,8 +18,10 @@ pub(crate) enum Action {
     /// A signature was added.
     Signed,
     /// A bundle was encrypted, or one was made encrypted.
+    #[cfg_attr(not(feature = "encryption"), allow(dead_code, reason = "nothing can be opened"))]
     Encrypted,
     /// A bundle was decrypted into a plain one.
+    #[cfg_attr(not(feature = "encryption"), allow(dead_code, reason = "nothing can be opened"))]
     Decrypted,
     /// A bundle was found intact, trusted and allowed.
     Verified,

@@ -18,12 +18,12 @@ use consign_signing::{
     TooManyAttestations,
 };
 
-use crate::checked::open_archive;
 use crate::context::unreadable;
 use crate::encrypted_set::{EncryptedSet, is_about_encrypted};
 use crate::exit::Exit;
 use crate::outcome::Failure;
 use crate::reading::regular_files;
+use crate::spool::{self, Stream};
 
 const ARCHIVE: &str = ".tar.zst";
 const ATTESTATIONS: &str = ".intoto.jsonl";
@@ -91,6 +91,7 @@ impl Names {
 impl BundleSet {
     /// All bundles that an argument names: a file names one, a folder all that lie in it.
     pub(crate) fn find(named: &Path) -> Result<Vec<Self>, Failure> {
+        spool::refuse(named)?;
         let metadata = std::fs::metadata(named).map_err(|error| unreadable(named, &error))?;
         if !metadata.is_dir() {
             return Self::of_file(named).map(|set| vec![set]);
@@ -218,11 +219,15 @@ impl BundleSet {
     }
 
     /// A set named in full, for standard input and the like.
-    pub(crate) fn with_attestations(archive: PathBuf, attestations: &Path) -> Result<Self, Failure> {
-        let read = read_attestations(attestations)?;
+    pub(crate) fn with_attestations(
+        archive: &Path,
+        attestations: &Path,
+        bytes: &[u8],
+    ) -> Result<Self, Failure> {
+        let read = parse_attestations(attestations, bytes)?;
         let sources = vec![attestations.into()];
         Ok(Self {
-            archive: Some(archive),
+            archive: Some(archive.into()),
             attestations: Some((attestations.into(), read)),
             sources,
             manifest: None,
@@ -262,7 +267,7 @@ impl BundleSet {
                 let opened = crate::reading::open_found(path);
                 Ok(Box::new(opened.map_err(|error| unreadable(path, &error))?))
             }
-            None => Ok(Box::new(open_archive(path)?)),
+            None => Ok(Box::new(crate::reading::open(path).map_err(|error| unreadable(path, &error))?)),
         }
     }
 
@@ -273,9 +278,10 @@ impl BundleSet {
 
     /// The folder that the files lie in; `None` for standard input.
     pub(crate) fn folder(&self) -> Option<&Path> {
-        let of_archive = self.archive.as_deref().filter(|path| *path != Path::new("-"));
+        let of_archive = self.archive.as_deref().filter(|path| Stream::of(path).is_none());
         let path = of_archive.or(self.manifest.as_deref());
-        let path = path.or_else(|| self.attestations.as_ref().map(|(path, _)| path.as_path()))?;
+        let path = path.or_else(|| self.attestations.as_ref().map(|(path, _)| path.as_path()));
+        let path = path.filter(|path| Stream::of(path).is_none())?;
         Some(consign_bundle::publish::parent(path))
     }
 
@@ -433,10 +439,12 @@ fn claimed_facts(path: &Path) -> Result<Option<ArchiveFacts>, Failure> {
 
 /// Reads an attestations file; every line must verify.
 pub(crate) fn read_attestations(path: &Path) -> Result<Attestations, Failure> {
-    let mut bytes = Vec::new();
-    let read = |file: File| file.take(ATTESTATIONS_BYTES_MAX as u64 + 1).read_to_end(&mut bytes);
-    crate::reading::open(path).and_then(read).map_err(|error| unreadable(path, &error))?;
-    Attestations::parse(&bytes).map_err(|errors| {
+    let bytes = crate::reading::read(path, ATTESTATIONS_BYTES_MAX as u64);
+    parse_attestations(path, &bytes.map_err(|error| unreadable(path, &error))?)
+}
+
+fn parse_attestations(path: &Path, bytes: &[u8]) -> Result<Attestations, Failure> {
+    Attestations::parse(bytes).map_err(|errors| {
         let problem = |error: &AttestationError| {
             let problem = error.problem();
             let at = problem.at.clone().map_or_else(String::new, |at| format!(": {at}"));

@@ -1,13 +1,14 @@
 //! From the files of a bundle to a verified archive: the steps that verify, sign, unpack and receive share.
 
 use std::fs::File;
-use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use consign_bundle::{
-    Anchor, Archive, ArchiveError, ArchiveFacts, EncoderId, Expected, Scope, VerifiedArchive, verify,
+    Anchor, Archive, ArchiveError, ArchiveFacts, EncoderId, Expected, ReadAt, Scope, Source, SourceModes,
+    VerifiedArchive, verify,
 };
+use consign_files::FileSystem;
 use consign_metadata::{BundleId, Manifest, Problem};
 use consign_signing::{ArchiveClaim, BundleClaim, Claim, Content};
 
@@ -16,6 +17,7 @@ use crate::context::{Context, unreadable};
 use crate::exit::Exit;
 use crate::hashing;
 use crate::outcome::Failure;
+use crate::spool::{self, Stream};
 
 /// What a claim lets a reader expect of an archive. A claim about a sealed directory says nothing about any
 /// archive, and must never let one pass.
@@ -101,17 +103,47 @@ fn claim_in_words(claim: &Claim) -> String {
     format!("`{} {}` ({}), {digest}", bundle.name, bundle.version, bundle.classification)
 }
 
-/// The archive of a set, opened. `-` is standard input, kept in a file without a name.
-pub(crate) fn open_archive(path: &Path) -> Result<File, Failure> {
-    let open = || {
-        if path != Path::new("-") {
-            return crate::reading::open(path);
-        }
-        let mut file = tempfile::tempfile()?;
-        io::copy(&mut io::stdin().lock(), &mut file)?;
-        Ok(file)
-    };
-    open().map_err(|error| unreadable(path, &error))
+/// An archive, opened. What comes as a stream is kept in a file without a name, if it has no more than `most` bytes.
+pub(crate) fn open_archive(context: &Context, path: &Path, most: Option<u64>) -> Result<File, Failure> {
+    match Stream::of(path) {
+        Some(stream) => spool::keep(context, stream, path, most),
+        None => crate::reading::open(path).map_err(|error| unreadable(path, &error)),
+    }
+}
+
+/// The file system that a path lies on, as it is spoken of.
+fn file_system(path: &Path) -> String {
+    FileSystem::of(path).map_or_else(|| "the file system".into(), |system| system.to_string())
+}
+
+/// Says so where the modes in a directory could not be held against a manifest.
+pub(crate) fn modes_not_compared(directory: &Path) -> Problem {
+    let message = format!(
+        "{} shows all files alike, so it was not compared which of them are executable; everything else was",
+        file_system(directory)
+    );
+    let hint = "verify a copy on a file system that keeps modes if it matters which files may be run";
+    Problem::new("modes-not-compared", message).at(directory.display().to_string()).hint(hint)
+}
+
+/// Says so where the modes that a manifest lists were lost in unpacking.
+pub(crate) fn modes_not_kept(destination: &Path) -> Problem {
+    let message = format!(
+        "{} does not keep which files are executable; everything else is there",
+        file_system(destination)
+    );
+    let hint = "unpack to a file system that keeps modes if programs among the files are to be run";
+    Problem::new("modes-not-kept", message).at(destination.display().to_string()).hint(hint)
+}
+
+/// Says so where it cannot be told which files of a source are executable, though all look so.
+pub(crate) fn modes_not_told(source: &Source) -> Option<String> {
+    (source.modes() == SourceModes::Untold { executable: true }).then(|| {
+        format!(
+            "{} shows every file as executable, so that no file is recorded as executable",
+            file_system(source.path())
+        )
+    })
 }
 
 /// The archive's path, or an error that says what was found instead.
@@ -139,8 +171,11 @@ pub(crate) fn check(
     threads: NonZeroUsize,
 ) -> Result<VerifiedArchive, Failure> {
     let path = archive_path(set)?;
-    let file = set.open_archive(path)?;
     let claim = sole_claim(set)?;
+    let file: Box<dyn ReadAt + Send> = match Stream::of(path) {
+        Some(stream) => Box::new(spool::keep(context, stream, path, claim.and_then(signed_size))?),
+        None => set.open_archive(path)?,
+    };
     claim.into_iter().for_each(|claim| context.about(claim));
     let expected = claim.map(expected).transpose()?;
     let anchor = expected.as_ref().map_or(Anchor::Unsigned, Anchor::Signed);
@@ -152,6 +187,14 @@ pub(crate) fn check(
         check_copy(copy, verified.id())?;
     }
     Ok(verified)
+}
+
+/// How long the archive is that was signed.
+fn signed_size(claim: &Claim) -> Option<u64> {
+    match &claim.content {
+        Content::Archive(archive) => Some(archive.size),
+        Content::Sealed => None,
+    }
 }
 
 /// A copy of the manifest may be missing; if it is there it must be the archive's own.

@@ -44,11 +44,18 @@ pub(crate) fn read(
         };
         Failure { exit: Exit::Usage, problems: problems.into_iter().map(place).collect() }
     })?;
-    let inside = match (path.canonicalize(), directory.canonicalize()) {
-        (Ok(path), Ok(directory)) => path.strip_prefix(directory).ok().map(Path::to_path_buf),
-        _ => None,
-    };
+    let inside = inside(&path, directory);
     Ok(DescriptorFile { descriptor, inside })
+}
+
+/// The path of a descriptor in a directory, if it stands there: under its own name, which in a cache of downloads is a
+/// link to somewhere else, or as what a link leads to.
+pub(crate) fn inside(descriptor: &Path, directory: &Path) -> Option<PathBuf> {
+    let directory = directory.canonicalize().ok()?;
+    let named =
+        consign_bundle::publish::parent(descriptor).canonicalize().ok()?.join(descriptor.file_name()?);
+    let below = |path: &Path| path.strip_prefix(&directory).ok().map(Path::to_path_buf);
+    below(&named).or_else(|| below(&descriptor.canonicalize().ok()?))
 }
 
 fn find(directory: &Path) -> Result<PathBuf, Failure> {

@@ -2,7 +2,7 @@
 //! from, and that every byte is as it was signed.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use consign_metadata::{Problem, printable};
@@ -16,6 +16,7 @@ use crate::exit::Exit;
 use crate::hashing;
 use crate::outcome::Failure;
 use crate::reading::regular_files;
+use crate::spool::{self, Stream};
 
 const ARCHIVE: &str = ".tar.zst.age";
 const ATTESTATIONS: &str = ".age.intoto.jsonl";
@@ -76,7 +77,8 @@ fn is_encrypted(path: &Path) -> bool {
 impl EncryptedSet {
     /// All encrypted bundles that an argument names; none, if it names others.
     pub(crate) fn find(named: &Path) -> Result<Vec<Self>, Failure> {
-        // Standard input, or a mistake that is reported where it is opened.
+        spool::refuse(named)?;
+        // A mistake that is reported where it is opened.
         let Ok(metadata) = std::fs::metadata(named) else { return Ok(Vec::new()) };
         if metadata.is_dir() {
             let each = Self::each_in_folder(named)?.into_iter();
@@ -139,12 +141,20 @@ impl EncryptedSet {
         Err(sealed(named))
     }
 
-    /// A set named in full. `None` if the attestations are not about an encrypted bundle.
-    pub(crate) fn with_attestations(archive: &Path, attestations: &Path) -> Result<Option<Self>, Failure> {
-        if !is_about_encrypted(attestations) && !is_encrypted(archive) {
-            return Ok(None);
-        }
-        let found = read(attestations)?;
+    /// A set named in full. `None` if the attestations are not about an encrypted bundle: by their name or that of the
+    /// archive, else, where neither has one, by what they are.
+    pub(crate) fn with_attestations(
+        archive: &Path,
+        attestations: &Path,
+        bytes: &[u8],
+    ) -> Result<Option<Self>, Failure> {
+        let named = is_about_encrypted(attestations) || is_encrypted(archive);
+        let nameless = Stream::of(archive).is_some() && Stream::of(attestations).is_some();
+        let found = match parse(attestations, bytes) {
+            Err(failure) if named => return Err(failure),
+            Ok(found) if named || nameless => found,
+            _ => return Ok(None),
+        };
         Ok(Some(Self { archive: Some(archive.into()), attestations: Some((attestations.into(), found)) }))
     }
 
@@ -218,7 +228,7 @@ impl EncryptedSet {
             let hint = format!("put `{}` ({}) into the same folder", claim.subject_name(), claim.sha256);
             return Err(Failure::failed(at(problem.hint(hint))));
         };
-        let file = open_archive(path)?;
+        let file = open_archive(context, path, Some(claim.size))?;
         let size = file.metadata().map_err(|error| unreadable(path, &error))?.len();
         let altered = |code, message: String| {
             let hint = "do not use it; ask the sender for the archive again and compare its SHA-256";
@@ -242,7 +252,7 @@ impl EncryptedSet {
 
     /// An archive goes by its name and version where those are public, else by its digest.
     pub(crate) fn misnamed(&self, claim: &EncryptedClaim) -> Option<Problem> {
-        let path = self.archive.as_ref().filter(|path| path.as_path() != Path::new("-"))?;
+        let path = self.archive.as_ref().filter(|path| Stream::of(path).is_none())?;
         let name = name_of(path);
         (!name.starts_with(&format!("{}.", claim.stem()))).then(|| {
             let message = format!(
@@ -284,7 +294,7 @@ pub(crate) fn opened_with_its_files(
         Some(_) if !identity.is_given() => Err(sealed(named)),
         Some(set) => {
             let ciphertext = set.check(context)?;
-            let opened = identity.open(&set, &ciphertext)?;
+            let opened = identity.open(context, &set, &ciphertext)?;
             let files = EncryptedFiles { claim: ciphertext.claim, set, recipients: opened.recipients };
             Ok((opened.set, Some(files)))
         }
@@ -297,8 +307,8 @@ pub(crate) struct EncryptedFiles {
     pub(crate) claim: EncryptedClaim,
     /// The files.
     pub(crate) set: EncryptedSet,
-    /// Whom it is encrypted to, by the word of those who signed.
-    pub(crate) recipients: crate::recipients::Recipients,
+    /// Whom it is encrypted to, by the word of each who signed.
+    pub(crate) recipients: crate::recipients::SaidRecipients,
 }
 
 /// The bundle is encrypted, and nobody is here to open it.
@@ -324,11 +334,12 @@ fn siblings(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Failure> {
 
 /// Reads the statements about an encrypted bundle; every line must verify.
 pub(crate) fn read(path: &Path) -> Result<EncryptedAttestations, Failure> {
-    let mut bytes = Vec::new();
-    let limit = EncryptedAttestations::BYTES_MAX as u64 + 1;
-    let read = |file: File| file.take(limit).read_to_end(&mut bytes);
-    crate::reading::open(path).and_then(read).map_err(|error| unreadable(path, &error))?;
-    EncryptedAttestations::parse(&bytes).map_err(|errors| {
+    let bytes = crate::reading::read(path, EncryptedAttestations::BYTES_MAX as u64);
+    parse(path, &bytes.map_err(|error| unreadable(path, &error))?)
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<EncryptedAttestations, Failure> {
+    EncryptedAttestations::parse(bytes).map_err(|errors| {
         let problem = |error: &AttestationError| {
             let mut problem = error.problem().at(path.display().to_string());
             problem.hint.get_or_insert_with(|| "do not use it; ask the sender for the file again".into());

@@ -5,7 +5,7 @@
 pub(crate) enum Exit {
     /// Done, everything held.
     Done,
-    /// Could not be done: input or output, a missing file, interrupted.
+    /// Could not be done: input or output, a missing file.
     Failed,
     /// Wrong usage.
     Usage,
@@ -15,6 +15,8 @@ pub(crate) enum Exit {
     NotTrusted,
     /// Refused by handling policy.
     Refused,
+    /// Ended by a signal of this number, everything being cleaned up.
+    Signal(u8),
 }
 
 impl Exit {
@@ -26,6 +28,8 @@ impl Exit {
             Self::NotIntact => 3,
             Self::NotTrusted => 4,
             Self::Refused => 5,
+            // What a shell shows of a process that a signal ended.
+            Self::Signal(signal) => 128u8.saturating_add(signal),
         }
     }
 
@@ -37,7 +41,7 @@ impl Exit {
             (a, b) => {
                 let rank = |exit: Self| match exit {
                     Self::NotIntact | Self::NotTrusted | Self::Refused => exit.code(),
-                    _ => 10 + exit.code(),
+                    _ => exit.code().saturating_add(10),
                 };
                 if rank(a) <= rank(b) { a } else { b }
             }

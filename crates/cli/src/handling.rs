@@ -4,16 +4,17 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use consign_metadata::{Core, Details, Line, Manifest, Problem, Role};
+use consign_metadata::{Core, Details, Line, Manifest, Problem, Role, RuleId};
 use consign_policy::{
     CountedSigner, Decision, Encryption, Parent, Permit, Policy, Reason, Request, RuleName, Scan, Stage,
-    Surveyed, Target, decide,
+    Surveyed, Target, UncountedSigner, decide,
 };
-use consign_signing::{Claim, Downgrade, Override, PublicKey, SignerInfo};
+use consign_signing::{Claim, Downgrade, Override, PublicKey, SignerInfo, Verdict};
 use serde::Serialize;
 
+use crate::addressing::{self, Laboratory, LaboratoryArgs};
 use crate::bundle_set::{BundleSet, read_manifest};
-use crate::checked::{archive_failure, open_archive};
+use crate::checked::archive_failure;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::outcome::Failure;
@@ -30,6 +31,11 @@ pub(crate) struct PolicyArgs {
 impl PolicyArgs {
     pub(crate) fn load(&self, context: &Context) -> Result<Policy, Failure> {
         context.policy(self.policy.as_deref())
+    }
+
+    /// Where the policy lies, or would lie.
+    pub(crate) fn place(&self, context: &Context) -> Option<PathBuf> {
+        self.policy.clone().or_else(|| context.policy_file())
     }
 }
 
@@ -76,9 +82,11 @@ impl ParentArgs {
 pub(crate) struct TermsArgs {
     #[command(flatten)]
     policy: PolicyArgs,
-    /// Whom the bundle is for, by the name that they go by; may be repeated
+    /// Whom the bundle is for: the name of a recipient, as the policy has it; may be repeated
     #[arg(long = "for", value_name = "NAME", help_heading = "Policy options")]
     addressees: Vec<Line>,
+    #[command(flatten)]
+    laboratories: LaboratoryArgs,
     #[command(flatten)]
     parents: ParentArgs,
     /// Why it may be classified lower than what it derives from; it must be signed by the role that the policy names
@@ -103,42 +111,57 @@ pub(crate) struct Terms {
     pub(crate) encryption: Encryption,
     /// Who signs, if that is known.
     pub(crate) signers: Vec<CountedSigner>,
+    /// Who is to accept it.
+    pub(crate) laboratories: Vec<Laboratory>,
+}
+
+/// What a new version takes over from the old one.
+#[derive(Default)]
+pub(crate) struct Inherited {
+    pub(crate) parents: Vec<Parent>,
+    /// Whom the old version was for; so is the new one, unless others are named.
+    pub(crate) addressees: Vec<Line>,
 }
 
 impl TermsArgs {
-    /// What a preflight knows of the terms.
-    pub(crate) fn preflight(addressees: Vec<Line>, parents: Vec<PathBuf>) -> Self {
-        Self { addressees, parents: ParentArgs { parents }, ..Self::default() }
-    }
-
     /// Loads the policy alone, where the classification levels are needed before anything else.
     pub(crate) fn policy(&self, context: &Context) -> Result<Policy, Failure> {
         self.policy.load(context)
     }
 
-    /// Loads what the terms of a bundle with that core need.
-    pub(crate) fn load(&self, context: &Context, policy: Policy, core: &Core) -> Result<Terms, Failure> {
-        self.load_knowing(context, policy, core, Vec::new())
+    /// Whether anybody is named whom the bundle is for.
+    pub(crate) fn names_addressees(&self) -> bool {
+        !self.addressees.is_empty()
     }
 
-    /// The same where some of the parents are known already.
-    pub(crate) fn load_knowing(
+    /// Loads what the terms of a bundle with that core need.
+    pub(crate) fn load(&self, context: &Context, policy: Policy, core: &Core) -> Result<Terms, Failure> {
+        self.load_inheriting(context, policy, core, Inherited::default())
+    }
+
+    /// The same for what is made out of an older version.
+    pub(crate) fn load_inheriting(
         &self,
         context: &Context,
         policy: Policy,
         core: &Core,
-        mut parents: Vec<Parent>,
+        Inherited { mut parents, addressees: inherited }: Inherited,
     ) -> Result<Terms, Failure> {
+        let named = addressing::addressees("--for", &self.addressees, &policy)?;
+        let addressees = if named.is_empty() { inherited } else { named };
         parents.extend(self.parents.load(context, core)?);
         let downgrades = self.downgrades(&policy, core, &parents)?;
+        let place = self.policy.place(context);
+        let laboratories = self.laboratories.load(context, (&policy, place.as_deref()), &addressees)?;
         Ok(Terms {
-            addressees: sorted(self.addressees.clone()),
+            addressees,
             overrides: self.overrides()?,
             encryption: Encryption::Plain,
             policy,
             parents,
             downgrades,
             signers: Vec::new(),
+            laboratories,
         })
     }
 
@@ -194,12 +217,6 @@ impl TermsArgs {
     }
 }
 
-fn sorted(mut names: Vec<Line>) -> Vec<Line> {
-    names.sort();
-    names.dedup();
-    names
-}
-
 /// What a parent's own manifest says of it. It need not be trusted: whoever could give a false one could leave the
 /// parent out as well, and its digest must be the one that the descriptor names.
 fn read_parent(path: &Path) -> Result<Parent, Failure> {
@@ -210,7 +227,7 @@ fn read_parent(path: &Path) -> Result<Parent, Failure> {
         let set = BundleSet::find_one(path)?;
         let archive = crate::checked::archive_path(&set)?;
         let failed = |error| archive_failure(error, archive);
-        consign_bundle::Archive::open(open_archive(archive)?, consign_bundle::Anchor::Unsigned)
+        consign_bundle::Archive::open(set.open_archive(archive)?, consign_bundle::Anchor::Unsigned)
             .and_then(|archive| archive.manifest())
             .map_err(failed)?
     };
@@ -226,44 +243,123 @@ impl Terms {
         claim.downgrades.clone_from(&self.downgrades);
     }
 
-    /// Asks a policy about what is to be packed.
-    pub(crate) fn decide(
+    /// All policies that are asked.
+    pub(crate) fn policies(&self) -> impl Iterator<Item = &Policy> {
+        std::iter::once(&self.policy).chain(self.laboratories.iter().map(|laboratory| &laboratory.policy))
+    }
+
+    /// Asks the own policy and every laboratory about what is to be packed.
+    pub(crate) fn ask(
         &self,
-        policy: &Policy,
         stage: Stage,
         described: (&Core, Option<&Details>),
-        content: &Surveyed,
+        survey: impl Fn(&Policy) -> Surveyed,
         findings: Scan<'_>,
-        encryption: Encryption,
-    ) -> Decision {
-        let request = Request {
-            findings,
-            signers: Some(&self.signers),
-            addressees: &self.addressees,
-            encryption,
-            parents: &self.parents,
-            downgrades: &self.downgrades,
-            overrides: &self.overrides,
-            ..Request::new(stage, described.0, described.1, content)
+    ) -> Answers<'_> {
+        Answers::of(&self.policy, stage, &self.laboratories, |policy, stage| {
+            let content = survey(policy);
+            let request = Request {
+                findings,
+                signers: Some(&self.signers),
+                addressees: &self.addressees,
+                encryption: self.encryption.clone(),
+                parents: &self.parents,
+                downgrades: &self.downgrades,
+                overrides: &self.overrides,
+                ..Request::new(stage, described.0, described.1, &content)
+            };
+            decide(policy, &request)
+        })
+    }
+
+    /// Asks about a manifest that is to be signed with that claim.
+    pub(crate) fn ask_manifest(&self, stage: Stage, manifest: &Manifest, claim: &Claim) -> Answers<'_> {
+        let files = |policy: &Policy| {
+            policy.survey(manifest.files().iter().map(|file| (file.path.as_str(), file.size)))
         };
-        decide(policy, &request)
+        let described = (manifest.core(), manifest.descriptor().details());
+        self.ask(stage, described, files, claim.findings.as_ref().into())
     }
 }
 
-impl Terms {
-    /// Asks the policy about a manifest that is to be signed with that claim.
-    pub(crate) fn decide_manifest(&self, stage: Stage, manifest: &Manifest, claim: &Claim) -> Decision {
-        let files = manifest.files().iter().map(|file| (file.path.as_str(), file.size));
-        let content = self.policy.survey(files);
-        let described = (manifest.core(), manifest.descriptor().details());
-        self.decide(
-            &self.policy,
+/// What the own policy and every laboratory say to one step: the question that preflight, pack, seal, amend and submit ask.
+/// All is said at once.
+pub(crate) struct Answers<'a> {
+    policy: &'a Policy,
+    stage: Stage,
+    own: Decision,
+    laboratories: Vec<(&'a Laboratory, Decision)>,
+}
+
+impl<'a> Answers<'a> {
+    /// Asks each: the own policy about the step itself, a laboratory whether it would accept what comes of it.
+    pub(crate) fn of(
+        policy: &'a Policy,
+        stage: Stage,
+        laboratories: &'a [Laboratory],
+        ask: impl Fn(&Policy, Stage) -> Decision,
+    ) -> Self {
+        Self {
+            policy,
             stage,
-            described,
-            &content,
-            claim.findings.as_ref().into(),
-            Encryption::Plain,
-        )
+            own: ask(policy, stage),
+            laboratories: laboratories
+                .iter()
+                .map(|laboratory| (laboratory, ask(&laboratory.policy, Stage::Preflight)))
+                .collect(),
+        }
+    }
+
+    /// All that stands against it, as problems. What a laboratory still misses stands against handing over.
+    pub(crate) fn refusals(&self, at: &Path) -> Vec<Problem> {
+        let mut problems = refusals(&self.own, self.policy, at);
+        for (laboratory, decision) in &self.laboratories {
+            problems.extend(refusals(decision, &laboratory.policy, at));
+            if !self.stage.signatures_may_come() {
+                problems.extend(said(decision.pending(), &laboratory.policy, at));
+            }
+        }
+        problems
+    }
+
+    /// The permit of the own policy, if nobody refuses; else a failure with all that stands against it.
+    pub(crate) fn permit(&self, at: &Path) -> Result<Permit, Failure> {
+        let problems = self.refusals(at);
+        match self.own.permit() {
+            Ok(permit) if problems.is_empty() => Ok(permit),
+            _ => Err(Failure { exit: Exit::Refused, problems }),
+        }
+    }
+
+    /// What the own policy says, for reports.
+    pub(crate) fn handling(&self) -> Handling {
+        Handling::of(self.policy, self.stage, &self.own)
+    }
+
+    /// What the laboratories say, for reports.
+    pub(crate) fn laboratories(&self) -> Vec<LaboratoryOut> {
+        let out = |(laboratory, decision): &(&Laboratory, Decision)| LaboratoryOut {
+            file: laboratory.file.clone(),
+            handling: Handling::of(&laboratory.policy, Stage::Preflight, decision),
+        };
+        self.laboratories.iter().map(out).collect()
+    }
+}
+
+/// What a laboratory says to accepting a bundle, for reports.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct LaboratoryOut {
+    /// Its policy.
+    file: PathBuf,
+    handling: Handling,
+}
+
+impl LaboratoryOut {
+    /// A line for people, and what there is to say.
+    pub(crate) fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.handling.verdict(out, "accept")?;
+        self.handling.warned_findings(out)
     }
 }
 
@@ -273,13 +369,28 @@ pub(crate) fn counted(signers: &[SignerInfo]) -> Vec<CountedSigner> {
         public_key: signer.public_key,
         role: signer.role.clone(),
         owner: signer.owner.clone(),
+        name: signer.name.clone(),
     };
     signers.iter().map(counted).collect()
 }
 
+/// Those whose signatures are valid and do not count, each with the reason.
+pub(crate) fn uncounted<C>(decision: &consign_signing::Decision<C>) -> Vec<UncountedSigner> {
+    let uncounted = |one: &consign_signing::SignatureVerdict| {
+        let Verdict::NotCounted(reason) = &one.verdict else { return None };
+        Some(UncountedSigner {
+            public_key: one.signer.public_key,
+            role: one.signer.role.clone(),
+            name: one.signer.name.clone(),
+            reason: reason.to_string(),
+        })
+    };
+    decision.signatures().iter().filter_map(uncounted).collect()
+}
+
 /// Who will have signed, each key with its role: a forecast of what is still missing, for the one who signs. Owners
-/// are those of the trust policy; without one every key is taken for a person of its own. What counts is asked where
-/// the bundle is handed over.
+/// are those of the trust policy, where it lists the key; any other key is taken for a person of its own. What counts is
+/// asked where the bundle is handed over.
 pub(crate) fn forecast<'r>(
     context: &Context,
     signed: impl IntoIterator<Item = (PublicKey, &'r Role)>,
@@ -287,9 +398,11 @@ pub(crate) fn forecast<'r>(
     let trust = context.trust_policy(None)?;
     let signer = |(public_key, role): (PublicKey, &Role)| {
         let known = trust.as_ref().and_then(|trust| trust.find(&public_key));
-        let owner = known.and_then(|known| known.owner.clone());
-        let owner = owner.or_else(|| public_key.fingerprint().to_string().parse().ok());
-        CountedSigner { public_key, role: role.clone(), owner }
+        let owner = match known {
+            Some(known) => known.owner.clone(),
+            None => public_key.fingerprint().to_string().parse().ok(),
+        };
+        CountedSigner { public_key, role: role.clone(), owner, name: known.map(|known| known.name.clone()) }
     };
     Ok(signed.into_iter().map(signer).collect())
 }
@@ -300,6 +413,8 @@ pub(crate) struct Standing<'a> {
     pub(crate) claim: Option<&'a Claim>,
     /// Whose signatures count.
     pub(crate) signers: &'a [CountedSigner],
+    /// Whose signatures do not.
+    pub(crate) uncounted: &'a [UncountedSigner],
     /// How it is encrypted, where that is not what the step takes it to be.
     pub(crate) encryption: Option<Encryption>,
     /// Where it is to go.
@@ -310,7 +425,7 @@ pub(crate) struct Standing<'a> {
 
 impl<'a> Standing<'a> {
     pub(crate) fn new(claim: Option<&'a Claim>, signers: &'a [CountedSigner]) -> Self {
-        Self { claim, signers, encryption: None, target: None, parents: &[] }
+        Self { claim, signers, uncounted: &[], encryption: None, target: None, parents: &[] }
     }
 }
 
@@ -319,11 +434,12 @@ pub(crate) fn decide_bundle(
     policy: &Policy,
     stage: Stage,
     manifest: &Manifest,
-    standing: Standing<'_>,
+    standing: &Standing<'_>,
 ) -> Decision {
     let content = policy.survey(manifest.files().iter().map(|file| (file.path.as_str(), file.size)));
     let mut request = Request::new(stage, manifest.core(), manifest.descriptor().details(), &content);
     request.signers = Some(standing.signers);
+    request.uncounted = standing.uncounted;
     request.parents = standing.parents;
     if let Some(claim) = standing.claim {
         request.findings = claim.findings.as_ref().into();
@@ -331,10 +447,10 @@ pub(crate) fn decide_bundle(
         request.downgrades = &claim.downgrades;
         request.overrides = &claim.overrides;
     }
-    if let Some(encryption) = standing.encryption {
-        request.encryption = encryption;
+    if let Some(encryption) = &standing.encryption {
+        request.encryption = encryption.clone();
     }
-    request.target = standing.target;
+    request.target.clone_from(&standing.target);
     decide(policy, &request)
 }
 
@@ -362,10 +478,21 @@ pub(crate) struct Handling {
     notes: Vec<String>,
 }
 
+/// What a policy makes of a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnFinding {
+    Refused,
+    Warned,
+    Noted,
+}
+
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct ReasonOut {
     rule: &'static str,
+    /// The rule of the scanner, if it is about a finding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finding: Option<String>,
     message: String,
     fix: String,
 }
@@ -383,6 +510,7 @@ impl Handling {
     pub(crate) fn of(policy: &Policy, stage: Stage, decision: &Decision) -> Self {
         let out = |reason: &Reason| ReasonOut {
             rule: reason.rule(),
+            finding: reason.finding().map(ToString::to_string),
             message: reason.message().to_owned(),
             fix: reason.fix().to_owned(),
         };
@@ -414,13 +542,49 @@ impl Handling {
             let reasons = style::count(self.refusals.len() as u64, "reason", "reasons");
             writeln!(out, "  {error}refused{error:#}       `{policy}` would not {verb} it, for {reasons}")?;
         }
-        self.human(out, 13)
+        self.human_but_findings(out, 13)
+    }
+
+    /// Which findings another policy warns of, which stand above with their places.
+    pub(crate) fn warned_findings(&self, out: &mut dyn Write) -> io::Result<()> {
+        let rules: Vec<_> = self.warnings.iter().filter_map(|reason| reason.finding.as_deref()).collect();
+        if rules.is_empty() {
+            return Ok(());
+        }
+        let (warn, text) = (style::WARN, consign_metadata::printable(&rules.join(", ")));
+        writeln!(out, "  {:<13} {warn}of what was found, it warns of {text}{warn:#}", "warning")
+    }
+
+    /// What the policy makes of findings of a rule of the scanner.
+    pub(crate) fn verdict_on(&self, rule: &RuleId) -> OnFinding {
+        let about = |reason: &ReasonOut| reason.finding.as_deref() == Some(rule.as_str());
+        if self.refusals.iter().any(about) {
+            OnFinding::Refused
+        } else if self.warnings.iter().any(about) {
+            OnFinding::Warned
+        } else {
+            OnFinding::Noted
+        }
     }
 
     /// Lines of a report: `label` is as wide as its other labels.
     pub(crate) fn human(&self, out: &mut dyn Write, width: usize) -> io::Result<()> {
+        self.lines(out, width, |_| true)
+    }
+
+    /// The same in a report that lists the findings with what the policy makes of them.
+    pub(crate) fn human_but_findings(&self, out: &mut dyn Write, width: usize) -> io::Result<()> {
+        self.lines(out, width, |reason| reason.finding.is_none())
+    }
+
+    fn lines(
+        &self,
+        out: &mut dyn Write,
+        width: usize,
+        shown: impl Fn(&&ReasonOut) -> bool,
+    ) -> io::Result<()> {
         let warn = style::WARN;
-        for reason in &self.warnings {
+        for reason in self.warnings.iter().filter(shown) {
             let message = consign_metadata::printable(&reason.message);
             writeln!(out, "  {:<width$} {warn}{message}{warn:#}", "warning")?;
         }
@@ -449,6 +613,10 @@ pub(crate) fn permit(decision: &Decision, policy: &Policy, at: &Path) -> Result<
 
 /// All that stands against it, as problems.
 pub(crate) fn refusals(decision: &Decision, policy: &Policy, at: &Path) -> Vec<Problem> {
+    said(decision.refusals(), policy, at)
+}
+
+fn said(reasons: &[Reason], policy: &Policy, at: &Path) -> Vec<Problem> {
     let at = format!("{} (policy `{}`)", at.display(), policy.name());
-    decision.refusals().iter().map(|reason| reason.problem().at(at.clone())).collect()
+    reasons.iter().map(|reason| reason.problem().at(at.clone())).collect()
 }

@@ -168,7 +168,7 @@ fn open_agent(key: &AgentKey) -> Result<OpenKey, Failure> {
         AgentKey::Fingerprint(fingerprint) => *fingerprint,
         AgentKey::PublicKeyFile(path) => load_public_file(path)?.fingerprint(),
     };
-    let socket = std::env::var_os("SSH_AUTH_SOCK").filter(|socket| !socket.is_empty());
+    let socket = crate::variables::get("SSH_AUTH_SOCK");
     let Some(socket) = socket else {
         let problem =
             Problem::new("agent-unreachable", "`SSH_AUTH_SOCK` is not set, so there is no SSH agent");

@@ -3,9 +3,9 @@
 use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
-use consign_metadata::{Problem, printable};
+use consign_metadata::Problem;
 use consign_signing::{
-    Passphrase, PassphraseAnswer, PassphraseRequest, PrivateKey, PublicKey, PublicKeyError,
+    PASSPHRASE_EASY, Passphrase, PassphraseAnswer, PassphraseRequest, PrivateKey, PublicKey, PublicKeyError,
     read_private_key_file,
 };
 
@@ -28,7 +28,7 @@ pub(crate) struct PassphraseArgs {
 impl PassphraseArgs {
     /// The passphrase from file or descriptor, if either was named: by a flag, else by the environment.
     pub(crate) fn given(&self) -> Result<Option<Passphrase>, Failure> {
-        let of_environment = || std::env::var_os("CONSIGN_PASSPHRASE_FILE").filter(|name| !name.is_empty());
+        let of_environment = || crate::variables::get("CONSIGN_PASSPHRASE_FILE");
         // Opening the descriptor by its name takes it over without touching what others may hold.
         let path = match (&self.passphrase_file, self.passphrase_fd) {
             (Some(path), _) => path.clone(),
@@ -65,12 +65,31 @@ pub(crate) fn prompt(question: &str) -> std::io::Result<Option<Passphrase>> {
     if !std::io::stdin().is_terminal() {
         return Ok(None);
     }
-    let answer = zeroize::Zeroizing::new(rpassword::prompt_password(printable(question))?);
-    Passphrase::from_line(answer.as_bytes()).map(Some).map_err(std::io::Error::other)
+    Passphrase::from_line(&crate::terminal::secret(question)?).map(Some).map_err(std::io::Error::other)
+}
+
+/// The passphrase for a new key: from file or descriptor, else asked for; `None` if there is no terminal. One that is easy to
+/// guess protects nothing, and is refused.
+pub(crate) fn new_passphrase(args: &PassphraseArgs) -> Result<Option<Passphrase>, Failure> {
+    let passphrase = match args.given()? {
+        Some(given) => given,
+        None => match prompt_new()? {
+            Some(typed) => typed,
+            None => return Ok(None),
+        },
+    };
+    if passphrase.is_easy_to_guess() {
+        let message = format!(
+            "the passphrase is easy to guess: it needs {PASSPHRASE_EASY} characters or more, of which 5 differ"
+        );
+        let hint = "take several words that nobody would put together, or let a password manager make one";
+        return Err(Failure::usage(Problem::new("passphrase-weak", message).hint(hint)));
+    }
+    Ok(Some(passphrase))
 }
 
 /// Asks for a new passphrase, twice; `None` if there is no terminal.
-pub(crate) fn prompt_new() -> Result<Option<Passphrase>, Failure> {
+fn prompt_new() -> Result<Option<Passphrase>, Failure> {
     let failed = |error: std::io::Error| Failure::usage(Problem::new("passphrase", error.to_string()));
     let Some(first) = prompt("Passphrase for the new key: ").map_err(failed)? else { return Ok(None) };
     let second = prompt("The same again: ").map_err(failed)?;

@@ -1,6 +1,8 @@
 //! `consign`: packs models and datasets into immutable, signed, verifiable bundles.
 
 mod act;
+mod addressing;
+mod bundle_out;
 mod bundle_set;
 mod checked;
 mod commands;
@@ -20,6 +22,7 @@ mod key_source;
 mod keys;
 mod ledger;
 mod lineage;
+mod memory;
 mod meter;
 mod outcome;
 mod outputs;
@@ -29,25 +32,28 @@ mod reading;
 mod receipts;
 #[cfg_attr(not(feature = "encryption"), allow(dead_code, reason = "nothing can be opened"))]
 mod recipients;
+mod restated;
 mod scan_args;
 #[cfg(all(test, feature = "encryption"))]
 mod schemas;
 mod secrecy;
 mod sign_statement;
+mod signals;
 mod source_args;
+mod spool;
 mod state;
 mod store_args;
 mod stream;
 mod style;
 mod survey;
+mod terminal;
+mod variables;
 mod vouching;
+mod withdrawn;
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
-use clap::Parser as _;
 use consign_metadata::Problem;
 
 use crate::commands::Arguments;
@@ -61,16 +67,20 @@ fn main() -> ExitCode {
         let json = secrecy::asks_for_json(std::env::args_os());
         return ExitCode::from(Outcome::from(failure).print("consign", json, &Recorded::default()).code());
     }
-    let arguments = match Arguments::try_parse() {
+    let arguments = match variables::parse() {
         Ok(arguments) => arguments,
         Err(error) => return ExitCode::from(refuse(&error).code()),
     };
     let Arguments { json, progress, ledger, command } = arguments;
-    let context = Context::new(json, progress, cancel_on_signals(), ledger);
+    let context = Context::new(json, progress, signals::take_over(), ledger);
     let (name, outcome) = command.run(&context);
-    let outcome = outcome.guarded();
+    let outcome = outcome.guarded().stopped_by(signals::received());
     let recorded = ledger::record(&context, name, &outcome);
-    ExitCode::from(outcome.print(name, json, &recorded).code())
+    let exit = outcome.print(name, json, &recorded);
+    if let Exit::Signal(signal) = exit {
+        signals::end_by(signal);
+    }
+    ExitCode::from(exit.code())
 }
 
 /// Says what is wrong with the command line, as one JSON document if that is what it asks for.
@@ -94,19 +104,5 @@ fn refuse(error: &clap::Error) -> Exit {
         return Exit::Usage;
     }
     // Help and version are what was asked for.
-    match error.print() {
-        Ok(()) => Exit::Done,
-        Err(_) => Exit::Failed,
-    }
-}
-
-/// A flag that SIGINT and SIGTERM set, so that work in progress can clean up; the second signal kills.
-fn cancel_on_signals() -> Arc<AtomicBool> {
-    let cancel = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        // If a handler cannot be installed the signal kills at once, which leaves no output either.
-        let _ = signal_hook::flag::register_conditional_default(signal, Arc::clone(&cancel))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&cancel)));
-    }
-    cancel
+    outcome::settle(error.print().and_then(|()| io::stdout().flush()), Exit::Done, None)
 }

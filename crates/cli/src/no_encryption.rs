@@ -4,12 +4,13 @@ use std::path::Path;
 
 use consign_bundle::Place;
 use consign_metadata::{Core, Problem};
-use consign_policy::{Encryption, Policy};
+use consign_policy::{Called, Encryption, Policy};
 
 use crate::bundle_set::BundleSet;
+use crate::context::Context;
 use crate::encrypted_set::{Ciphertext, EncryptedSet, sealed};
 use crate::outcome::Failure;
-use crate::recipients::Recipients;
+use crate::recipients::SaidRecipients;
 
 /// No identity can be named.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -20,7 +21,7 @@ impl IdentityArgs {
         false
     }
 
-    pub(crate) fn open(&self, set: &EncryptedSet, _: &Ciphertext) -> Result<Opened, Failure> {
+    pub(crate) fn open(&self, _: &Context, set: &EncryptedSet, _: &Ciphertext) -> Result<Opened, Failure> {
         Err(sealed(set.shown()))
     }
 }
@@ -28,7 +29,7 @@ impl IdentityArgs {
 /// Nothing can be opened.
 pub(crate) struct Opened {
     pub(crate) set: BundleSet,
-    pub(crate) recipients: Recipients,
+    pub(crate) recipients: SaidRecipients,
 }
 
 /// Nobody can be encrypted to.
@@ -39,6 +40,20 @@ impl EncryptArgs {
     pub(crate) fn load(&self, _: &Policy, _: &Core) -> Result<Option<Sealing>, Failure> {
         Ok(None)
     }
+}
+
+/// What would be encrypted by a build that can: only the policy's own recipients are known here.
+pub(crate) fn foreseen(values: &[String], policy: &Policy, core: &Core) -> Result<Encryption, Failure> {
+    if values.is_empty() {
+        return Ok(Encryption::Plain);
+    }
+    let level = policy.level(&core.classification);
+    let also = level.into_iter().flat_map(|level| &level.also_encrypt_to).map(ToString::to_string);
+    let keys = values.iter().cloned().chain(also).flat_map(|named| match policy.called(&named) {
+        Called::Listed(known) => known.encrypt_to.iter().map(ToString::to_string).collect(),
+        Called::Misspelt(_) | Called::Unlisted => vec![named],
+    });
+    Ok(Encryption::To(keys.collect()))
 }
 
 /// There is none.

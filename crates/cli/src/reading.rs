@@ -5,14 +5,19 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use crate::spool::Stream;
+
 /// Longest text that is read whole: descriptors, policies, keys and lists. Each kind has a limit of its own below it.
 pub(crate) const TEXT_MAX: u64 = 64 << 20;
 
 /// Opens a file to be read. A pipe, a device or a folder of that name is an error at once: a pipe without a writer
-/// would be waited for, for ever. What the shell hands over (`<(…)`, `/dev/stdin`) is what the caller named, and is read.
+/// would be waited for, for ever. What the shell hands over (`<(…)`, `/dev/stdin`, and `-` for that) is what the caller named,
+/// and is read, once.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
-    if path.starts_with("/dev") || path.starts_with("/proc/self/fd") {
-        return File::open(path);
+    match Stream::of(path) {
+        Some(Stream::Input) if cfg!(unix) => return File::open("/dev/stdin"),
+        Some(Stream::Input | Stream::Open) => return File::open(path),
+        Some(Stream::Pipe) | None => {}
     }
     open_regular(path, true)
 }

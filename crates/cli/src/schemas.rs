@@ -57,7 +57,13 @@ fn output_schema() -> Value {
             ],
         ),
         ("amend", vec![subschema::<amend::Amended>(&mut generator)]),
-        ("submit", vec![subschema::<submit::Submitted>(&mut generator)]),
+        (
+            "submit",
+            vec![
+                subschema::<submit::Submitted>(&mut generator),
+                subschema::<submit::Withdrawn>(&mut generator),
+            ],
+        ),
         ("receive", vec![subschema::<receive::Received>(&mut generator)]),
         ("receipt", vec![subschema::<receipt::Receipts>(&mut generator)]),
         ("diff", vec![subschema::<diff::Differences>(&mut generator)]),
@@ -70,6 +76,7 @@ fn output_schema() -> Value {
                 subschema::<trust::Removed>(&mut generator),
                 subschema::<trust::Listed>(&mut generator),
                 subschema::<trust::show::Shown>(&mut generator),
+                subschema::<trust::change::Changed>(&mut generator),
                 subschema::<trust::change::Revoked>(&mut generator),
                 subschema::<trust::change::Rotated>(&mut generator),
                 subschema::<trust::check::Checked>(&mut generator),
@@ -105,13 +112,13 @@ fn output_schema() -> Value {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "What consign prints with --json",
-        "description": "One document on standard output, also on failure; `exit` is the exit code.",
+        "description": "One document on standard output, also on failure; `exit` is the exit code: 0 to 5, or 128 and the number of the signal that ended it.",
         "type": "object",
         "required": ["command", "exit", "problems", "result"],
         "additionalProperties": false,
         "properties": {
             "command": {"type": "string"},
-            "exit": {"type": "integer", "minimum": 0, "maximum": 5},
+            "exit": {"type": "integer", "minimum": 0, "maximum": 255},
             "problems": {"type": "array", "items": problem},
             "notes": {"type": "array", "items": problem},
             "events": {"type": "array", "items": event},

@@ -124,9 +124,9 @@ fn is_key_material(run: &str) -> bool {
 
 /// Whether `--json` was asked for, told without parsing anything else.
 pub(crate) fn asks_for_json(arguments: impl IntoIterator<Item = OsString>) -> bool {
-    let set = |value: OsString| !value.is_empty() && value != "0" && value != "false";
+    let set = |value: OsString| value != "0" && value != "false";
     arguments.into_iter().any(|argument| argument == OsStr::new("--json"))
-        || std::env::var_os("CONSIGN_JSON").is_some_and(set)
+        || crate::variables::get("CONSIGN_JSON").is_some_and(set)
 }
 
 #[cfg(test)]

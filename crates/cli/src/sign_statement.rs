@@ -23,11 +23,14 @@ pub(crate) fn sign_statement(
         SignerClaim { public_key: *key.public_key(), role: role.clone(), basis, time: context.now()? };
     let environment = Environment { policy: Some(permit.policy()), ..capture() };
     let statement = Statement { claim, signer, environment, ledger: crate::ledger::state(context) };
-    SignedStatement::sign(key, &statement).map_err(|error| {
+    let signed = SignedStatement::sign(key, &statement).map_err(|error| {
         let mut problem = Problem::new("cannot-sign", error.to_string());
         if let SignError::Signer(error) = &error {
             problem.hint = error.hint().map(str::to_owned);
         }
         Failure::failed(problem)
-    })
+    })?;
+    // Where it cannot be remembered, trust has to list the key.
+    let _ = context.state().keep_own_key(key.public_key(), role);
+    Ok(signed)
 }

@@ -2,16 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
+use consign_bundle::publish::probe;
 use consign_bundle::{
     Description, LinkPolicy, LinkTarget, PackError, ReadError, Source, SourceError, SourceFault,
     SourceOptions, count_by_rule,
 };
 use consign_metadata::{Edit, ExcludePattern, Line, Problem, Scheme};
+use consign_policy::{Policy, Scan, Stage};
 
 use crate::checked::interrupted;
 use crate::context::{Context, next_step, unreadable, unwritable};
 use crate::descriptor_file::{self, Names};
 use crate::exit::Exit;
+use crate::handling::{Answers, Terms};
 use crate::outcome::Failure;
 use crate::style::{self, count, size};
 
@@ -59,6 +62,16 @@ pub(crate) struct Described {
     pub(crate) description: Description,
 }
 
+impl Described {
+    /// Asks the own policy and every laboratory about packing this, as far as it is known what it holds.
+    pub(crate) fn ask<'t>(&self, terms: &'t Terms, findings: Scan<'_>) -> Answers<'t> {
+        let survey =
+            |policy: &Policy| policy.survey(self.source.files().map(|(path, size, _)| (path.as_str(), size)));
+        let described = (&self.description.core, self.description.descriptor.details());
+        terms.ask(Stage::Pack, described, survey, findings)
+    }
+}
+
 impl SourceArgs {
     /// Reads the descriptor and looks at the directory: everything that can be wrong before a content byte is
     /// read. `keep_descriptor` leaves the descriptor file among the files.
@@ -96,20 +109,50 @@ impl SourceArgs {
         };
         let source = Source::scan(&self.directory, options)
             .map_err(|error| source_failure(context, error, &self.directory))?;
+        if !keep_descriptor {
+            check_strays(&source, &self.directory)?;
+        }
         let description =
             Description { core: descriptor.core, exclude, descriptor: descriptor.details.into() };
         Ok(Described { source, description })
     }
 }
 
+/// Another descriptor at the top of the directory is seldom content: it is a draft, or says of the bundle what must not
+/// leave. Who gave another file as the descriptor is asked.
+fn check_strays(source: &Source, directory: &Path) -> Result<(), Failure> {
+    let strays =
+        source.files().map(|(path, ..)| path.as_str()).filter(|path| descriptor_file::NAMES.contains(path));
+    let problems: Vec<_> = strays
+        .map(|name| {
+            let message =
+                "is a descriptor by its name, yet not the one of this bundle, and would be packed as content";
+            let hint = format!(
+                "leave it out with `--exclude {}`, or give it another name if it is content",
+                style::shell_word(&format!("/{name}"))
+            );
+            Problem::new("stray-descriptor", message)
+                .at(directory.join(name).display().to_string())
+                .hint(hint)
+        })
+        .collect();
+    if problems.is_empty() { Ok(()) } else { Err(Failure { exit: Exit::Failed, problems }) }
+}
+
 /// The descriptor's patterns and those of the command line, each once.
 pub(crate) fn patterns(descriptor: &[ExcludePattern], more: &[String]) -> Result<Vec<Line>, Failure> {
     let mut patterns: Vec<Line> = Vec::new();
-    let texts = descriptor.iter().map(ExcludePattern::as_str).chain(more.iter().map(String::as_str));
-    for text in texts {
-        let line: Line = text.parse().map_err(|error| {
-            Failure::usage(Problem::new("bad-pattern", format!("the pattern {error}")).at("--exclude"))
-        })?;
+    let more: Vec<ExcludePattern> = more
+        .iter()
+        .map(|text| {
+            text.parse().map_err(|error| {
+                Failure::usage(Problem::new("bad-pattern", format!("the pattern {error}")).at("--exclude"))
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    for pattern in descriptor.iter().chain(&more) {
+        // Such a pattern is a line to begin with.
+        let Ok(line) = pattern.as_str().parse::<Line>() else { continue };
         if !patterns.contains(&line) {
             patterns.push(line);
         }
@@ -139,30 +182,39 @@ fn resolved(path: &Path) -> Option<PathBuf> {
     })
 }
 
-/// The folder for outputs. If it was made here and nothing was put into it, it is taken back.
+/// The folder for outputs. What of it was made here and holds nothing in the end is taken back.
 pub(crate) struct OutputFolder<'a> {
     path: &'a Path,
-    made: bool,
+    /// The folder first, then those above it.
+    made: Vec<PathBuf>,
 }
 
 impl<'a> OutputFolder<'a> {
     pub(crate) fn open(path: &'a Path) -> Result<Self, Failure> {
-        let made = !path.exists();
-        if !made && !path.is_dir() {
+        if path.exists() && !path.is_dir() {
             let problem = Problem::new("not-a-directory", "is not a directory");
             let hint = "name the folder that the bundle is to be written into";
             return Err(Failure::failed(problem.at(path.display().to_string()).hint(hint)));
         }
+        let absent = |above: &&Path| !above.as_os_str().is_empty() && above.symlink_metadata().is_err();
+        let made = path.ancestors().take_while(absent).map(Path::to_path_buf).collect();
+        // Taken back also if this fails half-way.
+        let folder = Self { path, made };
         std::fs::create_dir_all(path).map_err(|error| unwritable(path, &error))?;
-        Ok(Self { path, made })
+        Ok(folder)
+    }
+
+    /// Makes sure that complete files can appear in it, before long work is begun whose result could not.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        probe(self.path).map_err(|error| unwritable(self.path, &error))
     }
 }
 
 impl Drop for OutputFolder<'_> {
     fn drop(&mut self) {
-        if self.made {
+        for made in &self.made {
             // Succeeds only if it is empty.
-            let _ = std::fs::remove_dir(self.path);
+            let _ = std::fs::remove_dir(made);
         }
     }
 }
@@ -245,14 +297,27 @@ fn hint(fault: &SourceFault, directory: &Path) -> Option<String> {
         SourceFault::Special(_) => {
             "only files and directories can be packed: leave it out with `--exclude`".into()
         }
-        SourceFault::VersionControl { path, files, bytes } => {
+        SourceFault::Privileged { path, .. } => {
+            let shown = style::shell_word(&directory.join(path).display().to_string());
+            format!("take the rights away (chmod ug-s {shown}), or leave it out with `--exclude`")
+        }
+        SourceFault::Unfinished(path) => {
+            let shown = style::shell_word(&directory.join(path).display().to_string());
+            format!("if no consign is at work there, it was left by one that was killed: rm -r {shown}")
+        }
+        SourceFault::VersionControl { path, folder, files, bytes } => {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let name = style::shell_word(&format!("{name}/"));
-            format!(
-                "it holds {} ({}) of history, perhaps of things that must not leave; leave it out with `--exclude {name}`, or pack it with `--include-vcs`",
-                count(*files, "file", "files"),
-                size(*bytes)
-            )
+            // Without a slash at the end: in a work tree beside its repository, and in a submodule, it is a file.
+            let name = style::shell_word(&name);
+            let is = match folder {
+                true => format!(
+                    "it holds {} ({}) of history, perhaps of things that must not leave",
+                    count(*files, "file", "files"),
+                    size(*bytes)
+                ),
+                false => "it says where the history lies, which means nothing elsewhere".into(),
+            };
+            format!("{is}; leave it out with `--exclude {name}`, or pack it with `--include-vcs`")
         }
         SourceFault::Unreadable { error, .. } => return next_step(error, "read"),
     })

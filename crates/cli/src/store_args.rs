@@ -62,7 +62,7 @@ impl KeepArgs {
 impl StoreArgs {
     /// The store of the environment, where the command line has no `--store`.
     fn configured() -> Self {
-        let named = std::env::var_os("CONSIGN_STORE").filter(|path| !path.is_empty());
+        let named = crate::variables::get("CONSIGN_STORE");
         Self { store: named.map(PathBuf::from) }
     }
 

@@ -38,15 +38,7 @@ pub(crate) fn count(n: u64, one: &str, many: &str) -> String {
     format!("{digits} {}", if n == 1 { one } else { many })
 }
 
-/// A word for a shell: as it is where that is safe, else in single quotes.
-pub(crate) fn shell_word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:@%+,~".contains(c);
-    if !text.is_empty() && text.chars().all(plain) && !text.starts_with('~') {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
-}
+pub(crate) use consign_metadata::shell_word;
 
 #[cfg(test)]
 mod tests {
@@ -60,6 +52,5 @@ mod tests {
         );
         assert_eq!(count(1, "file", "files"), "1 file");
         assert_eq!(count(1_234_567, "file", "files"), "1,234,567 files");
-        assert_eq!(shell_word("a b's"), r"'a b'\''s'");
     }
 }

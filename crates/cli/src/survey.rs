@@ -49,6 +49,18 @@ pub(crate) struct Survey {
     pub(crate) code_on_load: Vec<(EntryPath, FileFormat)>,
     /// Number of files that were looked at.
     pub(crate) sniffed: usize,
+    /// Those that were looked at, with size and format.
+    found: Vec<(EntryPath, u64, FileFormat)>,
+}
+
+impl consign_metadata::Files for Survey {
+    fn names(&self) -> Vec<&str> {
+        self.source.files().map(|(path, ..)| path.as_str()).collect()
+    }
+
+    fn read(&self, name: &str, max: usize) -> Option<Vec<u8>> {
+        self.bytes_of(name, max)
+    }
 }
 
 /// How many files, and how large.
@@ -69,8 +81,14 @@ impl Survey {
         let exclude = USUAL_EXCLUDES.iter().filter_map(|(pattern, _)| pattern.parse::<Line>().ok()).collect();
         let options = SourceOptions { exclude, links, descriptor, ..SourceOptions::default() };
         let (source, faults) = Source::scan_all(directory, options)?;
-        let mut survey =
-            Self { source, faults, formats: BTreeMap::new(), code_on_load: Vec::new(), sniffed: 0 };
+        let mut survey = Self {
+            source,
+            faults,
+            formats: BTreeMap::new(),
+            code_on_load: Vec::new(),
+            sniffed: 0,
+            found: Vec::new(),
+        };
         survey.sniff(stop);
         Ok(survey)
     }
@@ -96,6 +114,7 @@ impl Survey {
             tally.files += 1;
             tally.bytes = tally.bytes.saturating_add(size);
             self.sniffed += 1;
+            self.found.push((path.clone(), size, format));
             if format.executes_code_on_load() {
                 self.code_on_load.push((path.clone(), format));
             }
@@ -127,18 +146,14 @@ impl Survey {
             .map(move |excluded| (&excluded.pattern, excluded.files, reason(&excluded.pattern)))
     }
 
-    /// The card at the top of the directory: its name and text.
-    pub(crate) fn card(&self) -> Option<(&'static str, String)> {
-        CARDS.into_iter().find_map(|name| Some((name, self.text(name, CARD_BYTES_MAX + 1)?)))
+    /// The card at the top of the directory: its name and the bytes of it that are read.
+    pub(crate) fn card(&self) -> Option<(&'static str, Vec<u8>)> {
+        CARDS.into_iter().find_map(|name| Some((name, self.bytes_of(name, CARD_BYTES_MAX + 1)?)))
     }
 
     /// The beginning of a text file, at most `max` bytes of it.
     pub(crate) fn text(&self, name: &str, max: usize) -> Option<String> {
-        let path = EntryPath::parse(name, NameProfile::Posix).ok()?;
-        let mut bytes = vec![0; max];
-        let read = fill(self.source.open(&path).ok()?, &mut bytes).ok()?;
-        bytes.truncate(read);
-        match String::from_utf8(bytes) {
+        match String::from_utf8(self.bytes_of(name, max)?) {
             Ok(text) => Some(text),
             // Cut within a character.
             Err(error) if error.utf8_error().error_len().is_none() => {
@@ -149,6 +164,31 @@ impl Survey {
             }
             Err(_) => None,
         }
+    }
+
+    /// The beginning of a file, at most `max` bytes of it.
+    pub(crate) fn bytes_of(&self, name: &str, max: usize) -> Option<Vec<u8>> {
+        let path = EntryPath::parse(name, NameProfile::Posix).ok()?;
+        let mut bytes = Vec::new();
+        let limit = u64::try_from(max).unwrap_or(u64::MAX);
+        self.source.open(&path).ok()?.take(limit).read_to_end(&mut bytes).ok()?;
+        Some(bytes)
+    }
+
+    /// The files that were looked at and have such a format, each with its size.
+    pub(crate) fn sniffed_as(
+        &self,
+        fits: fn(FileFormat) -> bool,
+    ) -> impl Iterator<Item = (&EntryPath, u64, FileFormat)> {
+        self.found
+            .iter()
+            .filter(move |(.., format)| fits(*format))
+            .map(|(path, size, format)| (path, *size, *format))
+    }
+
+    /// Opens a file as it was found.
+    pub(crate) fn open(&self, path: &EntryPath) -> Result<std::fs::File, consign_bundle::ReadError> {
+        self.source.open(path)
     }
 
     /// What the bundle holds, as far as the formats of its files tell, and why.
@@ -201,6 +241,7 @@ fn class_of(format: FileFormat) -> Option<Class> {
         | F::NpyObjects
         | F::Npz
         | F::Hdf5
+        | F::Netcdf
         | F::Parquet
         | F::Arrow
         | F::Feather
@@ -236,12 +277,18 @@ pub(crate) struct CachedSnapshot {
     pub(crate) repository: String,
     pub(crate) commit: String,
     pub(crate) kind: Option<Kind>,
+    /// The folder that the cache keeps its repositories in.
+    cache: PathBuf,
 }
 
 impl CachedSnapshot {
-    /// Recognises a snapshot by where it lies.
+    /// Recognises a snapshot, or a folder in one, by where it lies.
     pub(crate) fn at(directory: &Path) -> Option<Self> {
-        let snapshot = std::fs::canonicalize(directory).ok()?;
+        let directory = std::fs::canonicalize(directory).ok()?;
+        directory.ancestors().find_map(Self::of)
+    }
+
+    fn of(snapshot: &Path) -> Option<Self> {
         let name = |path: &Path| Some(path.file_name()?.to_str()?.to_owned());
         let snapshots = snapshot.parent().filter(|path| name(path).as_deref() == Some("snapshots"))?;
         let top = snapshots.parent()?;
@@ -253,8 +300,21 @@ impl CachedSnapshot {
             };
             (kind, rest.replacen("--", "/", 1))
         })?;
-        let blobs = top.join("blobs");
-        blobs.is_dir().then_some(Self { blobs, repository, commit: name(&snapshot)?, kind })
+        let (blobs, cache) = (top.join("blobs"), top.parent()?.to_path_buf());
+        blobs.is_dir().then_some(Self { blobs, repository, commit: name(snapshot)?, kind, cache })
+    }
+
+    /// The file in the current directory that a descriptor of it goes into.
+    pub(crate) fn descriptor_name(&self) -> PathBuf {
+        let name = self.repository.rsplit('/').next().and_then(consign_metadata::suggest_name);
+        PathBuf::from(format!("{}.yaml", name.unwrap_or_else(|| "consign".into())))
+    }
+
+    /// Whether a file would lie in the cache, where it is nobody's: the next look at the cache finds a file that was
+    /// never downloaded, and cleaning the cache takes it away.
+    pub(crate) fn would_hold(&self, file: &Path) -> bool {
+        let parent = consign_bundle::publish::parent(file).canonicalize();
+        parent.is_ok_and(|parent| parent.starts_with(&self.cache))
     }
 
     /// Where the snapshot is on the Hub.
@@ -340,6 +400,6 @@ mod tests {
     fn a_card_is_cut_between_characters() {
         let (survey, _dir) = survey(&[("README.md", "größe".as_bytes())]);
         assert_eq!(survey.text("README.md", 3).as_deref(), Some("gr"));
-        assert_eq!(survey.card(), Some(("README.md", "größe".into())));
+        assert_eq!(survey.card(), Some(("README.md", "größe".as_bytes().to_vec())));
     }
 }

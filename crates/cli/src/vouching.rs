@@ -6,12 +6,14 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use consign_bundle::{Scope, VerifiedArchive};
-use consign_metadata::{BundleId, Classification, DigestError, Manifest, Problem, Sha256Digest, printable};
+use consign_metadata::{
+    BundleId, Classification, DigestError, Manifest, Problem, Role, Sha256Digest, printable,
+};
 use consign_policy::Policy;
 use consign_signing::{
-    Claim, Content, Decision, EncryptedClaim, Moment, Obstacle, Part, PublicKey, Reason, ReceiptLevel,
-    RuleOrigin, SignedRevocation, SignedStatement, Timestamp, Trust, TrustPolicy, TrustedClaim, Verdict,
-    evaluate,
+    Claim, Content, Decision, EncryptedClaim, Moment, NotEntitled, Obstacle, Part, PublicKey, Reason,
+    ReceiptLevel, RuleOrigin, SignedRevocation, SignedStatement, Timestamp, Trust, TrustPolicy, TrustedClaim,
+    Verdict, evaluate,
 };
 
 use crate::bundle_set::BundleSet;
@@ -20,7 +22,9 @@ use crate::context::Context;
 use crate::encrypted_set::{Ciphertext, EncryptedSet};
 use crate::keys::load_public;
 use crate::outcome::Failure;
-use crate::state::{State, not_kept, revocations};
+use crate::spool::Stream;
+use crate::state::own_keys::with_own_keys;
+use crate::state::{CLOCK_TOLERANCE, State, not_kept, revocations};
 
 /// After how many days a key is called old, unless a policy says otherwise.
 pub(crate) const KEY_AGE_DAYS: u64 = 90;
@@ -151,9 +155,41 @@ pub(crate) struct Trusted {
     state: State,
     /// From which age on the handling policy warns of keys, by level.
     key_ages: Vec<(Classification, u64)>,
+    side: Side,
+}
+
+/// Who reads what is said about trust.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Side {
+    /// Somebody to whom the bundle was sent.
+    #[default]
+    Recipient,
+    /// One of those who made and sign it.
+    Sender,
 }
 
 impl Trusted {
+    /// Whether nobody's signature can count, since nobody was ever trusted.
+    pub(crate) fn is_nobody(&self) -> bool {
+        match &self.who {
+            Who::Keys(keys) => keys.is_empty(),
+            Who::Policy(policy) => policy.keys().is_empty() && policy.imports().is_empty(),
+            Who::Nobody => true,
+        }
+    }
+
+    /// The same at the sender's: own keys are trusted as one's own, where trust does not list them.
+    pub(crate) fn at_the_senders(mut self) -> Self {
+        let own = self.state.own_keys();
+        self.who = match self.who {
+            Who::Policy(policy) => Who::Policy(with_own_keys(policy, &own)),
+            Who::Nobody if !own.keys().is_empty() => Who::Policy(with_own_keys(TrustPolicy::default(), &own)),
+            other => other,
+        };
+        self.side = Side::Sender;
+        self
+    }
+
     /// The same with one key that counts, instead of whoever counted before. What is known to be revoked does not.
     pub(crate) fn by_key(mut self, key: PublicKey) -> Self {
         if let Who::Policy(policy) = std::mem::replace(&mut self.who, Who::Keys(vec![key])) {
@@ -179,16 +215,31 @@ enum Who {
 /// What came of asking.
 pub(crate) struct Vouching {
     pub(crate) decision: Decision,
-    /// Why it is not vouched for, or not what was expected; none if it is.
-    pub(crate) problems: Vec<Problem>,
+    /// What is missing for somebody trusted to vouch for it: a caller may do without.
+    pub(crate) missing: Vec<Problem>,
+    /// What speaks against it, or that it is not what was expected: nobody does without.
+    pub(crate) against: Vec<Problem>,
     /// What is worth knowing all the same.
     pub(crate) notes: Vec<Problem>,
+}
+
+impl Vouching {
+    /// Why it is not vouched for, or not what was expected; none if it is.
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
+        self.against.into_iter().chain(self.missing).collect()
+    }
 }
 
 impl VouchingArgs {
     /// The same without a command line's own options: keys that must have signed, and a trust policy.
     pub(crate) fn of(keys: Vec<String>, trust: Option<PathBuf>) -> Self {
         Self { keys, trust: TrustArgs { trust, ..TrustArgs::default() } }
+    }
+
+    /// The same, but nothing is remembered.
+    pub(crate) fn forgetful(mut self) -> Self {
+        self.trust.no_remember = true;
+        self
     }
 
     pub(crate) fn load(&self, context: &Context, handling: &Policy) -> Result<Trusted, Failure> {
@@ -216,9 +267,10 @@ impl VouchingArgs {
             named.append(&mut revocations::read_named(path)?);
         }
         let seen = state.revocations()?;
+        state.check_bundles()?;
         let levels = handling.levels().iter();
         let key_ages = levels.map(|level| (level.name.clone(), u64::from(level.key_age_days))).collect();
-        Ok(Trusted { who, known, moment, named, seen, state, key_ages })
+        Ok(Trusted { who, known, moment, named, seen, state, key_ages, side: Side::default() })
     }
 
     fn named_keys(&self) -> Result<Vec<PublicKey>, Failure> {
@@ -267,10 +319,17 @@ impl VouchingArgs {
         problems.extend(decision.obstacles().iter().map(Obstacle::problem).map(at));
         if decision.trusted().is_none() {
             problems.extend(revoked_keys(&decision, shown));
-            problems.push(untrusted(&decision, &trusted.who, shown));
+            problems.push(untrusted(&decision, trusted, shown));
         }
         let notes = warnings(&decision, KEY_AGE_DAYS);
         (decision, problems, notes)
+    }
+
+    /// Asks which of the signatures on a claim count, and no more than that: nothing is remembered.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn count(&self, trusted: &Trusted, set: &BundleSet, claim: &Claim) -> Decision {
+        let statements = set.attestations.as_ref().map_or(&[][..], |(_, found)| found.statements());
+        evaluate(statements, claim, &self.trust(trusted), &trusted.moment, &[])
     }
 
     /// Asks whether enough of the signatures on a claim count, and whether it is the expected one. `shown` is
@@ -290,19 +349,22 @@ impl VouchingArgs {
         let seen = trusted.seen.iter().filter(|seen| !revocations.contains(seen)).cloned();
         revocations.extend(seen.collect::<Vec<_>>());
         let decision = evaluate(statements, claim, &trust, &trusted.moment, &revocations);
-        let mut problems = Vec::new();
+        let (mut against, mut missing) = (Vec::new(), Vec::new());
         let mut notes = warnings(&decision, trusted.key_age(&claim.bundle.classification));
         match &self.trust.expect {
-            Some(expectation) => problems.extend(expectation.check(claim, shown)),
+            Some(expectation) => against.extend(expectation.check(claim, shown)),
             // Without an announcement the file's name is what a person goes by.
-            None => problems.extend(misnamed(set, claim)),
+            None => {
+                against.extend(misnamed(set, claim));
+                notes.extend(nameless(set, claim));
+            }
         }
         let at = |problem: Problem| problem.at(shown.display().to_string());
-        problems.extend(decision.revoked().map(|revoked| at(revoked.problem())));
-        problems.extend(decision.obstacles().iter().map(Obstacle::problem).map(at));
+        against.extend(decision.revoked().map(|revoked| at(revoked.problem())));
+        missing.extend(decision.obstacles().iter().map(Obstacle::problem).map(at));
         if decision.trusted().is_none() && decision.revoked().is_none() {
-            problems.extend(revoked_keys(&decision, shown));
-            problems.push(untrusted(&decision, &trusted.who, shown));
+            against.extend(revoked_keys(&decision, shown));
+            missing.push(untrusted(&decision, trusted, shown));
         }
         if !self.trust.no_remember {
             let counts = |signed: &&SignedRevocation| {
@@ -327,12 +389,12 @@ impl VouchingArgs {
         {
             let bundle = format!("{} {}", claim.bundle.name, claim.bundle.version);
             match trusted.state.witness(ledger, &bundle) {
-                Ok(forked) => problems.extend(forked.map(at)),
+                Ok(forked) => against.extend(forked.map(at)),
                 Err(error) => notes.push(not_kept("how far the sender's ledger had come", &error)),
             }
         }
         match decision.trusted().map(|trusted_claim| trusted.state.other_bundle(trusted_claim)) {
-            Some(Ok(Some(other))) => problems.push(equivocation(&other, claim, shown)),
+            Some(Ok(Some(other))) => against.push(equivocation(&other, claim, shown)),
             Some(Err(error)) => {
                 let message =
                     format!("whether another bundle went by this name before cannot be told: {error}");
@@ -340,7 +402,22 @@ impl VouchingArgs {
             }
             _ => {}
         }
-        Ok(Vouching { decision, problems, notes })
+        Ok(Vouching { decision, missing, against, notes })
+    }
+
+    /// Whether somebody who may take a bundle back did; if not, why it does not count.
+    pub(crate) fn takes_back(
+        &self,
+        trusted: &Trusted,
+        statements: &[SignedStatement],
+        claim: &Claim,
+        revocation: &SignedRevocation,
+    ) -> Result<(), NotEntitled> {
+        let revocations = std::slice::from_ref(revocation);
+        let decision = evaluate(statements, claim, &self.trust(trusted), &trusted.moment, revocations);
+        let verdict = decision.revocations().first().map(|one| one.verdict);
+        // One that is about another bundle takes nothing back.
+        verdict.unwrap_or(Err(NotEntitled::NotSigner)).map(drop)
     }
 
     /// Whether what is verified is remembered.
@@ -402,6 +479,7 @@ fn warnings<C>(decision: &Decision<C>, key_age_days: u64) -> Vec<Problem> {
     for signature in decision.signatures().iter().filter(|one| one.verdict == Verdict::Counted) {
         let signer = &signature.signer;
         let name = signer.name.as_ref().map_or_else(|| signer.fingerprint().to_string(), ToString::to_string);
+        notes.extend(ahead(&name, signer.time, decision.moment().time_of_verification()));
         notes.extend(aged(&name, signer.age_in_days, key_age_days));
         notes.extend(ending(&name, signer.not_after, at));
     }
@@ -416,6 +494,16 @@ fn warnings<C>(decision: &Decision<C>, key_age_days: u64) -> Vec<Problem> {
         }
     }
     notes
+}
+
+/// A signature from the future: one of two clocks is wrong. The time is the signer's word, and nothing rests on it.
+fn ahead(name: &str, signed: Timestamp, now: Timestamp) -> Option<Problem> {
+    (signed.unix_seconds() > now.unix_seconds().saturating_add(CLOCK_TOLERANCE)).then(|| {
+        let message =
+            format!("`{name}` states to have signed at {signed}, and this machine's clock shows {now}");
+        let hint = "one of the two clocks is wrong; set this one, or tell the signer";
+        Problem::new("signed-in-future", message).hint(hint)
+    })
 }
 
 /// A key past the age at which it should be replaced.
@@ -519,7 +607,7 @@ impl Vouched {
 
 /// An archive goes by the name and version that were signed.
 fn misnamed(set: &BundleSet, claim: &Claim) -> Option<Problem> {
-    let path = set.archive.as_ref().filter(|path| path.as_path() != Path::new("-"))?;
+    let path = set.archive.as_ref().filter(|path| Stream::of(path).is_none())?;
     let stem = format!("{}-{}.", claim.bundle.name, claim.bundle.version);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let other = set.other_stem().is_some_and(|other| name.starts_with(&format!("{other}.")));
@@ -529,6 +617,16 @@ fn misnamed(set: &BundleSet, claim: &Claim) -> Option<Problem> {
         let hint = format!("if that is the bundle you were told of, say so: --expect {signed}");
         Problem::new("misnamed", message).at(path.display().to_string()).hint(hint)
     })
+}
+
+/// What comes as a stream goes by no name that could be compared with what was signed: a person must do it.
+fn nameless(set: &BundleSet, claim: &Claim) -> Option<Problem> {
+    set.archive.as_ref().filter(|path| Stream::of(path).is_some())?;
+    let signed = format!("{}@{}", claim.bundle.name, claim.bundle.version);
+    let message =
+        format!("a stream goes by no name, so `{signed}` was compared with nothing that was announced");
+    let hint = format!("if that is the bundle you were told of, say so: --expect {signed}");
+    Some(Problem::new("nothing-announced", message).hint(hint))
 }
 
 /// The rules that are not met, and by how much; nothing if it is not rules that are missed.
@@ -543,8 +641,9 @@ fn unmet<C>(decision: &Decision<C>) -> String {
 }
 
 /// What is missing for trust, and the command that would establish it.
-fn untrusted<C>(decision: &Decision<C>, who: &Who, shown: &Path) -> Problem {
-    let message = match who {
+fn untrusted<C>(decision: &Decision<C>, trusted: &Trusted, shown: &Path) -> Problem {
+    let side = trusted.side;
+    let message = match &trusted.who {
         Who::Nobody => "no key was named, and there is no trust policy".to_owned(),
         _ => match unmet(decision) {
             missed if missed.is_empty() => {
@@ -567,17 +666,20 @@ fn untrusted<C>(decision: &Decision<C>, who: &Who, shown: &Path) -> Problem {
         let (signer, Verdict::NotCounted(reason)) = (&signature.signer, &signature.verdict) else { continue };
         let (fingerprint, role) = (signer.fingerprint(), &signer.role);
         match reason {
-            Reason::UnknownKey => {
-                return problem.hint(format!(
-                    "if you know by another way that {fingerprint} is the sender's key:\n\
-                     consign trust add NAME --key SENDER.pub --fingerprint {fingerprint} --role {role}"
-                ));
-            }
+            Reason::UnknownKey => return problem.hint(unknown_key(side, &fingerprint.to_string(), role)),
             Reason::RoleNotHeld { .. } => {
                 let name = signer.name.as_ref().map_or_else(|| fingerprint.to_string(), ToString::to_string);
-                return problem.hint(format!(
-                    "`{name}` signed as {role}, and you trust that key in other roles only; ask the sender who was to sign as {role}"
-                ));
+                let said = format!(
+                    "`{}` signed as {role}, and you trust that key in other roles only",
+                    printable(&name)
+                );
+                return problem.hint(match side {
+                    Side::Recipient => format!("{said}; ask the sender who was to sign as {role}"),
+                    Side::Sender => format!(
+                        "{said}; if it is right: consign trust set --add-role ROLE -- {}",
+                        crate::style::shell_word(&name)
+                    ),
+                });
             }
             _ => {}
         }
@@ -585,9 +687,53 @@ fn untrusted<C>(decision: &Decision<C>, who: &Who, shown: &Path) -> Problem {
     let lacking =
         decision.rules().iter().flat_map(|rule| &rule.measures).find(|measure| measure.missing() > 0);
     match lacking.map(|measure| &measure.part) {
-        Some(Part::Role { role, .. }) if decision.counted() > 0 => problem
-            .hint(format!("ask the sender for a signature as {role} by one more of the keys you trust")),
-        Some(Part::Owners) => problem.hint("ask the sender for a signature by somebody else whom you trust"),
+        Some(Part::Role { role, .. }) if decision.counted() > 0 => problem.hint(match side {
+            Side::Recipient => {
+                format!("ask the sender for a signature as {role} by one more of the keys you trust")
+            }
+            Side::Sender => format!("have it signed: consign sign BUNDLE --role {role}"),
+        }),
+        Some(Part::Owners) => problem.hint(match (side, nobodys(decision).as_slice()) {
+            (_, [first, ..]) => format!(
+                "your trust does not say whose key `{}` is, so that it counts for nobody: consign trust set --owner PERSON -- {}",
+                printable(first),
+                crate::style::shell_word(first)
+            ),
+            (Side::Recipient, []) => "ask the sender for a signature by somebody else whom you trust".to_owned(),
+            (Side::Sender, []) => "have somebody else sign it too: consign sign BUNDLE".to_owned(),
+        }),
         _ => problem,
+    }
+}
+
+/// Keys that counted, and whose owner trust does not name, by their names.
+fn nobodys<C>(decision: &Decision<C>) -> Vec<String> {
+    let counted = decision.signatures().iter().filter(|one| one.verdict == Verdict::Counted);
+    let nobodys = counted.filter(|one| one.signer.owner.is_none());
+    nobodys.filter_map(|one| one.signer.name.as_ref().map(ToString::to_string)).collect()
+}
+
+/// What stands for a fingerprint in a command that somebody may paste: what came with a bundle is for nobody to trust before
+/// they have heard it from its owner.
+pub(crate) const TOLD_FINGERPRINT: &str = "'SHA256:<the one you were told>'";
+
+/// How a key comes to be trusted, for whoever sees it for the first time. Of the role that a statement states, nothing but the
+/// two that vouch for content goes into a command: no stranger chooses what their key may do.
+fn unknown_key(side: Side, fingerprint: &str, stated: &Role) -> String {
+    let role = if ["owner", "release"].contains(&stated.as_str()) { stated.as_str() } else { "ROLE" };
+    let command = |file: &str| {
+        format!(
+            "consign trust add NAME --key {file} --fingerprint {TOLD_FINGERPRINT} --role {role} --owner PERSON"
+        )
+    };
+    match side {
+        Side::Recipient => format!(
+            "have the sender read their key's fingerprint to you, by telephone or in person; if it is {fingerprint}:\n{}",
+            command("SENDER.pub")
+        ),
+        Side::Sender => format!(
+            "your trust does not list the key of whoever signed as {stated}; have them read its fingerprint to you; if it is {fingerprint}:\n{}",
+            command("THEIR.pub")
+        ),
     }
 }

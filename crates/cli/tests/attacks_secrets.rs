@@ -19,6 +19,8 @@ struct Spoken {
     words: Vec<String>,
     options: Vec<String>,
     flags: Vec<String>,
+    /// Variables of the environment that it reads.
+    variables: Vec<String>,
 }
 
 /// Every command that there is, by way of the help.
@@ -28,12 +30,17 @@ fn commands(desk: &Desk) -> Vec<Spoken> {
     while let Some(words) = open.pop() {
         let help = desk.succeed(words.iter().map(String::as_str).chain(["--help"]));
         let mut in_commands = false;
-        let (mut options, mut flags) = (BTreeSet::new(), BTreeSet::new());
+        let (mut options, mut flags, mut variables) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for line in help.lines() {
             if !line.starts_with(' ') && !line.is_empty() {
                 in_commands = line == "Commands:";
             }
             let text = line.trim_start();
+            variables.extend(
+                text.split_once("[env: ")
+                    .and_then(|(_, rest)| rest.split_once('='))
+                    .map(|(name, _)| name.to_owned()),
+            );
             if in_commands && line.starts_with("  ") && !line.starts_with("   ") {
                 let name = text.split_whitespace().next().unwrap();
                 open.push(words.iter().cloned().chain([name.to_owned()]).collect());
@@ -55,6 +62,7 @@ fn commands(desk: &Desk) -> Vec<Spoken> {
                 words,
                 options: options.into_iter().collect(),
                 flags: flags.into_iter().collect(),
+                variables: variables.into_iter().collect(),
             });
         }
     }
@@ -169,6 +177,13 @@ fn attack_s2_no_argument_or_variable_is_echoed_that_is_a_secret() {
     desk.succeed(["pack", "d", "-o", "out", "--key", "k"]);
     let commands = commands(&desk);
     assert!(commands.len() > 35, "the help lists them: {}", commands.len());
+    // Those that a command's help names, and those that are read elsewhere.
+    let mut variables: BTreeSet<_> = commands.iter().flat_map(|command| command.variables.clone()).collect();
+    assert!(variables.len() >= 12, "the help lists them: {variables:?}");
+    variables.extend(
+        ["HOME", "LEDGER", "LEDGER_KEY", "EVENT_OUT", "THREADS", "USER", "UNHEARD_OF"]
+            .map(|name| format!("CONSIGN_{name}")),
+    );
     let mut runs = 0;
     let mut check = |command: &mut assert_cmd::Command, secret: &str, what: &str| {
         let output = command.output().unwrap();
@@ -197,23 +212,7 @@ fn attack_s2_no_argument_or_variable_is_echoed_that_is_a_secret() {
         }
     }
     for (kind, secret) in &secrets {
-        for variable in [
-            "CONSIGN_KEY",
-            "CONSIGN_TRUST",
-            "CONSIGN_POLICY",
-            "CONSIGN_HOME",
-            "CONSIGN_LEDGER",
-            "CONSIGN_STORE",
-            "CONSIGN_IDENTITY",
-            "CONSIGN_PASSPHRASE_FILE",
-            "CONSIGN_IDENTITY_PASSPHRASE_FILE",
-            "CONSIGN_PROVENANCE",
-            "CONSIGN_FINDINGS_ALLOW",
-            "CONSIGN_PROGRESS",
-            "CONSIGN_JSON",
-            "CONSIGN_THREADS",
-            "CONSIGN_UNHEARD_OF",
-        ] {
+        for variable in &variables {
             for words in [&["verify", "out"][..], &["pack", "d", "-o", "out-y"], &["verify", "out", "--json"]]
             {
                 check(
@@ -222,6 +221,14 @@ fn attack_s2_no_argument_or_variable_is_echoed_that_is_a_secret() {
                     &format!("{variable}: {kind}"),
                 );
             }
+        }
+    }
+    for command in &commands {
+        for (n, variable) in command.variables.iter().enumerate() {
+            let (kind, secret) = &secrets[(n + command.words.len()) % secrets.len()];
+            let what = format!("{} with {kind} in {variable}", command.words.join(" "));
+            let words = command.words.iter().map(String::as_str).chain(["--json"]);
+            check(desk.consign(words).env(variable, secret), secret, &what);
         }
     }
     assert!(runs > 1000, "{runs}");
@@ -353,4 +360,144 @@ fn attack_a13_nothing_from_outside_reaches_the_terminal_as_it_is() {
         assert!(!raw(&output.stdout) && !raw(&output.stderr), "{}", written_down(&output).escape_debug());
     }
     assert!(seen > 100, "it is shown, escaped: {seen}");
+}
+
+/// Characters that must not reach a terminal, as they are named in YAML.
+const ODD: &str = "\\e[31m\\a\\x9b2J\\u202e\\u200b\\u2066\\N\\x7f";
+
+fn is_raw(bytes: &[u8]) -> bool {
+    let odd = "\u{1b}\u{7}\u{9b}\u{202e}\u{200b}\u{2066}\u{85}\u{7f}";
+    String::from_utf8_lossy(bytes).chars().any(|c| odd.contains(c))
+}
+
+#[test]
+fn attack_a13_no_field_of_a_descriptor_reaches_the_terminal_as_it_is() {
+    let desk = Desk::recording();
+    desk.key("k");
+    let fields = [
+        "name",
+        "version",
+        "kind",
+        "title",
+        "description",
+        "license",
+        "classification",
+        "contact.name",
+        "contact.email",
+        "contact.organization",
+        "contact.role",
+        "training.summary",
+        "training.framework",
+        "training.hardware",
+        "model_card.intended_use",
+        "model_card.risks",
+        "handling.retention",
+        "provenance.pipeline.system",
+        "provenance.pipeline.run",
+        "provenance.pipeline.commit",
+    ];
+    let mut taken = 0;
+    for (n, field) in fields.iter().enumerate() {
+        for odd in [ODD, "\\u202e", "\\u200b", "\\x9b2J", "\\e[2J"] {
+            let (dir, out) = (format!("d{n}"), format!("out{n}"));
+            desk.write(&format!("{dir}/a"), "x");
+            desk.write(&format!("{dir}/consign.yaml"), descriptor("tiny", "1.0.0"));
+            let set = format!("{field}=\"a {odd} b\"");
+            let raw = serde_json::from_str::<String>(&format!(
+                "\"{}\"",
+                odd.replace("\\e", "\\u001b")
+                    .replace("\\a", "\\u0007")
+                    .replace("\\x9b", "\\u009b")
+                    .replace("\\x7f", "\\u007f")
+                    .replace("\\N", "\\u0085")
+            ))
+            .unwrap();
+            let given = format!("{field}=a {raw} b");
+            let mut lines: Vec<Vec<&str>> = vec![
+                vec!["pack", &dir, "-o", &out, "--key", "k", "--set", &set],
+                vec!["pack", &dir, "-o", &out, "--key", "k", "--set", &given],
+            ];
+            let readers = [
+                vec!["inspect", &*out],
+                vec!["verify", &out, "--key", "k.pub"],
+                vec!["sign", &out, "--key", "k", "--yes"],
+                vec!["lineage", &out],
+                vec!["history", "tiny"],
+                vec!["ledger", "list"],
+                vec!["ledger", "alerts"],
+                vec!["diff", &out, &dir],
+                vec!["policy", "check", "d0/consign.yaml"],
+            ];
+            lines.extend(readers);
+            for words in &lines {
+                for json in [false, true] {
+                    let output =
+                        desk.consign(words.iter().copied().chain(json.then_some("--json"))).output().unwrap();
+                    let bytes = [&output.stdout[..], &output.stderr[..]].concat();
+                    assert!(!is_raw(&bytes), "{words:?}: {}", written_down(&output).escape_debug());
+                }
+            }
+            taken += usize::from(desk.path(&out).exists());
+            let _ = fs::remove_dir_all(desk.path(&out));
+        }
+    }
+    assert!(taken > 0, "some of it can be packed, and is then shown");
+}
+
+#[test]
+fn attack_a13_neither_key_comments_nor_names_in_trust_and_git_reach_the_terminal_as_they_are() {
+    let desk = Desk::recording();
+    desk.key("k");
+    let odd = "a\u{1b}[31m\u{7}\u{202e}\u{200b}\u{9b}2J";
+    desk.write("d/a", "x");
+    desk.write("d/consign.yaml", descriptor("tiny", "1.0.0"));
+    let made = desk
+        .program("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", odd, "-f", "s"])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", written_down(&made));
+    let git = |words: &[&str]| {
+        let mut all = vec!["-c", "user.email=ada@example.org", "-c"];
+        let name = format!("user.name={odd}");
+        all.push(&name);
+        let output = desk.program("git").current_dir(desk.path("d")).args(all).args(words).output().unwrap();
+        assert!(output.status.success(), "{}", written_down(&output));
+    };
+    git(&["init", "-q", "-b", "main"]);
+    git(&["remote", "add", "origin", &format!("https://example.org/{odd}")]);
+    git(&["add", "."]);
+    git(&["commit", "-q", "-m", odd]);
+    git(&["tag", "-a", "v1\u{202e}", "-m", odd]);
+    let print = desk.json(["id", "--key", "s.pub"])["result"]["fingerprint"].as_str().unwrap().to_owned();
+    let owner = format!("--owner={odd}");
+    let trust = ["trust", "add", odd, "--key", "s.pub", "--fingerprint", &print, "--role", "owner", &owner];
+    let good = ["trust", "add", "s", "--key", "s.pub", "--fingerprint", &print, "--role", "owner"];
+    for words in [
+        &["id", "--key", "s.pub"][..],
+        &["id", "--key", "s"],
+        &["init", "d", "-o", "new.yaml"],
+        &["pack", "d", "-o", "out", "--key", "s", "--exclude", ".git/", "--provenance", "auto"],
+        &trust,
+        &good,
+        &["trust", "list"],
+        &["trust", "show", "s"],
+        &["verify", "out", "--key", "s.pub"],
+        &["verify", "out"],
+        &["inspect", "out"],
+        &["lineage", "out"],
+        &["sign", "out", "--key", "s", "--role", "release", "--yes"],
+        &["receive", "out", "--key", "s"],
+        &["ledger", "list"],
+        &["ledger", "show", "0"],
+        &["history", "tiny"],
+    ] {
+        for json in [false, true] {
+            let output =
+                desk.consign(words.iter().copied().chain(json.then_some("--json"))).output().unwrap();
+            let bytes = [&output.stdout[..], &output.stderr[..]].concat();
+            assert!(!is_raw(&bytes), "{words:?}: {}", written_down(&output).escape_debug());
+        }
+    }
+    assert!(desk.path("out").exists());
 }

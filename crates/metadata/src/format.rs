@@ -66,6 +66,8 @@ formats! {
     Npz = "npz", "NumPy arrays (ZIP)";
     /// HDF5, also of Keras and NetCDF 4.
     Hdf5 = "hdf5", "HDF5";
+    /// Arrays behind a header, before NetCDF 4: CDF-1, CDF-2 and CDF-5.
+    Netcdf = "netcdf", "NetCDF (classic)";
     /// Columns on disk.
     Parquet = "parquet", "Parquet table";
     /// Arrow IPC file, also called Feather 2.
@@ -206,12 +208,15 @@ pub fn sniff(head: &[u8], size: u64, name: &str) -> FileFormat {
 }
 
 /// Formats that a few bytes at a fixed place give away.
-const MAGIC: [(usize, &[u8], FileFormat); 39] = [
+const MAGIC: [(usize, &[u8], FileFormat); 42] = [
     (0, b"GGUF", FileFormat::Gguf),
     (0, b"lmgg", FileFormat::Ggml),
     (0, b"fmgg", FileFormat::Ggml),
     (0, b"tjgg", FileFormat::Ggml),
     (0, b"\x89HDF\r\n\x1a\n", FileFormat::Hdf5),
+    (0, b"CDF\x01", FileFormat::Netcdf),
+    (0, b"CDF\x02", FileFormat::Netcdf),
+    (0, b"CDF\x05", FileFormat::Netcdf),
     // HDF5 behind a user block, which has 512 bytes or twice as many, and so on; as far as the head goes.
     (4096, b"\x89HDF\r\n\x1a\n", FileFormat::Hdf5),
     (8192, b"\x89HDF\r\n\x1a\n", FileFormat::Hdf5),
@@ -250,8 +255,9 @@ const MAGIC: [(usize, &[u8], FileFormat); 39] = [
 ];
 
 fn by_magic(head: &[u8]) -> Option<FileFormat> {
+    // Nearly all are told apart by one byte, which costs no call.
     let fits = |&&(at, magic, _): &&(usize, &[u8], FileFormat)| {
-        head.get(at..).is_some_and(|rest| rest.starts_with(magic))
+        head.get(at) == magic.first() && head.get(at..).is_some_and(|rest| rest.starts_with(magic))
     };
     MAGIC.iter().find(fits).map(|&(_, _, format)| format)
 }
@@ -457,8 +463,16 @@ fn text_of(head: &[u8], size: u64) -> Option<&str> {
         }
         Err(_) => return None,
     };
-    let control = |c: char| c.is_ascii_control() && !matches!(c, '\n' | '\r' | '\t' | '\x0c' | '\x1b');
-    (!text.contains(control)).then_some(text)
+    (!has_control(text.as_bytes())).then_some(text)
+}
+
+/// Whether any byte is a control character of ASCII that text does not have. No other character of UTF-8 has such bytes.
+fn has_control(bytes: &[u8]) -> bool {
+    let control = |byte: u8| {
+        (byte < 0x20 || byte == 0x7f) && !matches!(byte, b'\n' | b'\r' | b'\t' | b'\x0c' | b'\x1b')
+    };
+    // All of a stretch without a way out, so that the compiler looks at many bytes at once.
+    bytes.chunks(256).any(|stretch| stretch.iter().fold(false, |any, &byte| any | control(byte)))
 }
 
 /// Which kind of text it is. Content that speaks for itself wins over the name; then the name decides, if the

@@ -1,12 +1,13 @@
 //! The one decision: whether a policy allows a step, with all reasons if not.
 
-use consign_metadata::{Classification, Findings, RuleId};
+use consign_metadata::{Classification, Findings, Line, RuleId};
+use consign_signing::PublicKey;
 
 use crate::decision::{Decision, Reason, RuleName};
-use crate::document::{Action, Demand};
+use crate::document::{Action, Demand, SignatureRule};
 use crate::level::Level;
 use crate::policy::{Accept, Policy};
-use crate::request::{Encryption, Request, Scan, Stage};
+use crate::request::{CountedSigner, Encryption, Request, Scan, Stage};
 use crate::{fields, lineage, parties, people, retention};
 
 /// Asks whether a policy allows a step.
@@ -68,15 +69,29 @@ impl<'a> Judge<'a> {
     }
 
     pub(crate) fn refuse(&mut self, rule: RuleName, message: impl Into<String>, fix: impl Into<String>) {
-        self.decision.refusals.push(Reason { rule, message: message.into(), fix: fix.into() });
+        let fix = self.said_to_the_reader(rule, fix.into());
+        self.decision.refusals.push(Reason { rule, message: message.into(), fix, finding: None });
+    }
+
+    /// What to do, in the words of the side that reads them: a recipient mends nothing, but can have it mended.
+    fn said_to_the_reader(&self, rule: RuleName, fix: String) -> String {
+        let own = matches!(
+            rule,
+            RuleName::Descriptor
+                | RuleName::Addressed
+                | RuleName::Signatures
+                | RuleName::Signer
+                | RuleName::Classification
+        );
+        if own || !self.request.stage.is_recipients() { fix } else { format!("tell the sender: {fix}") }
     }
 
     pub(crate) fn pend(&mut self, rule: RuleName, message: impl Into<String>, fix: impl Into<String>) {
-        self.decision.pending.push(Reason { rule, message: message.into(), fix: fix.into() });
+        self.decision.pending.push(Reason { rule, message: message.into(), fix: fix.into(), finding: None });
     }
 
     pub(crate) fn warn(&mut self, rule: RuleName, message: impl Into<String>, fix: impl Into<String>) {
-        self.decision.warnings.push(Reason { rule, message: message.into(), fix: fix.into() });
+        self.decision.warnings.push(Reason { rule, message: message.into(), fix: fix.into(), finding: None });
     }
 
     pub(crate) fn note(&mut self, note: impl Into<String>) {
@@ -233,7 +248,7 @@ impl<'a> Judge<'a> {
         let findings = if let Scan::Done(findings) = request.findings { Some(findings) } else { None };
         for found in findings.iter().flat_map(|findings| &findings.found) {
             if let Some(marking) = policy.markings().iter().find(|marking| marking.rule == found.rule) {
-                let what = format!("the marking `{}`{}", marking.word, place(found));
+                let what = format!("the marking `{}`{}", marking.word, places(found));
                 self.floor(level, RuleName::Marking, &marking.level, &what);
             }
         }
@@ -255,20 +270,18 @@ impl<'a> Judge<'a> {
 
     fn findings(&mut self, level: &Level) {
         let Some(findings) = self.scanned(level) else { return };
-        let fix = |rule: &RuleId| match rule.kind() {
-            "secret" => {
-                "take it out and revoke it; if it is no secret, say why in an allow-list: `--findings-allow FILE`"
-            }
-            "code" => {
-                "convert the model to a format without code, such as safetensors, or leave the file out"
-            }
-            _ => "mend the file or leave it out",
-        };
         for found in findings.found.iter().filter(|found| found.rule.kind() != "marking") {
             let (action, _) = self.policy.action(level, &found.rule);
-            let times = if found.count == 1 { String::new() } else { format!(" ({} times)", found.count) };
-            let message = format!("found {}{}{times}", found.rule, place(found));
+            let message = format!("found {}{}", found.rule, places(found));
             self.act(action, name_of(&found.rule), message, fix(&found.rule));
+            let reasons = match action {
+                Action::Deny => &mut self.decision.refusals,
+                Action::Warn => &mut self.decision.warnings,
+                Action::Note => continue,
+            };
+            if let Some(reason) = reasons.last_mut() {
+                reason.finding = Some(found.rule.clone());
+            }
         }
         for allowed in &findings.allowed {
             let (action, allowable) = self.policy.action(level, &allowed.rule);
@@ -288,8 +301,8 @@ impl<'a> Judge<'a> {
         for (rule, gap) in people::missing(&level.signatures, signers) {
             let others =
                 if rule.another_person && level.signatures.len() > 1 { " by another person" } else { "" };
-            let message = format!("needs {gap} × {}{others}", rule.role);
-            let fix = format!("have it signed: consign sign BUNDLE --role {}", rule.role);
+            let (cause, fix) = self.missing_signature(rule, &level.signatures, signers);
+            let message = format!("needs {gap} × {}{others}{cause}", rule.role);
             if request.stage.signatures_may_come() {
                 self.pend(RuleName::Signatures, message, fix);
             } else {
@@ -301,7 +314,7 @@ impl<'a> Judge<'a> {
         if accepted.is_empty() {
             return;
         }
-        let is_accepted = |signer: &crate::request::CountedSigner| {
+        let is_accepted = |signer: &CountedSigner| {
             accepted
                 .iter()
                 .any(|known| known.public_key == signer.public_key && known.roles.contains(&signer.role))
@@ -309,14 +322,90 @@ impl<'a> Judge<'a> {
         if !signers.iter().any(is_accepted) {
             let message =
                 format!("none of those who signed is a signer whom `{}` accepts", self.policy.name());
-            let fix =
-                format!("sign with a key of {}", list(accepted.iter().map(|known| known.name.as_str())));
+            let names = list(accepted.iter().map(|known| known.name.as_str()));
+            let fix = if request.stage.is_recipients() {
+                format!("ask the sender for a signature with a key of {names}")
+            } else {
+                format!("sign with a key of {names}")
+            };
             if request.stage.signatures_may_come() {
                 self.pend(RuleName::Signer, message, fix);
             } else {
                 self.refuse(RuleName::Signer, message, fix);
             }
         }
+    }
+
+    /// Why a signature is missing where somebody might think that it is there, as the end of a sentence; and what mends it.
+    fn missing_signature(
+        &self,
+        rule: &SignatureRule,
+        rules: &[SignatureRule],
+        signers: &[CountedSigner],
+    ) -> (String, String) {
+        let request = self.request;
+        let called = |name: &Option<Line>, key: &PublicKey| {
+            name.as_ref().map_or_else(|| key.fingerprint().to_string(), ToString::to_string)
+        };
+        if let Some(one) = people::taken_for_one(rule, rules, signers) {
+            let keys = list_of(one.iter().map(|signer| called(&signer.name, &signer.public_key)));
+            // In the order of the command line, the first key of nobody is the first that needs an owner.
+            let names: Vec<_> = one.iter().filter_map(|signer| signer.name.as_ref()).collect();
+            let command = |name: &Line| {
+                let name = consign_metadata::shell_word(name.as_str());
+                format!("consign trust set --owner PERSON -- {name}")
+            };
+            return match one.first().and_then(|signer| signer.owner.as_ref()) {
+                Some(owner) => {
+                    let who = if request.stage.is_recipients() { "ask the sender to have" } else { "have" };
+                    let set = names.first().map_or_else(String::new, |name| {
+                        format!("; if one of the keys is somebody else's: {}", command(name))
+                    });
+                    (
+                        format!("; your trust says that {keys} are all held by `{owner}`"),
+                        format!("{who} somebody else sign it as {}{set}", rule.role),
+                    )
+                }
+                None => (
+                    format!(
+                        "; your trust does not say whose keys {keys} are, so that they count as one person's"
+                    ),
+                    if names.is_empty() {
+                        "say whose keys they are, each with: consign trust add NAME --key FILE.pub --owner PERSON"
+                            .to_owned()
+                    } else {
+                        let commands: Vec<_> = names.into_iter().map(command).collect();
+                        format!("say whose keys they are:\n{}", commands.join("\n"))
+                    },
+                ),
+            };
+        }
+        // Somebody signed so, and it does not count.
+        if let Some(signer) = request.uncounted.iter().find(|signer| signer.role == rule.role) {
+            let who = called(&signer.name, &signer.public_key);
+            let cause = format!("; `{who}` signed as {}, which does not count: {}", rule.role, signer.reason);
+            let fix = match &signer.name {
+                Some(name) => format!(
+                    "if the key is right for it, give it the role: consign trust set --add-role {} -- {}",
+                    rule.role,
+                    consign_metadata::shell_word(name.as_str())
+                ),
+                None => format!(
+                    "compare the fingerprint with its owner, then: consign trust add NAME --key FILE.pub --role {} --owner PERSON",
+                    rule.role
+                ),
+            };
+            return (cause, fix);
+        }
+        let fix = if request.stage.is_recipients() {
+            format!(
+                "ask the sender for a signature as {} by one more of the people whom you trust",
+                rule.role
+            )
+        } else {
+            format!("have it signed: consign sign BUNDLE --role {}", rule.role)
+        };
+        (String::new(), fix)
     }
 
     fn acceptance(&mut self, accept: &Accept) {
@@ -423,27 +512,61 @@ fn name_of(rule: &RuleId) -> RuleName {
         "secret" => RuleName::Secrets,
         "code" => RuleName::Code,
         "marking" => RuleName::Marking,
+        "incomplete" => RuleName::Incomplete,
         _ => RuleName::Malformed,
     }
 }
 
-/// Where the first finding is, for messages.
-fn place(found: &consign_metadata::Found) -> String {
-    let Some(first) = found.examples.first() else { return String::new() };
-    let mut text = match &first.path {
-        Some(path) => format!(" in `{path}`"),
-        None => " in the descriptor".into(),
+/// What to do about a finding.
+fn fix(rule: &RuleId) -> &'static str {
+    match (rule.kind(), rule.as_str()) {
+        ("secret", _) => {
+            "take it out and revoke it; if it is no secret, say why in an allow-list: `--findings-allow FILE`"
+        }
+        (_, "code/auto-run" | "code/git-config") => {
+            "leave it out with `exclude`; it would run something where the bundle is unpacked"
+        }
+        ("code", _) => {
+            "convert the model to a format without code, such as safetensors, or leave the file out"
+        }
+        (_, "incomplete/lfs-pointer") => {
+            "fetch the content first (`git lfs pull`, `git annex get`), or leave the pointer out"
+        }
+        (_, "incomplete/dvc-pointer") => "fetch the content first (`dvc pull`), or leave the file out",
+        (_, "incomplete/missing-shard") => {
+            "add the files that are missing, or leave out those that need them"
+        }
+        (_, "incomplete/download") => "finish the download and remove what it left, or leave the file out",
+        ("incomplete", _) => "put the content in its place, or leave the file out",
+        _ => "mend the file or leave it out",
+    }
+}
+
+/// How often and where something was found, for messages: ` 7 times in 6 files, first in `a.pkl`: …`.
+fn places(found: &consign_metadata::Found) -> String {
+    let Some(first) = found.examples.first() else { return format!(" {} times", found.count) };
+    let file = match &first.path {
+        Some(path) => format!("`{path}`"),
+        None => "the descriptor".into(),
     };
-    if let Some(member) = &first.member {
-        text.push_str(&format!(", `{member}`"));
-    }
-    if let Some(line) = first.line {
-        text.push_str(&format!(", line {line}"));
-    }
+    let within = first.member.iter().map(|member| format!("`{member}`"));
+    let within: Vec<_> = within.chain(first.line.map(|line| format!("line {line}"))).collect();
+    let within = within.join(", ");
+    let behind = |word: &str| if within.is_empty() { String::new() } else { format!(", {word}{within}") };
+    let mut text = match (found.files, found.count) {
+        (..=1, 1) => format!(" in {file}{}", behind("")),
+        (..=1, count) => format!(" {count} times in {file}{}", behind("first in ")),
+        (files, count) => format!(" {count} times in {files} files, first in {file}{}", behind("")),
+    };
     if let Some(excerpt) = &first.excerpt {
         text.push_str(&format!(": {excerpt}"));
     }
     text
+}
+
+/// Words in a sentence: `a`, `b`.
+fn list_of(words: impl Iterator<Item = String>) -> String {
+    words.map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// Names in a sentence: `a`, `b`.

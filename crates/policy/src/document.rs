@@ -242,9 +242,16 @@ pub struct FindingRule {
 pub(crate) struct RecipientDocument {
     /// The name by which they are addressed.
     pub name: Line,
+    /// Other names that they go by. A bundle is addressed by `name`, whichever of them is given.
+    #[serde(default)]
+    pub aliases: Vec<Line>,
     /// Their organization.
     #[serde(default)]
     pub organization: Option<Line>,
+    /// The file with the policy that they publish: what they accept. It is asked before anything is packed for them or
+    /// handed over to them. A relative path begins at the folder of this policy.
+    #[serde(default)]
+    pub laboratory: Option<Line>,
     /// Their keys for encryption, as age writes them (`age1…`).
     #[serde(default)]
     pub encrypt_to: Vec<Line>,

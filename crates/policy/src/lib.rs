@@ -46,6 +46,8 @@ pub use document::{Action, Demand, FindingRule, Listing, PublicFact, SignatureRu
 pub use level::{Fields, Level};
 pub use parse::PolicyError;
 pub use policy::{
-    Accept, Category, Destination, Marking, POLICY_BYTES_MAX, Policy, Recipient, Signer, SourceRule,
+    Accept, Called, Category, Destination, Marking, POLICY_BYTES_MAX, Policy, Recipient, Signer, SourceRule,
 };
-pub use request::{CountedSigner, Encryption, Parent, Request, Scan, Stage, Surveyed, Target};
+pub use request::{
+    CountedSigner, Encryption, Parent, Request, Scan, Stage, Surveyed, Target, UncountedSigner,
+};

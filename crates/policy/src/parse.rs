@@ -1,6 +1,6 @@
 //! From the text of `policy.toml` to a [`Policy`]: every part must fit every other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use consign_metadata::pattern::{Subject, compile};
 use consign_metadata::{
@@ -16,7 +16,7 @@ use crate::document::{
 };
 use crate::level::{Fields, Level};
 use crate::policy::{
-    Accept, Category, Destination, Marking, POLICY_BYTES_MAX, Policy, Recipient, Signer, SourceRule,
+    Accept, Category, Destination, Marking, POLICY_BYTES_MAX, Policy, Recipient, Signer, SourceRule, sound,
 };
 
 /// The four levels of the guidance with what they demand by default.
@@ -299,8 +299,7 @@ impl Reader {
     }
 
     fn recipients(&mut self, document: &Document, scheme: &Scheme) -> Vec<Recipient> {
-        self.unique("recipient", &document.recipients, |recipient| recipient.name.as_str());
-        let mut keys = BTreeSet::new();
+        let (mut keys, mut names) = (BTreeSet::new(), BTreeMap::new());
         let mut recipients = Vec::new();
         for spanned in &document.recipients {
             let (recipient, span) = (spanned.get_ref().clone(), spanned.span());
@@ -326,8 +325,18 @@ impl Reader {
             if let Some(highest) = &recipient.highest {
                 self.known_level(highest, scheme, &span);
             }
+            for name in std::iter::once(&recipient.name).chain(&recipient.aliases) {
+                if let Some(other) = names.insert(sound(name.as_str()), recipient.name.clone()) {
+                    let message = format!(
+                        "`{name}` is called like `{other}`; names that differ only in capitals, spaces and the like are one"
+                    );
+                    self.report("policy-duplicate", Some(span.clone()), &message);
+                }
+            }
             recipients.push(Recipient {
                 name: recipient.name,
+                aliases: recipient.aliases,
+                laboratory: recipient.laboratory,
                 organization: recipient.organization,
                 encrypt_to: recipient.encrypt_to,
                 highest: recipient.highest,

@@ -1,6 +1,6 @@
 //! Whom a bundle may go to, and how: encryption, addressees, recipients, destinations, channels.
 
-use consign_metadata::Line;
+use consign_metadata::{Line, did_you_mean};
 
 use crate::decide::{Judge, list};
 use crate::decision::RuleName;
@@ -61,8 +61,19 @@ fn addressees(judge: &mut Judge<'_>, level: &Level) {
     } else if !own.iter().any(|name| named.contains(name)) {
         judge.refuse(
             RuleName::Addressed,
-            format!("it is addressed to {}, not to us", list(named.iter().map(Line::as_str))),
-            "do not use it, and tell the sender that it went astray",
+            format!(
+                "it is addressed to {}, but `{}` goes by {}",
+                list(named.iter().map(Line::as_str)),
+                judge.policy.name(),
+                list(own.iter().map(Line::as_str))
+            ),
+            match (request.stage.is_recipients(), own) {
+                (true, _) => "do not use it, and tell the sender that it went astray".to_owned(),
+                (false, [one, ..]) => {
+                    format!("address it to them: `--for {}`", consign_metadata::shell_word(one.as_str()))
+                }
+                (false, []) => "address it to them by their name".to_owned(),
+            },
         );
     }
 }
@@ -76,15 +87,7 @@ fn recipients(judge: &mut Judge<'_>, level: &Level) {
     for name in request.addressees {
         match policy.recipient(name.as_str()) {
             Some(known) => may_receive(judge, level, known),
-            None if level.recipients == Listing::Listed => judge.refuse(
-                RuleName::Recipients,
-                format!(
-                    "`{name}` is not a recipient whom the policy lists, as the level `{}` demands",
-                    level.name
-                ),
-                "name a recipient of the policy, or have them added to it",
-            ),
-            None => {}
+            None => unlisted(judge, level, name),
         }
     }
     let Encryption::To(keys) = &request.encryption else { return };
@@ -127,6 +130,29 @@ fn recipients(judge: &mut Judge<'_>, level: &Level) {
                 format!("encrypt it to them: `--encrypt-to {name}`"),
             );
         }
+    }
+}
+
+/// Somebody whom the policy does not list, perhaps by a slip of the pen.
+fn unlisted(judge: &mut Judge<'_>, level: &Level, name: &Line) {
+    let known = judge.policy.recipients();
+    let near = did_you_mean(name.as_str(), known.iter().flat_map(|one| one.names()).map(Line::as_str));
+    let meant = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+    if level.recipients == Listing::Listed {
+        judge.refuse(
+            RuleName::Recipients,
+            format!(
+                "`{name}` is not a recipient whom the policy lists, as the level `{}` demands{meant}",
+                level.name
+            ),
+            "name a recipient of the policy, or have them added to it",
+        );
+    } else if near.is_some() {
+        judge.warn(
+            RuleName::Recipients,
+            format!("`{name}` is not a recipient whom the policy lists{meant}"),
+            "name a recipient of the policy, or add this one to it",
+        );
     }
 }
 

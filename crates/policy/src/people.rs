@@ -37,6 +37,37 @@ pub(crate) fn missing<'r>(
     gaps
 }
 
+/// Keys that count as one person and would fill a gap if they were several people's: why somebody who sees two signatures
+/// is told that one is missing. The first of them, and the others.
+pub(crate) fn taken_for_one<'s>(
+    rule: &SignatureRule,
+    rules: &[SignatureRule],
+    signers: &'s [CountedSigner],
+) -> Option<Vec<&'s CountedSigner>> {
+    let apart: Vec<CountedSigner> = signers
+        .iter()
+        .map(|signer| CountedSigner {
+            owner: signer.public_key.fingerprint().to_string().parse().ok(),
+            ..signer.clone()
+        })
+        .collect();
+    let still = missing(rules, &apart).into_iter().find(|(other, _)| std::ptr::eq(*other, rule));
+    let now = missing(rules, signers).into_iter().find(|(other, _)| std::ptr::eq(*other, rule));
+    if still.map_or(0, |(_, gap)| gap) >= now.map_or(0, |(_, gap)| gap) {
+        return None;
+    }
+    let shares = |signer: &&CountedSigner| {
+        let others = signers.iter().filter(|other| other.public_key != signer.public_key);
+        others.into_iter().any(|other| other.owner == signer.owner)
+    };
+    let mut one: Vec<&CountedSigner> = signers.iter().filter(shares).collect();
+    // Of several who hold more than one key, those are named who signed in the role that is missing.
+    let first = one.iter().find(|signer| signer.role == rule.role)?.owner.clone();
+    one.retain(|signer| signer.owner == first);
+    one.dedup_by_key(|signer| signer.public_key);
+    Some(one)
+}
+
 /// More signatures than a file of attestations can hold are never there.
 const SEATS_MAX: u32 = 1024;
 
@@ -103,6 +134,7 @@ mod tests {
             public_key: *PrivateKey::generate().unwrap().public_key(),
             role: role.parse().unwrap(),
             owner: owner.parse().ok(),
+            name: None,
         }
     }
 

@@ -37,12 +37,40 @@ pub struct Policy {
 pub struct Recipient {
     /// The name by which they are addressed.
     pub name: Line,
+    /// Other names that they go by.
+    pub aliases: Vec<Line>,
     /// Their organization.
     pub organization: Option<Line>,
+    /// The file with the policy that they publish, as the policy has it.
+    pub laboratory: Option<Line>,
     /// Their keys for encryption, as age writes them.
     pub encrypt_to: Vec<Line>,
     /// The highest level that they may receive.
     pub highest: Option<Classification>,
+}
+
+impl Recipient {
+    /// The name and all others that they go by.
+    pub fn names(&self) -> impl Iterator<Item = &Line> {
+        std::iter::once(&self.name).chain(&self.aliases)
+    }
+}
+
+/// Who is meant by a name.
+#[derive(Clone, Copy, Debug)]
+pub enum Called<'a> {
+    /// A recipient whom the policy lists, by name or by another name of theirs.
+    Listed(&'a Recipient),
+    /// Nobody; but a recipient is called so but for capitals, spaces and the like.
+    Misspelt(&'a Recipient),
+    /// Nobody whom the policy lists.
+    Unlisted,
+}
+
+/// A name as it sounds: without capitals, spaces, hyphens, underscores and full stops.
+pub(crate) fn sound(name: &str) -> String {
+    let kept = name.chars().filter(|c| !c.is_whitespace() && !matches!(c, '-' | '_' | '.'));
+    kept.flat_map(char::to_lowercase).collect()
 }
 
 /// Where bundles may be submitted to.
@@ -173,6 +201,50 @@ impl Policy {
     /// The recipient of that name.
     pub fn recipient(&self, name: &str) -> Option<&Recipient> {
         self.recipients.iter().find(|known| known.name.as_str() == name)
+    }
+
+    /// Who is meant by a name that somebody wrote down.
+    pub fn called(&self, name: &str) -> Called<'_> {
+        let listed = |known: &&Recipient| known.names().any(|one| one.as_str() == name);
+        let alike = |known: &&Recipient| known.names().any(|one| sound(one.as_str()) == sound(name));
+        match self.recipients.iter().find(listed) {
+            Some(known) => Called::Listed(known),
+            None => self.recipients.iter().find(alike).map_or(Called::Unlisted, Called::Misspelt),
+        }
+    }
+
+    /// The destinations that somebody reads, whom a name means.
+    pub fn destinations_of(&self, name: &str) -> impl Iterator<Item = &Destination> {
+        let reader = match self.called(name) {
+            Called::Listed(known) => Some(&known.name),
+            Called::Misspelt(_) | Called::Unlisted => None,
+        };
+        self.destinations.iter().filter(move |known| reader.is_some() && known.recipient.as_ref() == reader)
+    }
+
+    /// Whoever a name means: a recipient by any of their names, by one of their destinations or its folder, or by their
+    /// organization.
+    pub fn party(&self, name: &str) -> Option<&Recipient> {
+        if let Called::Listed(known) = self.called(name) {
+            return Some(known);
+        }
+        let is = |known: &&Destination| known.name.as_str() == name || known.path.as_str() == name;
+        let reader = self.destinations.iter().find(is).and_then(|known| known.recipient.as_ref());
+        if let Some(reader) = reader {
+            return self.recipient(reader.as_str());
+        }
+        // An organization means somebody only if one of its people is listed.
+        let of = |known: &&Recipient| known.organization.as_ref().is_some_and(|of| of.as_str() == name);
+        let mut members = self.recipients.iter().filter(of);
+        members.next().filter(|_| members.next().is_none())
+    }
+
+    /// Every spelling by which a record may name a party: their names, their organization, and the names and folders of
+    /// their destinations.
+    pub fn spellings(&self, party: &Recipient) -> Vec<Line> {
+        let reads = |known: &&Destination| known.recipient.as_ref() == Some(&party.name);
+        let places = self.destinations.iter().filter(reads).flat_map(|known| [&known.name, &known.path]);
+        party.names().chain(&party.organization).chain(places).cloned().collect()
     }
 
     /// Where bundles may go.

@@ -35,6 +35,11 @@ impl Stage {
         matches!(self, Self::Pack | Self::Sign | Self::Encrypt | Self::Submit)
     }
 
+    /// Whether those who read what is said have the bundle before them, and not the directory that it is made of.
+    pub fn is_recipients(self) -> bool {
+        matches!(self, Self::Verify | Self::Receive | Self::Unpack)
+    }
+
     /// Whether signatures may still come.
     pub fn signatures_may_come(self) -> bool {
         matches!(self, Self::Preflight | Self::Pack | Self::Sign | Self::Encrypt)
@@ -109,6 +114,21 @@ pub struct CountedSigner {
     pub role: Role,
     /// Who holds the key, if that is known.
     pub owner: Option<Line>,
+    /// What trust calls the key, if it is listed there.
+    pub name: Option<Line>,
+}
+
+/// A signature that is valid and does not count, as trust has it: what may be missing where one is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UncountedSigner {
+    /// The key.
+    pub public_key: PublicKey,
+    /// The role that it states.
+    pub role: Role,
+    /// What trust calls the key, if it is listed there.
+    pub name: Option<Line>,
+    /// Why it does not count.
+    pub reason: String,
 }
 
 /// A bundle that this one derives from.
@@ -148,6 +168,8 @@ pub struct Request<'a> {
     pub findings: Scan<'a>,
     /// The signatures that count; absent where nobody has asked trust.
     pub signers: Option<&'a [CountedSigner]>,
+    /// The signatures that do not count.
+    pub uncounted: &'a [UncountedSigner],
     /// Whom it is addressed to.
     pub addressees: &'a [Line],
     /// How it is encrypted.
@@ -172,6 +194,7 @@ impl<'a> Request<'a> {
             content,
             findings: Scan::Missing,
             signers: None,
+            uncounted: &[],
             addressees: &[],
             encryption: match stage {
                 Stage::Verify | Stage::Unpack | Stage::Sign => Encryption::NotAsked,

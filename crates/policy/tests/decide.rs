@@ -103,6 +103,7 @@ fn signer(owner: &str, role: &str) -> CountedSigner {
         public_key: *PrivateKey::generate().unwrap().public_key(),
         role: role.parse().unwrap(),
         owner: owner.parse().ok(),
+        name: None,
     }
 }
 

@@ -1,6 +1,9 @@
 //! Lists what the rules for secrets find in directories, a line each: to look at how precise they are.
 //!
 //! `cargo run --release -p consign-scan --example secrets -- DIR…`
+//!
+//! With `--all` before the directories it prints all that is reported of every file: what a change that is to find
+//! the same must not change.
 
 #![allow(clippy::print_stdout, reason = "it is a tool for the terminal")]
 
@@ -20,7 +23,9 @@ fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
 
 fn main() {
     let scanner = Scanner::new(ScanOptions::default());
-    for folder in std::env::args_os().skip(1).map(PathBuf::from) {
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    let all = arguments.next_if(|argument| argument == "--all").is_some();
+    for folder in arguments.map(PathBuf::from) {
         let mut files = Vec::new();
         files_below(&folder, &mut files);
         files.sort();
@@ -31,7 +36,12 @@ fn main() {
             count += 1;
             let mut file = scanner.file(&name, bytes.len() as u64);
             file.update(&bytes);
-            for finding in file.finish().findings {
+            let report = file.finish();
+            if all {
+                println!("{name}\t{report:?}");
+                continue;
+            }
+            for finding in report.findings {
                 if finding.rule.kind() != "secret" {
                     continue;
                 }

@@ -19,8 +19,8 @@ const EXPANSION_FACTOR: u64 = 64;
 /// level costs a bounded amount for each byte of the file; without a bound on the others it would be the product.
 const INNER_BASE: u64 = 1 << 20;
 const INNER_FACTOR: u64 = 1040;
-/// A member costs as much as so many bytes, however few it has.
-const MEMBER_COST: u64 = 4096;
+/// A member costs as much as so many bytes, however few it has: in the time that one takes, so many are expanded and searched.
+const MEMBER_COST: u64 = 16 << 10;
 
 /// How deep something lies in a file, and how much may still be expanded of that file.
 #[derive(Clone, Debug)]
@@ -202,7 +202,7 @@ mod tests {
             while nesting.spend_member() {
                 members += 1;
             }
-            assert!(members <= ((1 << 20) + 1040 * size) / 4096);
+            assert!(members <= ((1 << 20) + 1040 * size) / (16 << 10));
         }
     }
 }

@@ -213,10 +213,11 @@ impl ExternalSigner {
         if let Some(mut input) = running.0.stdin.take() {
             let message = message.to_vec();
             // A program that does not read to the end is judged by what it prints.
-            thread::spawn(move || drop(input.write_all(&message)));
+            let write = move || drop(input.write_all(&message));
+            thread::Builder::new().spawn(write).map_err(ExternalSignerError::Run)?;
         }
-        let stdout = running.0.stdout.take().map(read_some);
-        let stderr = running.0.stderr.take().map(read_some);
+        let stdout = running.0.stdout.take().map(read_some).transpose().map_err(ExternalSignerError::Run)?;
+        let stderr = running.0.stderr.take().map(read_some).transpose().map_err(ExternalSignerError::Run)?;
         let status = self.wait(&mut running, deadline);
         let said = || excerpt(&collect(stderr.as_ref(), deadline));
         let status = match status {
@@ -292,15 +293,15 @@ impl Drop for Running {
 }
 
 /// Reads the beginning of what comes, and the rest away, so that the program is not held up.
-fn read_some(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+fn read_some(mut from: impl Read + Send + 'static) -> io::Result<Receiver<Vec<u8>>> {
     let (sender, receiver) = channel();
-    thread::spawn(move || {
+    thread::Builder::new().spawn(move || {
         let mut bytes = Vec::new();
         let _ = from.by_ref().take(OUTPUT_MAX as u64 + 1).read_to_end(&mut bytes);
         let _ = sender.send(bytes);
         let _ = io::copy(&mut from, &mut io::sink());
-    });
-    receiver
+    })?;
+    Ok(receiver)
 }
 
 /// What was read. A process that left the group may hold the pipe open: it is not waited for beyond the deadline,

@@ -186,8 +186,9 @@ fn create(
         io::ErrorKind::AlreadyExists => fail(KeyFileErrorKind::Exists),
         _ => fail(error.into()),
     })?;
-    let written =
-        write(&mut file).and_then(|()| Ok(file.sync_all()?)).and_then(|()| Ok(sync_directory(path)?));
+    let written = write(&mut file)
+        .and_then(|()| Ok(file.sync_all()?))
+        .and_then(|()| Ok(consign_files::sync_directory(parent(path))?));
     written.map_err(|kind| {
         // The name was free a moment ago and is ours. That it cannot be removed either adds nothing to what is
         // reported already.
@@ -195,6 +196,11 @@ fn create(
         let _ = fs::remove_file(path);
         fail(kind)
     })
+}
+
+/// The directory that a path stands in.
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 #[cfg(unix)]
@@ -216,24 +222,6 @@ pub(crate) fn do_not_wait(options: &mut OpenOptions) {
 
 #[cfg(not(unix))]
 pub(crate) fn do_not_wait(_: &mut OpenOptions) {}
-
-/// Makes the new name last. A file system that cannot sync directories has nothing to wait for.
-#[cfg(unix)]
-fn sync_directory(path: &Path) -> io::Result<()> {
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    match File::open(parent)?.sync_all() {
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
-        result => result,
-    }
-}
-
-#[cfg(not(unix))]
-fn sync_directory(_: &Path) -> io::Result<()> {
-    Ok(())
-}
 
 #[cfg(unix)]
 fn check_exposure(file: &File) -> Result<(), KeyFileErrorKind> {

@@ -297,6 +297,26 @@ impl TrustPolicy {
         (rest.keys.len() < self.keys.len()).then_some(rest)
     }
 
+    /// The same with another entry for a key that is there, in the same place. What makes a key the one that it is stays: its
+    /// name, the key itself, and that it was revoked.
+    ///
+    /// # Errors
+    /// There is no key of that name, it has no roles, or one twice, or ends before it begins.
+    pub fn with_entry(
+        mut self,
+        name: &Line,
+        change: impl FnOnce(&mut TrustedKey),
+    ) -> Result<Self, TrustError> {
+        let place = self.keys.iter().position(|key| key.name == *name);
+        let place = place.ok_or_else(|| TrustError::UnknownKey(name.clone()))?;
+        let old = self.keys.remove(place);
+        let mut new = old.clone();
+        change(&mut new);
+        self.add(TrustedKey { name: old.name, public_key: old.public_key, revoked: old.revoked, ..new })?;
+        self.keys[place..].rotate_right(1);
+        Ok(self)
+    }
+
     /// The same with a key revoked.
     ///
     /// # Errors

@@ -12,9 +12,11 @@ use std::sync::{Mutex, PoisonError};
 use consign_metadata::{EntryPath, FileEntry, Manifest, NameProfile, Sha256Digest};
 
 use super::{
-    Identity, Place, Root, Source, SourceEntry, SourceError, SourceOptions, SourceSummary, kind_of, open_root,
+    Identity, Place, Root, Source, SourceEntry, SourceError, SourceModes, SourceOptions, SourceSummary,
+    kind_of, open_root,
 };
 use crate::archive::{Archive, ArchiveError, ReadAt};
+use crate::crew::side_by_side;
 use crate::hash::{hash_entry, read_buffer};
 use crate::header::HeaderKind;
 use crate::pack::PackError;
@@ -155,6 +157,7 @@ impl<'m> Finder<'m> {
             entries: vec![entry],
             excluded: Vec::new(),
             summary: SourceSummary::default(),
+            modes: SourceModes::Told,
             options: SourceOptions::default(),
         };
         let hits = self.hash(&source, &[&source.entries[0]], NonZeroUsize::MIN, progress)?;
@@ -284,10 +287,7 @@ impl<'m> Finder<'m> {
                 }
             }
         };
-        std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads.get()).map(|_| scope.spawn(work)).collect();
-            workers.into_iter().try_for_each(|worker| worker.join().unwrap_or(Err(Cancelled)))
-        })?;
+        side_by_side(threads.get(), work, || Cancelled)?;
         let (_, hits, unreadable) = wanted.into_inner().unwrap_or_else(PoisonError::into_inner);
         self.unreadable.extend(unreadable);
         Ok(hits)
@@ -359,7 +359,14 @@ impl<'m> Finder<'m> {
             exclude: self.manifest.exclude().to_vec(),
             ..SourceOptions::default()
         };
-        Ok(Source { roots: self.roots, entries, excluded: Vec::new(), summary, options })
+        Ok(Source {
+            roots: self.roots,
+            entries,
+            excluded: Vec::new(),
+            summary,
+            modes: SourceModes::Told,
+            options,
+        })
     }
 }
 

@@ -14,7 +14,7 @@ use std::path::{Component, Path, PathBuf};
 #[cfg(not(unix))]
 use std::time::SystemTime;
 
-use cap_fs_ext::{FollowSymlinks, MetadataExt as _, OpenOptionsFollowExt as _, OpenOptionsSyncExt as _};
+use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt as _, OpenOptionsSyncExt as _};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, OpenOptions};
 use consign_metadata::{EntryPath, FileMode, Line, NameProfile, NameSet};
@@ -65,6 +65,7 @@ pub struct Source {
     pub(crate) entries: Vec<SourceEntry>,
     excluded: Vec<Excluded>,
     summary: SourceSummary,
+    modes: SourceModes,
     options: SourceOptions,
 }
 
@@ -126,6 +127,12 @@ impl SourceEntry {
         Shape { path: &self.path, kind: self.kind }
     }
 
+    fn take_as_regular(&mut self) {
+        if let HeaderKind::File { mode, .. } = &mut self.kind {
+            *mode = FileMode::Regular.bits();
+        }
+    }
+
     /// The mode that the manifest records; `None` for a directory.
     pub(crate) fn mode(&self) -> Option<FileMode> {
         match self.kind {
@@ -137,10 +144,12 @@ impl SourceEntry {
 }
 
 /// What must be the same before and after a file is read, besides its kind.
+///
+/// The number of its inode is not: some file systems over a network give another one at each look, and what is packed is
+/// what was read, whichever file that was. Another file put in its place shows in the times, of which the second cannot
+/// be set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Identity {
-    device: u64,
-    inode: u64,
     modified: Time,
     changed: Time,
 }
@@ -150,11 +159,31 @@ type Time = i64;
 
 impl Identity {
     fn of(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            modified: modified(metadata),
-            changed: status_changed(metadata),
+        Self { modified: modified(metadata), changed: status_changed(metadata) }
+    }
+}
+
+/// What the modes of the files in a source say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceModes {
+    /// Which files are executable.
+    Told,
+    /// Nothing: every file is shown as executable, or none is, by a file system that may do so whatever is set. All are
+    /// taken as not executable.
+    Untold {
+        /// Whether all are shown as executable.
+        executable: bool,
+    },
+}
+
+impl SourceModes {
+    fn of(root: &Root, entries: &[SourceEntry]) -> Self {
+        let mut modes = entries.iter().filter_map(SourceEntry::mode);
+        match modes.next() {
+            Some(first) if modes.all(|mode| mode == first) && consign_files::may_lose_modes(&root.dir) => {
+                Self::Untold { executable: first == FileMode::Executable }
+            }
+            _ => Self::Told,
         }
     }
 }
@@ -163,14 +192,21 @@ fn kind_of(metadata: &Metadata) -> HeaderKind {
     HeaderKind::File { size: metadata.len(), mode: mode_of(metadata).bits() }
 }
 
+/// Whether a file can be opened for reading, as far as that can be told without opening it. What everybody may read needs
+/// not be asked for: that is one question less for nearly every file, before the first byte is read.
 #[cfg(unix)]
-fn check_readable(dir: &Dir, name: &OsStr) -> io::Result<()> {
+fn check_readable(dir: &Dir, name: &OsStr, metadata: &Metadata) -> io::Result<()> {
+    use cap_std::fs::MetadataExt as _;
     use rustix::fs::{Access, AtFlags, accessat};
+    const BY_EVERYBODY: u32 = 0o444;
+    if metadata.mode() & BY_EVERYBODY == BY_EVERYBODY {
+        return Ok(());
+    }
     Ok(accessat(dir, name, Access::READ_OK, AtFlags::empty())?)
 }
 
 #[cfg(not(unix))]
-fn check_readable(_: &Dir, _: &OsStr) -> io::Result<()> {
+fn check_readable(_: &Dir, _: &OsStr, _: &Metadata) -> io::Result<()> {
     Ok(())
 }
 
@@ -284,7 +320,13 @@ impl Source {
         summary.directories = entries.len() as u64 - summary.files;
         // The order in which a file system lists things means nothing.
         faults.sort_by(|a, b| a.place().cmp(b.place()));
-        Ok((Self { roots, entries, excluded, summary, options }, faults))
+        let modes = SourceModes::of(&roots[0], &entries);
+        if modes != SourceModes::Told {
+            for entry in &mut entries {
+                entry.take_as_regular();
+            }
+        }
+        Ok((Self { roots, entries, excluded, summary, modes, options }, faults))
     }
 
     /// The directory.
@@ -312,6 +354,11 @@ impl Source {
     /// Counts.
     pub fn summary(&self) -> SourceSummary {
         self.summary
+    }
+
+    /// What the modes of its files say.
+    pub fn modes(&self) -> SourceModes {
+        self.modes
     }
 
     /// Paths, sizes and modes of all files, in order.
@@ -350,7 +397,8 @@ impl Source {
     pub(crate) fn check_unchanged(&self, entry: &SourceEntry, file: &File) -> Result<(), ReadError> {
         let metadata = Metadata::from_file(file);
         let metadata = metadata.map_err(|error| ReadError::Io { path: entry.path.clone(), error })?;
-        let other_mode = entry.place.as_ref().is_some_and(|place| place.other_mode);
+        let other_mode =
+            self.modes != SourceModes::Told || entry.place.as_ref().is_some_and(|place| place.other_mode);
         let same_kind = match other_mode {
             true => metadata.len() == entry.shape().size(),
             false => kind_of(&metadata) == entry.kind,

@@ -17,6 +17,7 @@ use super::{
     check_readable, kind_of,
 };
 use crate::header::HeaderKind;
+use crate::publish;
 
 /// Folders, or files that stand for them, in which version-control systems keep their own.
 const VERSION_CONTROL: [&str; 9] =
@@ -36,25 +37,21 @@ pub(super) struct Walk<'a> {
 
 impl Walk<'_> {
     /// Looks at a directory that stands at `path` in the source. `place` is where it really is; `None` below a
-    /// directory that is left out, which is only counted. `above` holds the directories it lies in. Says
+    /// directory that is left out, which is only counted. `above` holds the directories it lies in, as they really are. Says
     /// whether anything was found in it.
     pub(super) fn directory(
         &mut self,
         dir: &Dir,
         path: &Path,
         place: Option<(usize, PathBuf)>,
-        above: &mut Vec<(u64, u64)>,
+        above: &mut Vec<PathBuf>,
     ) {
         if above.len() > PATH_DEPTH_MAX {
             // Named by the rule for names, and not entered: the walk's own depth is bounded with it.
             let fault = path_text(path).and_then(|name| EntryPath::parse(&name, NameProfile::Posix));
             return self.faults.extend(fault.err().map(SourceFault::from));
         }
-        let identity = match dir.dir_metadata() {
-            Ok(metadata) => (metadata.dev(), metadata.ino()),
-            Err(error) => return self.faults.push(SourceFault::Unreadable { path: path.into(), error }),
-        };
-        above.push(identity);
+        above.push(place.as_ref().map_or_else(PathBuf::new, |(root, below)| self.real(*root, below)));
         let mut empty = true;
         match dir.entries() {
             Err(error) => self.faults.push(SourceFault::Unreadable { path: path.into(), error }),
@@ -82,7 +79,7 @@ impl Walk<'_> {
         name: &OsStr,
         parent: &Path,
         place: Option<&(usize, PathBuf)>,
-        above: &mut Vec<(u64, u64)>,
+        above: &mut Vec<PathBuf>,
     ) -> bool {
         let path = parent.join(name);
         let metadata = match dir.symlink_metadata(name) {
@@ -102,7 +99,12 @@ impl Walk<'_> {
         }
         if !self.options.include_vcs && name.to_str().is_some_and(|name| VERSION_CONTROL.contains(&name)) {
             let (files, bytes) = count_files(dir, name, &metadata, 0);
-            self.faults.push(SourceFault::VersionControl { path, files, bytes });
+            let folder = metadata.is_dir();
+            self.faults.push(SourceFault::VersionControl { path, folder, files, bytes });
+            return true;
+        }
+        if !self.options.include_vcs && name.to_str().is_some_and(publish::is_unfinished) {
+            self.faults.push(SourceFault::Unfinished(path));
             return true;
         }
         let place = place.map(|(root, place)| (*root, place.join(name)));
@@ -121,7 +123,7 @@ impl Walk<'_> {
         path: &Path,
         metadata: &Metadata,
         place: Option<(usize, PathBuf)>,
-        above: &mut Vec<(u64, u64)>,
+        above: &mut Vec<PathBuf>,
     ) {
         if metadata.is_dir() {
             match dir.open_dir_nofollow(name) {
@@ -130,8 +132,11 @@ impl Walk<'_> {
             }
         } else if metadata.is_file() {
             // Told now rather than when everything before it has been read.
-            if let Err(error) = check_readable(dir, name) {
+            if let Err(error) = check_readable(dir, name, metadata) {
                 self.faults.push(SourceFault::Unreadable { path: path.into(), error });
+            }
+            if let Some(mode) = privileged(metadata) {
+                self.faults.push(SourceFault::Privileged { path: path.into(), mode });
             }
             self.add(path, kind_of(metadata), Some(metadata), place);
         } else {
@@ -146,7 +151,7 @@ impl Walk<'_> {
         name: &OsStr,
         path: &Path,
         place: Option<(usize, PathBuf)>,
-        above: &mut Vec<(u64, u64)>,
+        above: &mut Vec<PathBuf>,
     ) {
         let target = dir.read_link_contents(name).unwrap_or_default();
         let refused = |leads| SourceFault::Link { path: path.into(), target: target.clone(), leads };
@@ -169,13 +174,10 @@ impl Walk<'_> {
         // `below` is canonical, so no link is met on the way; the handle keeps it beneath its root even if one
         // is put there meanwhile.
         let (Some(parent), Some(last)) = (below.parent(), below.file_name()) else {
-            let dir = self.roots[root].dir.try_clone().and_then(|dir| Ok((dir.dir_metadata()?, dir)));
-            return match dir {
+            return match self.roots[root].dir.try_clone() {
                 Err(error) => self.faults.push(SourceFault::Unreadable { path: path.into(), error }),
-                Ok((metadata, _)) if above.contains(&(metadata.dev(), metadata.ino())) => {
-                    self.faults.push(refused(LinkTarget::Loop));
-                }
-                Ok((_, dir)) => {
+                Ok(_) if above.contains(&resolved) => self.faults.push(refused(LinkTarget::Loop)),
+                Ok(dir) => {
                     let before = self.summary.files;
                     self.directory(&dir, path, Some((root, below)), above);
                     self.summary.followed += self.summary.files - before;
@@ -187,7 +189,7 @@ impl Walk<'_> {
             .and_then(|parent| parent.symlink_metadata(last).map(|metadata| (parent, metadata)));
         match found {
             Err(error) => self.faults.push(SourceFault::Unreadable { path: path.into(), error }),
-            Ok((_, metadata)) if metadata.is_dir() && above.contains(&(metadata.dev(), metadata.ino())) => {
+            Ok((_, metadata)) if metadata.is_dir() && above.contains(&resolved) => {
                 self.faults.push(refused(LinkTarget::Loop));
             }
             // A file there may be content that such a system only stores; a folder is its own.
@@ -195,7 +197,12 @@ impl Walk<'_> {
                 if metadata.is_dir() && !self.options.include_vcs && below.iter().any(is_vcs) =>
             {
                 let (files, bytes) = count_files(&parent, last, &metadata, 0);
-                self.faults.push(SourceFault::VersionControl { path: path.into(), files, bytes });
+                self.faults.push(SourceFault::VersionControl {
+                    path: path.into(),
+                    folder: true,
+                    files,
+                    bytes,
+                });
             }
             Ok((parent, metadata)) => {
                 let before = self.summary.files;
@@ -203,6 +210,12 @@ impl Walk<'_> {
                 self.summary.followed += self.summary.files - before;
             }
         }
+    }
+
+    /// A place as an absolute path without links. By it a directory is known again: numbers of inodes are not the same
+    /// from one look to the next on every file system.
+    fn real(&self, root: usize, below: &Path) -> PathBuf {
+        self.roots[root].path.join(below)
     }
 
     fn add(
@@ -232,6 +245,18 @@ impl Walk<'_> {
         let place = place.map(|(root, path)| Box::new(Place { root, path, other_mode: false }));
         self.entries.push(SourceEntry { path: entry_path, kind, identity, place });
     }
+}
+
+/// The mode of a file that runs with rights that are not those of who runs it.
+#[cfg(unix)]
+fn privileged(metadata: &Metadata) -> Option<u32> {
+    let mode = cap_std::fs::MetadataExt::mode(metadata) & 0o7777;
+    (mode & 0o6000 != 0).then_some(mode)
+}
+
+#[cfg(not(unix))]
+fn privileged(_: &Metadata) -> Option<u32> {
+    None
 }
 
 fn open_below(root: &Dir, path: &Path) -> io::Result<Dir> {

@@ -13,6 +13,7 @@ use consign_metadata::{Sha256Digest, printable};
 use super::stored_archive::RebuildError;
 use super::{INCOMING, OBJECTS, RECIPE_SUFFIX, RECIPES, Store, StoreError, StoredPiece, failed, names_in};
 use crate::archive::{Anchor, Archive, ArchiveError};
+use crate::crew::side_by_side;
 use crate::hash::read_buffer;
 use crate::progress::{Cancelled, Progress};
 use crate::sha256::Sha256State;
@@ -245,12 +246,7 @@ impl Store {
             }
             Ok(())
         };
-        std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads.get()).map(|_| scope.spawn(work)).collect();
-            workers
-                .into_iter()
-                .try_for_each(|worker| worker.join().unwrap_or(Err(StoreError::Cancelled(Cancelled))))
-        })?;
+        side_by_side(threads.get(), work, || StoreError::Cancelled(Cancelled))?;
         Ok(altered.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 }

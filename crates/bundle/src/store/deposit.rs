@@ -214,7 +214,7 @@ impl<'a> Incoming<'a> {
         let written: Vec<&Path> = self.pending.iter().map(|(_, file)| &**file).collect();
         bring_to_disk(&incoming, &written).map_err(failed(&incoming, "cannot be written"))?;
         let mut folders = BTreeSet::new();
-        for (piece, file) in self.pending.drain(..) {
+        for (piece, mut file) in self.pending.drain(..) {
             let path = self.store.object_path(&piece.sha256);
             let unwritable = || failed(&path, "cannot be written");
             let folder = publish::parent(&path).to_path_buf();
@@ -223,20 +223,20 @@ impl<'a> Incoming<'a> {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(failed(&folder, "cannot be made")(error)),
             }
-            match file.persist_noclobber(&path) {
+            match publish::give_name(&mut file, &path) {
                 Ok(()) => {
                     self.objects += 1;
                     self.bytes += piece.size;
                 }
                 // Somebody else was faster; or what is there is not whole, and is replaced.
-                Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     if !self.store.has(&piece) {
-                        error.path.persist(&path).map_err(|error| error.error).map_err(unwritable())?;
+                        file.persist(&path).map_err(|error| error.error).map_err(unwritable())?;
                         self.objects += 1;
                         self.bytes += piece.size;
                     }
                 }
-                Err(error) => return Err(unwritable()(error.error)),
+                Err(error) => return Err(unwritable()(error)),
             }
             folders.insert(folder);
         }
@@ -251,7 +251,10 @@ impl<'a> Incoming<'a> {
 fn bring_to_disk(root: &Path, paths: &[&Path]) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     if paths.len() > ONE_BY_ONE {
-        return Ok(rustix::fs::syncfs(fs::File::open(root)?)?);
+        match rustix::fs::syncfs(fs::File::open(root)?).map_err(io::Error::from) {
+            Err(error) if publish::is_unable(&error) => {}
+            result => return result,
+        }
     }
     let _ = (root, ONE_BY_ONE);
     for path in paths {

@@ -329,7 +329,7 @@ fn payload(entries: &[Entry]) -> Vec<Piece> {
 
 pub(super) fn compress(content: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    Encoder::new(Compression::Level(1)).encode(content, None, &mut out).expect("compresses");
+    Encoder::new(Compression::Level(1)).unwrap().encode(content, None, &mut out).expect("compresses");
     out
 }
 

@@ -15,6 +15,8 @@ use consign_signing::{Attestations, Basis, Claim, Content, ExcludedCount, Signer
 use serde::Serialize;
 
 use crate::act::{Act, Action};
+use crate::addressing;
+use crate::bundle_out::BundleOut;
 use crate::bundle_set::{BundleSet, Names};
 use crate::checked::{
     archive_claim, archive_failure, archive_path, bundle_claim, check_copy, expected, sole_claim,
@@ -24,7 +26,7 @@ use crate::context::{Context, threads, unreadable};
 use crate::descriptor_file;
 use crate::encrypted_set::EncryptedSet;
 use crate::exit::Exit;
-use crate::handling::{Handling, Terms, TermsArgs, forecast, permit};
+use crate::handling::{Answers, Handling, Inherited, LaboratoryOut, Terms, TermsArgs, forecast};
 use crate::key_source::OpenKey;
 use crate::outcome::{Failure, Outcome, Report};
 use crate::outputs::Outputs;
@@ -94,11 +96,9 @@ pub(crate) struct Amend {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Amended {
-    /// `amended` or `dry-run`.
+    /// `amended`, `dry-run`, or `refused` by the policy.
     status: &'static str,
-    name: String,
-    version: String,
-    classification: String,
+    bundle: BundleOut,
     /// The old version.
     from_version: String,
     /// Its bundle id, which stands among the parents of the new one.
@@ -109,7 +109,6 @@ pub(crate) struct Amended {
     basis: String,
     /// What is different, in one line.
     changed: String,
-    bundle_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     archive: Option<AmendedArchive>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -120,6 +119,9 @@ pub(crate) struct Amended {
     signer: Option<SignerOut>,
     /// What the handling policy says.
     handling: Handling,
+    /// What the laboratories say to accepting it that were asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    laboratories: Vec<LaboratoryOut>,
     /// What the scan of the old version found in the content, and a new one in the descriptor; absent if the content
     /// was never scanned.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -135,6 +137,7 @@ pub(crate) struct Amended {
 struct AmendedArchive {
     path: PathBuf,
     size: u64,
+    #[serde(serialize_with = "crate::bundle_out::bare")]
     sha256: String,
     encoder: String,
 }
@@ -142,23 +145,28 @@ struct AmendedArchive {
 impl Report for Amended {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         let (good, warn) = (style::GOOD, style::WARN);
-        let what = if self.status == "dry-run" { "would amend" } else { self.status };
-        let class = self.classification.to_uppercase();
-        writeln!(out, "{good}{what}{good:#} {} {}  [{class}]", self.name, self.version)?;
+        let (good, what) = match self.status {
+            "refused" => (style::ERROR, "not amended"),
+            "dry-run" => (good, "would amend"),
+            status => (good, status),
+        };
+        let class = self.bundle.class();
+        writeln!(out, "{good}{what}{good:#} {} {}  [{class}]", self.bundle.name, self.bundle.version)?;
         writeln!(out, "  from          {}, {}", self.from_version, self.from)?;
         writeln!(out, "  changed       {}", consign_metadata::printable(&self.changed))?;
         let files = count(self.files, "file", "files");
         let how = match (self.status, self.basis.as_str()) {
-            ("dry-run", _) => "as they are",
+            ("dry-run" | "refused", _) => "as they are",
             (_, "unseen") => "as they are, not looked at",
             _ => "as they are, each verified",
         };
         writeln!(out, "  content       {files}, {}, {how}", size(self.bytes))?;
+        addressing::in_words(&self.bundle.addressees, "  ", 13, out)?;
         if let Some(archive) = &self.archive {
             writeln!(out, "  archive       {} ({})", archive.path.display(), size(archive.size))?;
             writeln!(out, "                {}", archive.sha256)?;
         }
-        writeln!(out, "  bundle id     {}", self.bundle_id)?;
+        writeln!(out, "  bundle id     {}", self.bundle.id())?;
         if let Some(path) = &self.manifest {
             writeln!(out, "  manifest      {}", path.display())?;
         }
@@ -174,7 +182,7 @@ impl Report for Amended {
             _ => {}
         }
         if let Some(findings) = &self.findings {
-            scan_args::in_words(findings, out)?;
+            scan_args::in_words(findings, Some(&self.handling), out)?;
         }
         if let Some(stored) = &self.stored {
             stored.human(out)?;
@@ -182,7 +190,8 @@ impl Report for Amended {
         for note in &self.notes {
             writeln!(out, "  note          {note}")?;
         }
-        self.handling.human(out, 13)
+        self.handling.human_but_findings(out, 13)?;
+        self.laboratories.iter().try_for_each(|laboratory| laboratory.human(out))
     }
 }
 
@@ -219,18 +228,24 @@ impl Amend {
         let (manifest, _) = archive.manifest().map_err(|error| archive_failure(error, path))?;
         let plan = self.plan(policy, &manifest, old, key.as_ref(), context)?;
         let id = Manifest::id_of(&plan.manifest.to_bytes());
-        let (handling, _) = plan.decide(&plan.claim(id, old.content.clone()), &self.bundle)?;
-        let mut report = Amended::new(self, &manifest, &plan, (signed.id, id), handling);
+        let foreseen = plan.claim(id, old.content.clone());
+        let answers = plan.terms.ask_manifest(Stage::Pack, &plan.manifest, &foreseen);
+        let mut report = Amended::new(self, &manifest, &plan, (signed.id, id), &answers);
+        if let Err(Failure { exit, problems }) = answers.permit(&self.bundle) {
+            report.status = "refused";
+            return Ok(Outcome { exit, problems, report: Some(Box::new(report)) });
+        }
         if self.dry_run {
             report.status = "dry-run";
             return Ok(Outcome::done(report));
         }
         let store = self.keep.store(context, key.is_none(), false)?;
         let names = Names::of(&plan.description.core.name, &plan.description.core.version);
-        let _folder = OutputFolder::open(&self.output)?;
+        let folder = OutputFolder::open(&self.output)?;
         if self.output.join(&names.archive).symlink_metadata().is_ok() {
             return Err(taken(&self.output.join(&names.archive)));
         }
+        folder.check()?;
         if !self.unseen {
             self.see(context, &archive, &trusted, path)?;
         }
@@ -280,10 +295,9 @@ impl Amend {
             trusted = trusted.by_key(*key.public_key());
         }
         let judged = vouching.judge(&trusted, set, claim, path)?;
-        match judged.decision.trusted() {
-            Some(trusted) if judged.problems.is_empty() => Ok(trusted.clone()),
-            _ => Err(Failure { exit: Exit::NotTrusted, problems: judged.problems }),
-        }
+        let trusted = judged.decision.trusted().cloned();
+        let problems = judged.into_problems();
+        trusted.filter(|_| problems.is_empty()).ok_or(Failure { exit: Exit::NotTrusted, problems })
     }
 
     /// Checks every byte of the old version, as whoever signs it would.
@@ -328,9 +342,15 @@ impl Amend {
         let parent =
             Parent { id: claim.bundle.id, classification: Some(claim.bundle.classification.clone()) };
         let scan = self.scan.begin([&policy])?;
-        let mut terms = self.terms.load_knowing(context, policy, &description.core, vec![parent])?;
+        let old = Inherited { parents: vec![parent], addressees: claim.addressees.clone() };
+        let mut terms = self.terms.load_inheriting(context, policy, &description.core, old)?;
         terms.signers = forecast(context, key.iter().map(|key| (*key.public_key(), &self.key.role)))?;
         let mut notes = Vec::new();
+        if !self.terms.names_addressees() && !claim.addressees.is_empty() {
+            notes.push(
+                "it is for the same recipients as the old version; `--for NAME` names others".to_owned(),
+            );
+        }
         let findings = match &claim.findings {
             Some(findings) => {
                 let scanned = scan.finish_descriptor(&description);
@@ -418,9 +438,10 @@ impl Amend {
         let out = &self.output;
         let names = Names::of(&plan.description.core.name, &plan.description.core.version);
         let claim = plan.claim(made.id, Content::Archive(archive_claim(&made.facts)?));
-        let (handling, permit) = plan.decide(&claim, &self.bundle)?;
-        report.handling = handling;
-        report.bundle_id = made.id.to_string();
+        let answers = plan.terms.ask_manifest(Stage::Pack, &plan.manifest, &claim);
+        (report.handling, report.laboratories) = (answers.handling(), answers.laboratories());
+        let permit = answers.permit(&self.bundle)?;
+        report.bundle.id = Some(made.id.to_string());
         let mut outputs = Outputs::new(out);
         report.manifest = Some(outputs.file(&names.manifest, &made.manifest_bytes)?);
         let bundle = claim.bundle.clone();
@@ -442,7 +463,14 @@ impl Amend {
         });
         outputs.publish(context, Some((names.archive, made.file)))?;
         context.record(
-            Act::new(Action::Amended).bundle(&bundle).archive(made.facts.sha256).with("from", &report.from),
+            Act::new(Action::Amended)
+                .bundle(&bundle)
+                .archive(made.facts.sha256)
+                .with("from", &report.from)
+                .with(
+                    "addressees",
+                    (!report.bundle.addressees.is_empty()).then_some(&report.bundle.addressees),
+                ),
         );
         Ok(())
     }
@@ -457,13 +485,6 @@ impl Plan {
         self.terms.apply(&mut claim);
         claim
     }
-
-    /// Asks the policy, as packing does.
-    fn decide(&self, claim: &Claim, at: &Path) -> Result<(Handling, consign_policy::Permit), Failure> {
-        let decision = self.terms.decide_manifest(Stage::Pack, &self.manifest, claim);
-        let handling = Handling::of(&self.terms.policy, Stage::Pack, &decision);
-        Ok((handling, permit(&decision, &self.terms.policy, at)?))
-    }
 }
 
 impl Amended {
@@ -472,26 +493,24 @@ impl Amended {
         old: &Manifest,
         plan: &Plan,
         (from, id): (BundleId, BundleId),
-        handling: Handling,
+        answers: &Answers<'_>,
     ) -> Self {
         let core = &plan.description.core;
         Self {
             status: "amended",
-            name: core.name.to_string(),
-            version: core.version.to_string(),
-            classification: core.classification.to_string(),
+            bundle: BundleOut::described(core, Some(id)).for_whom(addressing::told(&plan.terms.addressees)),
             from_version: old.core().version.to_string(),
             from: from.to_string(),
             files: old.files().len() as u64,
             bytes: old.payload_bytes(),
             basis: if amend.unseen { Basis::Unseen } else { Basis::Verified }.to_string(),
             changed: consign_metadata::diff(old, &plan.manifest).in_one_line(),
-            bundle_id: id.to_string(),
             archive: None,
             manifest: None,
             attestations: None,
             signer: None,
-            handling,
+            handling: answers.handling(),
+            laboratories: answers.laboratories(),
             findings: plan.findings.clone(),
             stored: None,
             notes: plan.notes.clone(),

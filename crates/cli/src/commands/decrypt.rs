@@ -11,7 +11,8 @@ use consign_policy::Stage;
 use serde::Serialize;
 
 use super::verify::AsOf;
-use crate::act::{Act, Action};
+use crate::act::Action;
+use crate::bundle_out::BundleOut;
 use crate::bundle_set::Names;
 use crate::checked::{archive_path, interrupted};
 use crate::commands::pack::taken;
@@ -54,17 +55,12 @@ pub(crate) struct Decrypt {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Decrypted {
-    name: String,
-    version: String,
-    classification: String,
-    bundle_id: String,
+    bundle: BundleOut,
     archive: PathBuf,
     manifest: PathBuf,
     attestations: PathBuf,
     files: u64,
     bytes: u64,
-    /// Whom it is for, by the sender's word.
-    addressees: Vec<String>,
     /// What the handling policy says.
     handling: Handling,
     /// Whether a trusted key vouches for it, now.
@@ -80,16 +76,16 @@ pub(crate) struct Decrypted {
 impl Report for Decrypted {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         let (good, warn) = (style::GOOD, style::WARN);
-        let class = self.classification.to_uppercase();
-        writeln!(out, "{good}decrypted{good:#} {} {}  [{class}]", self.name, self.version)?;
+        let class = self.bundle.class();
+        writeln!(out, "{good}decrypted{good:#} {} {}  [{class}]", self.bundle.name, self.bundle.version)?;
         writeln!(
             out,
             "  content       {}, {}, each verified",
             count(self.files, "file", "files"),
             size(self.bytes)
         )?;
-        writeln!(out, "  bundle id     {}", self.bundle_id)?;
-        for addressee in &self.addressees {
+        writeln!(out, "  bundle id     {}", self.bundle.id())?;
+        for addressee in &self.bundle.addressees {
             writeln!(out, "  for           {addressee}")?;
         }
         writeln!(out, "  archive       {}", self.archive.display())?;
@@ -126,7 +122,7 @@ impl Decrypt {
             return Err(Failure::usage(problem.at(self.bundle.display().to_string()).hint(hint)));
         };
         let ciphertext = encrypted.check(context)?;
-        let opened = self.identity.open(&encrypted, &ciphertext)?;
+        let opened = self.identity.open(context, &encrypted, &ciphertext)?;
         let set = &opened.set;
         let path = archive_path(set)?;
         // Trust is asked before anything is decoded, and nothing is written before all of it was verified.
@@ -144,19 +140,19 @@ impl Decrypt {
             return Err(examined.into_failure());
         };
         let mut notes = std::mem::take(&mut examined.notes);
-        let trusted_claim = examined.trusted();
         let asserted = examined.vouched.as_ref().is_some_and(|vouched| vouched.asserted);
         let (manifest, core) = (verified.manifest(), verified.manifest().core());
         let names = Names::of(&core.name, &core.version);
 
         let out = &self.output;
-        let _folder = OutputFolder::open(out)?;
+        let folder = OutputFolder::open(out)?;
         let failed = |error: io::Error| unwritable(out, &error);
         for name in [&names.archive, &names.manifest, &names.attestations] {
             if out.join(name).symlink_metadata().is_ok() {
                 return Err(taken(&out.join(name)));
             }
         }
+        folder.check()?;
         let mut file = temporary(out).map_err(failed)?;
         let total = opened.content.size();
         let meter = context.meter("decrypting", total);
@@ -194,32 +190,25 @@ impl Decrypt {
         })?;
         // What was decrypted is what was signed; but another one was verified under the name meanwhile.
         let mut conflict = None;
-        let holds = examined.problems.is_empty() && examined.vouched.is_some();
-        if let Some(claim) = trusted_claim.filter(|_| holds) {
+        if let Some(claim) = examined.trusted().filter(|_| examined.holds()) {
             let remembered = self.vouching.remember(&trusted, claim, path);
             notes.extend(remembered.notes);
             conflict = remembered.problem;
         }
         let encrypted = ciphertext.claim().sha256;
-        let act = match trusted_claim {
-            Some(claim) => Act::of(Action::Decrypted, claim.claim()),
-            None => Act::new(Action::Decrypted).archive(verified.facts().sha256).with("trusted", false),
-        };
+        let act = examined.act(Action::Decrypted, verified);
         context.record(act.with("encrypted_sha256", encrypted.to_string()));
         let addressees = examined.claim.as_ref().map(|claim| claim.addressees.iter());
         let report = Decrypted {
-            name: core.name.to_string(),
-            version: core.version.to_string(),
-            classification: core.classification.to_string(),
-            bundle_id: verified.id().to_string(),
+            bundle: BundleOut::described(core, Some(verified.id()))
+                .for_whom(addressees.into_iter().flatten().map(ToString::to_string).collect()),
             archive: out.join(&names.archive),
             manifest: out.join(&names.manifest),
             attestations: out.join(&names.attestations),
             files: manifest.files().len() as u64,
             bytes: manifest.payload_bytes(),
-            addressees: addressees.into_iter().flatten().map(ToString::to_string).collect(),
             handling: Handling::of(&policy, Stage::Unpack, decision),
-            trusted: holds && !asserted && conflict.is_none(),
+            trusted: examined.holds_now() && conflict.is_none(),
             as_of: examined.decision.as_ref().filter(|_| asserted).map(|decision| {
                 let moment = decision.moment();
                 AsOf { time: moment.at().to_string(), evidence: moment.evidence() }

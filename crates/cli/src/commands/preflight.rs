@@ -2,19 +2,21 @@
 
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 
 use consign_bundle::hash_source;
-use consign_metadata::{Findings, Line};
-use consign_policy::{Encryption, Policy, Scan, Stage};
+use consign_metadata::{Findings, Problem};
+use consign_policy::{Policy, Scan};
 use consign_scan::Scanned;
 use serde::Serialize;
 
+use crate::addressing;
+use crate::bundle_out::BundleOut;
 use crate::context::{Context, threads};
+use crate::encryption::foreseen;
 use crate::exit::Exit;
-use crate::handling::{Handling, PolicyArgs, TermsArgs, refusals};
+use crate::handling::{Handling, LaboratoryOut, Terms, TermsArgs};
 use crate::outcome::{Failure, Outcome, Report};
-use crate::scan_args::{self, ScanArgs};
+use crate::scan_args::{self, FindingOut, ScanArgs};
 use crate::source_args::{Described, SourceArgs, pack_failure};
 use crate::style::{count, size};
 
@@ -29,19 +31,10 @@ pub(crate) struct Preflight {
     #[command(flatten)]
     scan: ScanArgs,
     #[command(flatten)]
-    policy: PolicyArgs,
-    /// The policy of a laboratory that is to accept the bundle; may be repeated
-    #[arg(long = "for", value_name = "LAB.toml", help_heading = "Policy options")]
-    laboratories: Vec<PathBuf>,
-    /// Whom the bundle will be for; may be repeated
-    #[arg(long = "to", value_name = "NAME", help_heading = "Policy options")]
-    addressees: Vec<Line>,
-    /// Whom it will be encrypted to; may be repeated
-    #[arg(long, value_name = "RECIPIENT", help_heading = "Policy options")]
+    terms: TermsArgs,
+    /// Whom it will be encrypted to, as `pack` takes it; may be repeated
+    #[arg(long, value_name = "RECIPIENT", help_heading = "Encryption options")]
     encrypt_to: Vec<String>,
-    /// A bundle that this one derives from: its manifest or archive
-    #[arg(long = "parent", value_name = "FILE", help_heading = "Policy options")]
-    parents: Vec<PathBuf>,
     /// Do not read the content; what only the content can say is not asked
     #[arg(long, conflicts_with = "findings_allow")]
     no_scan: bool,
@@ -54,100 +47,85 @@ pub(crate) struct Preflight {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Foreseen {
-    name: String,
-    version: String,
-    classification: String,
+    bundle: BundleOut,
     files: u64,
     bytes: u64,
     /// What the scan of the content found; absent with `--no-scan`.
     #[serde(skip_serializing_if = "Option::is_none")]
     findings: Option<Findings>,
+    /// Every finding with its place; absent with `--no-scan`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    places: Option<Vec<FindingOut>>,
     /// What one's own policy says to packing it.
     own: Handling,
-    /// What each laboratory says to accepting it, in the order of the command line.
-    laboratories: Vec<Laboratory>,
-}
-
-#[derive(Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-struct Laboratory {
-    file: PathBuf,
-    handling: Handling,
+    /// What each laboratory says to accepting it: those that are named, then those of the addressees.
+    laboratories: Vec<LaboratoryOut>,
 }
 
 impl Report for Foreseen {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
-        let class = self.classification.to_uppercase();
-        writeln!(out, "{} {}  [{class}]", self.name, self.version)?;
+        let class = self.bundle.class();
+        writeln!(out, "{} {}  [{class}]", self.bundle.name, self.bundle.version)?;
         writeln!(out, "  content       {}, {}", count(self.files, "file", "files"), size(self.bytes))?;
+        addressing::in_words(&self.bundle.addressees, "  ", 13, out)?;
         if let Some(findings) = &self.findings {
-            scan_args::in_words(findings, out)?;
+            scan_args::in_words(findings, Some(&self.own), out)?;
         }
         self.own.verdict(out, "pack")?;
-        for laboratory in &self.laboratories {
-            laboratory.handling.verdict(out, "accept")?;
-        }
-        Ok(())
+        self.laboratories.iter().try_for_each(|laboratory| laboratory.human(out))
     }
 }
 
 impl Preflight {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
-        let own = self.policy.load(context)?;
-        let laboratories =
-            self.laboratories.iter().map(|path| context.policy(Some(path))).collect::<Result<Vec<_>, _>>()?;
-        let described = self.source.load(context, own.scheme(), false)?;
+        let own = self.terms.policy(context)?;
+        let (described, unfilled) = self.described(context, &own)?;
         let core = &described.description.core;
-        let terms =
-            TermsArgs::preflight(self.addressees.clone(), self.parents.clone()).load(context, own, core)?;
-        let encryption = self.encryption(&terms.policy);
-        let found = if self.no_scan {
-            None
-        } else {
-            Some(self.look(context, &described, &terms.policy, &laboratories)?)
-        };
+        let mut terms = self.terms.load(context, own, core)?;
+        terms.encryption = foreseen(&self.encrypt_to, &terms.policy, core)?;
+        let found = if self.no_scan { None } else { Some(self.look(context, &described, &terms)?) };
         let scan = found.as_ref().map_or(Scan::NotYet, |found| Scan::Done(&found.findings));
-        let judge = |policy: &Policy, stage: Stage| {
-            let files = described.source.files().map(|(path, size, _)| (path.as_str(), size));
-            let content = policy.survey(files);
-            let details = described.description.descriptor.details();
-            terms.decide(policy, stage, (core, details), &content, scan, encryption.clone())
-        };
-        let at = &self.source.directory;
-        let decision = judge(&terms.policy, Stage::Pack);
-        let mut problems = refusals(&decision, &terms.policy, at);
-        let own = Handling::of(&terms.policy, Stage::Pack, &decision);
-        let mut foreseen = Vec::new();
-        for (policy, file) in laboratories.iter().zip(&self.laboratories) {
-            let decision = judge(policy, Stage::Preflight);
-            problems.extend(refusals(&decision, policy, at));
-            let handling = Handling::of(policy, Stage::Preflight, &decision);
-            foreseen.push(Laboratory { file: file.clone(), handling });
+        let answers = described.ask(&terms, scan);
+        let mut problems = unfilled;
+        let mut exit = if problems.is_empty() { Exit::Done } else { Exit::Usage };
+        let refusals = answers.refusals(&self.source.directory);
+        if !refusals.is_empty() {
+            exit = exit.and(Exit::Refused);
+            problems.extend(refusals);
         }
         let summary = described.source.summary();
+        let (findings, places) = found.map(|found| (found.findings, FindingOut::all(found.places))).unzip();
         let report = Foreseen {
-            name: core.name.to_string(),
-            version: core.version.to_string(),
-            classification: core.classification.to_string(),
+            bundle: BundleOut::described(core, None).for_whom(addressing::told(&terms.addressees)),
             files: summary.files,
             bytes: summary.bytes,
-            findings: found.map(|found| found.findings),
-            own,
-            laboratories: foreseen,
+            own: answers.handling(),
+            laboratories: answers.laboratories(),
+            findings,
+            places,
         };
-        let exit = if problems.is_empty() { Exit::Done } else { Exit::Refused };
         Ok(Outcome { exit, problems, report: Some(Box::new(report)) })
     }
 
+    /// The directory with its description. Where the descriptor lacks nothing but fields that say nothing to a policy, others
+    /// stand in for them, so that what the policies say is told in the same round as what is missing.
+    fn described(&self, context: &Context, own: &Policy) -> Result<(Described, Vec<Problem>), Failure> {
+        let failure = match self.source.load(context, own.scheme(), false) {
+            Ok(described) => return Ok((described, Vec::new())),
+            Err(failure) => failure,
+        };
+        let Some(stand_ins) = stand_ins(&failure.problems) else { return Err(failure) };
+        let mut source = self.source.clone();
+        source.set.extend(stand_ins);
+        match source.load(context, own.scheme(), false) {
+            Ok(described) => Ok((described, failure.problems)),
+            Err(_) => Err(failure),
+        }
+    }
+
     /// Reads the content as packing would, for all that any of the policies looks for.
-    fn look(
-        &self,
-        context: &Context,
-        described: &Described,
-        own: &Policy,
-        laboratories: &[Policy],
-    ) -> Result<Scanned, Failure> {
-        let scan = self.scan.begin(std::iter::once(own).chain(laboratories))?;
+    fn look(&self, context: &Context, described: &Described, terms: &Terms) -> Result<Scanned, Failure> {
+        let scan = self.scan.begin(terms.policies())?;
         let meter = context.meter("looking", described.source.summary().bytes);
         let Described { source, description } = described;
         let manifest = hash_source(source, description, threads(self.threads), Some(&scan), &meter);
@@ -155,15 +133,22 @@ impl Preflight {
         let manifest = manifest.map_err(|error| pack_failure(error, &self.source.directory))?;
         Ok(scan.finish(description, &manifest))
     }
+}
 
-    fn encryption(&self, policy: &Policy) -> Encryption {
-        if self.encrypt_to.is_empty() {
-            return Encryption::Plain;
-        }
-        let keys = self.encrypt_to.iter().flat_map(|named| match policy.recipient(named) {
-            Some(known) => known.encrypt_to.iter().map(ToString::to_string).collect(),
-            None => vec![named.clone()],
-        });
-        Encryption::To(keys.collect())
-    }
+/// Values for required fields that a policy does not ask about.
+const STAND_INS: &[(&str, &str)] = &[
+    ("name", "unnamed"),
+    ("version", "0.0.0"),
+    ("contact.name", "nobody"),
+    ("contact.email", "nobody@example.org"),
+];
+
+/// What stands in for the fields that are missing; nothing, if anything else is wrong.
+fn stand_ins(problems: &[Problem]) -> Option<Vec<String>> {
+    let stand_in = |problem: &Problem| {
+        let field = problem.at.as_deref()?.rsplit(": ").next()?;
+        let (name, value) = STAND_INS.iter().find(|(name, _)| *name == field)?;
+        (problem.code == "missing-field").then(|| format!("{name}={value}"))
+    };
+    problems.iter().map(stand_in).collect()
 }

@@ -1,13 +1,15 @@
 //! `consign sign`: verify, show, add a signature.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, BufRead as _, IsTerminal as _, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use consign_bundle::publish::{exclusive, replace_exclusively};
 use consign_bundle::{Scope, TreeLayout, compare_directory};
-use consign_metadata::{Manifest, Problem, Role};
+use consign_metadata::{Manifest, Problem, Role, printable};
+#[cfg(feature = "encryption")]
+use consign_policy::Policy;
 use consign_policy::Stage;
 use consign_signing::{Attestations, Basis, Claim, Content, KeyOrigin, SignedStatement, Signer as _};
 #[cfg(feature = "encryption")]
@@ -15,20 +17,26 @@ use consign_signing::{EncryptedAttestations, SignedEncrypted};
 use serde::Serialize;
 
 use crate::act::{Act, Action};
+use crate::addressing;
+use crate::bundle_out::BundleOut;
 use crate::bundle_set::{BundleSet, join, read_attestations, read_manifest, too_many};
-use crate::checked::{archive_claim, bundle_claim, check, sole_claim};
+use crate::checked::{archive_claim, bundle_claim, check, modes_not_compared, sole_claim};
 use crate::context::{Context, threads, unwritable};
 use crate::encrypted_set::{EncryptedSet, sealed};
 use crate::encryption::IdentityArgs;
+#[cfg(feature = "encryption")]
+use crate::encryption::Opened;
 use crate::exit::Exit;
 use crate::handling::{Handling, ParentArgs, PolicyArgs, Standing, decide_bundle, forecast, permit};
 use crate::key_source::{KeySource, OpenKey};
 use crate::keys::PassphraseArgs;
 use crate::outcome::{Failure, Outcome, Report};
 #[cfg(feature = "encryption")]
-use crate::recipients::Agreed;
+use crate::recipients::{Recipients, Word};
 use crate::sign_statement::sign_statement;
 use crate::style::{self, count, size};
+#[cfg(feature = "encryption")]
+use crate::vouching::VouchingArgs;
 
 /// Verify a bundle, show what is vouched for, and add a signature
 ///
@@ -59,6 +67,15 @@ pub(crate) struct Sign {
     parents: ParentArgs,
     #[command(flatten)]
     identity: IdentityArgs,
+    /// Who can open the encrypted bundle, where nobody in your trust policy says it: a name in the policy, `age1…`, or a
+    /// file of such; may be repeated
+    #[cfg(feature = "encryption")]
+    #[arg(long, value_name = "RECIPIENT", requires = "key", help_heading = "Encryption options")]
+    encrypt_to: Vec<String>,
+    /// The trust policy that says whose word about the recipients of an encrypted bundle counts
+    #[cfg(feature = "encryption")]
+    #[arg(long, value_name = "FILE", env = "CONSIGN_TRUST", help_heading = "Encryption options")]
+    trust: Option<PathBuf>,
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
@@ -81,8 +98,7 @@ pub(crate) struct Sign {
 pub(crate) struct Added {
     /// `signed`, `merged` or `unchanged`.
     status: &'static str,
-    name: String,
-    version: String,
+    bundle: BundleOut,
     attestations: PathBuf,
     /// How many signatures there are now.
     signatures: usize,
@@ -95,20 +111,30 @@ pub(crate) struct Added {
     /// Where the private key is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<KeyOrigin>,
+    /// Whom the signature on an encrypted bundle was sealed to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    recipients: Vec<String>,
 }
 
 impl Report for Added {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         let good = style::GOOD;
-        writeln!(out, "{good}{}{good:#} {} {}", self.status, self.name, self.version)?;
+        writeln!(out, "{good}{}{good:#} {} {}", self.status, self.bundle.name, self.bundle.version)?;
         if let (Some(fingerprint), Some(role)) = (&self.fingerprint, &self.role) {
             writeln!(out, "  by            {fingerprint} as {role}")?;
         }
         if let Some(key) = self.key.as_ref().filter(|key| !matches!(key, KeyOrigin::File { .. })) {
             writeln!(out, "  with          {key}")?;
         }
+        for recipient in &self.recipients {
+            writeln!(out, "  sealed to     {}", printable(recipient))?;
+        }
         let signatures = count(self.signatures as u64, "signature", "signatures");
-        writeln!(out, "  attestations  {} ({signatures})", self.attestations.display())
+        writeln!(
+            out,
+            "  attestations  {} ({signatures})",
+            printable(&self.attestations.display().to_string())
+        )
     }
 }
 
@@ -123,6 +149,13 @@ impl Sign {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         if let Some(set) = EncryptedSet::find_one(&self.bundle)? {
             return self.sign_encrypted(context, &set);
+        }
+        #[cfg(feature = "encryption")]
+        if !self.encrypt_to.is_empty() {
+            let problem =
+                Problem::new("not-encrypted", "is no encrypted bundle, whose signatures are sealed");
+            let problem = problem.at(self.bundle.display().to_string());
+            return Err(Failure::usage(problem.hint("leave out `--encrypt-to`")));
         }
         let set = BundleSet::find_one(&self.bundle)?;
         let open = |key: &OsString| KeySource::parse(key)?.open(context, &self.passphrase);
@@ -175,10 +208,15 @@ impl Sign {
         let signers = forecast(context, before.chain([(*key.public_key(), &self.role)]))?;
         let parents = self.parents.load(context, checked.manifest.core())?;
         let standing = Standing { parents: &parents, ..Standing::new(Some(&checked.claim), &signers) };
-        let decision = decide_bundle(&policy, Stage::Sign, &checked.manifest, standing);
+        let decision = decide_bundle(&policy, Stage::Sign, &checked.manifest, &standing);
         let handling = Handling::of(&policy, Stage::Sign, &decision);
         let permit = permit(&decision, &policy, &self.bundle)?;
-        self.confirm(checked, there, key, &handling)?;
+        if !self.confirm(checked, there, key, &handling)? {
+            let declined = Problem::new("not-confirmed", "not signed: the answer was no");
+            let act = Act::of(Action::Refused, &checked.claim).signed_by(key.public_key(), &self.role);
+            context.record(act.with("step", "sign").problems(std::slice::from_ref(&declined)));
+            return Err(Failure::failed(declined));
+        }
         sign_statement(context, key, checked.claim.clone(), &self.role, checked.basis, &permit)
     }
 
@@ -191,7 +229,7 @@ impl Sign {
             return Err(Failure::usage(problem.hint("leave out `--unseen`, `--directory` and `--merge`")));
         }
         let ciphertext = encrypted.check(context)?;
-        let opened = self.identity.open(encrypted, &ciphertext)?;
+        let opened = self.identity.open(context, encrypted, &ciphertext)?;
         let (Some((path, before)), Some(key)) = (&encrypted.attestations, &self.key) else {
             return Err(sealed(&self.bundle));
         };
@@ -202,29 +240,46 @@ impl Sign {
             |s: &SignedStatement| s.key() == key.public_key() && s.statement().signer.role == self.role;
         let there = inner.is_some_and(|there| there.statements().iter().any(same));
         let mut after = before.clone();
+        let mut sealed_to = Vec::new();
         if !there {
-            let trust = context.trust_policy(None)?;
-            let agreed = opened.recipients.agreed(trust.as_ref(), &path.display().to_string())?;
-            show_recipients(&agreed)
+            let policy = self.policy.load(context)?;
+            let recipients = self.recipients(context, &policy, &opened, &checked.claim)?;
+            show_recipients(&recipients)
                 .map_err(|error| Failure::failed(Problem::new("terminal", error.to_string())))?;
             let signed = self.sign_checked(context, &checked, inner, &key)?;
             let claim = ciphertext.claim().clone();
-            let signed = crate::encryption::seal(context, &key, claim, signed, agreed.into_recipients())?;
+            let signed = crate::encryption::seal(context, &key, claim, signed, &recipients)?;
             after = add_encrypted(path, signed)?;
-            context.record(self.act(&checked.claim, Some((&key, checked.basis))));
+            sealed_to = recipients.names();
+            let act = self.act(&checked.claim, Some((&key, checked.basis)));
+            context.record(act.with("recipients", &sealed_to));
         }
-        let bundle = &checked.claim.bundle;
         Ok(Outcome::done(Added {
             status: if there { "unchanged" } else { "signed" },
-            name: bundle.name.to_string(),
-            version: bundle.version.to_string(),
+            bundle: BundleOut::claimed(&checked.claim),
             attestations: path.clone(),
             signatures: after.statements().len(),
             fingerprint: Some(key.public_key().fingerprint().to_string()),
             role: Some(self.role.to_string()),
             basis: Some(checked.basis.to_string()),
             key: Some(key.origin().clone()),
+            recipients: sealed_to,
         }))
+    }
+
+    /// Whom the signature is sealed to: what counts is asked as `verify` would ask it now.
+    #[cfg(feature = "encryption")]
+    fn recipients(
+        &self,
+        context: &Context,
+        policy: &Policy,
+        opened: &Opened,
+        claim: &Claim,
+    ) -> Result<Recipients, Failure> {
+        let named = crate::encryption::named_recipients("--encrypt-to", &self.encrypt_to, policy)?;
+        let vouching = VouchingArgs::of(Vec::new(), self.trust.clone());
+        let decision = vouching.count(&vouching.load(context, policy)?, &opened.set, claim);
+        opened.recipients.to_seal_to(&decision, named, &self.bundle.display().to_string())
     }
 
     #[cfg(not(feature = "encryption"))]
@@ -336,7 +391,7 @@ impl Sign {
             None => Basis::Unseen,
             Some(directory) => {
                 let meter = context.meter("verifying", manifest.payload_bytes());
-                let faults = compare_directory(
+                let compared = compare_directory(
                     directory,
                     &manifest,
                     TreeLayout::Payload,
@@ -344,16 +399,19 @@ impl Sign {
                     &meter,
                 );
                 drop(meter);
-                let faults =
-                    faults.map_err(|error| Failure::failed(Problem::new("unreadable", error.to_string())))?;
-                if !faults.is_empty() {
+                let compared = compared
+                    .map_err(|error| Failure::failed(Problem::new("unreadable", error.to_string())))?;
+                if compared.modes_untold {
+                    context.note(modes_not_compared(directory));
+                }
+                if !compared.faults.is_empty() {
                     let at = directory.display().to_string();
                     let problem = |fault: &consign_bundle::TreeFault| {
                         Problem::new(fault.code(), fault.to_string()).at(at.clone())
                     };
                     return Err(Failure {
                         exit: Exit::NotIntact,
-                        problems: faults.iter().map(problem).collect(),
+                        problems: compared.faults.iter().map(problem).collect(),
                     });
                 }
                 Basis::Verified
@@ -362,20 +420,20 @@ impl Sign {
         Ok(Checked { claim: claim.clone(), manifest, basis })
     }
 
-    /// Shows what is vouched for, and asks.
+    /// Shows what is vouched for, and asks. Gives the answer.
     fn confirm(
         &self,
         checked: &Checked,
         there: Option<&Attestations>,
         key: &OpenKey,
         handling: &Handling,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         let mut err = crate::stream::stderr();
         let shown = self.show(checked, there, key, &mut err).and_then(|()| handling.human(&mut err, 13));
         let failed = |error: io::Error| Failure::failed(Problem::new("terminal", error.to_string()));
         shown.map_err(failed)?;
         if self.yes {
-            return Ok(());
+            return Ok(true);
         }
         if !io::stdin().is_terminal() {
             let problem = Problem::new("not-confirmed", "there is no terminal to ask on");
@@ -383,11 +441,8 @@ impl Sign {
         }
         write!(err, "Sign this as {}? [y/N] ", self.role).and_then(|()| err.flush()).map_err(failed)?;
         let mut answer = String::new();
-        io::stdin().read_line(&mut answer).map_err(failed)?;
-        if matches!(answer.trim(), "y" | "Y" | "yes") {
-            return Ok(());
-        }
-        Err(Failure::failed(Problem::new("not-confirmed", "not signed")))
+        crate::terminal::answers().read_line(&mut answer).map_err(failed)?;
+        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
     }
 
     fn show(
@@ -417,6 +472,7 @@ impl Sign {
             count(manifest.files().len() as u64, "file", "files"),
             size(manifest.payload_bytes())
         )?;
+        addressing::in_words(&addressing::told(&checked.claim.addressees), "  ", 11, err)?;
         writeln!(err, "  contact     {} <{}>", core.contact.name, core.contact.email)?;
         if let Some(title) = manifest.descriptor().details().and_then(|details| details.title.as_ref()) {
             writeln!(err, "  title       {title}")?;
@@ -469,7 +525,10 @@ impl Sign {
         if let Some(statement) = statement.filter(|_| !unchanged) {
             context.record(self.act(&statement.claim, signer));
         }
-        let text = |get: fn(&Claim) -> String| statement.map(|s| get(&s.claim)).unwrap_or_default();
+        let Some(bundle) = statement.map(|statement| BundleOut::claimed(&statement.claim)) else {
+            let problem = Problem::new("nothing-to-sign", "there is no statement in the attestations");
+            return Err(Failure::failed(problem.at(path.display().to_string())));
+        };
         let status = match (unchanged, signer.is_some()) {
             (true, _) => "unchanged",
             (false, true) => "signed",
@@ -477,32 +536,29 @@ impl Sign {
         };
         Ok(Outcome::done(Added {
             status,
-            name: text(|claim| claim.bundle.name.to_string()),
-            version: text(|claim| claim.bundle.version.to_string()),
+            bundle,
             attestations: path.into(),
             signatures: after.statements().len(),
             fingerprint: signer.map(|(key, _)| key.public_key().fingerprint().to_string()),
             role: signer.map(|_| self.role.to_string()),
             basis: signer.map(|(_, basis)| basis.to_string()),
             key: signer.map(|(key, _)| key.origin().clone()),
+            recipients: Vec::new(),
         }))
     }
 }
 
-/// Says who can open what is about to be sealed.
+/// Says who can open what is about to be sealed, and who says so.
 #[cfg(feature = "encryption")]
-fn show_recipients(agreed: &Agreed) -> io::Result<()> {
+fn show_recipients(recipients: &Recipients) -> io::Result<()> {
     let mut err = crate::stream::stderr();
-    writeln!(err, "Your signature is sealed to those who can open the bundle:")?;
-    for recipient in agreed.recipients() {
-        writeln!(err, "  {recipient}")?;
-    }
-    if !agreed.is_trusted() {
-        let warn = style::WARN;
-        writeln!(
-            err,
-            "  {warn}by the word of those who signed, who are not checked against any trust{warn:#}"
-        )?;
+    let by = match recipients.by() {
+        Word::Counted => "by the word of those who signed and whom you trust",
+        Word::Caller => "by your own word (`--encrypt-to`); nobody whom you trust says so",
+    };
+    writeln!(err, "Your signature is sealed to those who can open the bundle, {by}:")?;
+    for recipient in recipients.names() {
+        writeln!(err, "  {}", printable(&recipient))?;
     }
     err.flush()
 }
@@ -514,6 +570,9 @@ fn add_encrypted(path: &Path, signed: SignedEncrypted) -> Result<EncryptedAttest
     let held = exclusive(folder).map_err(|error| unwritable(folder, &error))?;
     let mut all = crate::encrypted_set::read(path)?;
     all.push(signed).map_err(|error| too_many(&error, path))?;
+    if all.claims().len() > 1 {
+        return Err(disagree(path));
+    }
     replace_exclusively(&held, path, &all.to_bytes()).map_err(|error| unwritable(path, &error))?;
     Ok(all)
 }
@@ -539,9 +598,7 @@ fn add(path: &Path, statements: Attestations) -> Result<(Attestations, bool), Fa
         }
     };
     if all.claims().len() > 1 {
-        let problem =
-            Problem::new("statements-disagree", "speaks of another bundle now; nothing was written");
-        return Err(Failure::new(Exit::NotIntact, problem.at(path.display().to_string())));
+        return Err(disagree(path));
     }
     let bytes = all.to_bytes();
     if before.is_some_and(|before| before == bytes) {
@@ -549,4 +606,11 @@ fn add(path: &Path, statements: Attestations) -> Result<(Attestations, bool), Fa
     }
     replace_exclusively(&held, path, &bytes).map_err(|error| unwritable(path, &error))?;
     Ok((all, true))
+}
+
+/// Somebody put statements about another bundle there meanwhile.
+fn disagree(path: &Path) -> Failure {
+    let problem = Problem::new("statements-disagree", "speaks of another bundle now; nothing was written");
+    let problem = problem.at(path.display().to_string());
+    Failure::new(Exit::NotIntact, problem.hint("give each bundle a folder of its own, then sign it again"))
 }

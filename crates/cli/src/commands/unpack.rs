@@ -4,13 +4,15 @@ use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use consign_bundle::Selection;
+use consign_bundle::{Scope, Selection};
 use consign_metadata::{EntryPath, Problem};
 use consign_policy::Stage;
 use serde::Serialize;
 
 use super::verify::AsOf;
-use crate::act::{Act, Action};
+use crate::act::Action;
+use crate::addressing;
+use crate::bundle_out::BundleOut;
 use crate::checked::archive_path;
 use crate::context::{Context, threads};
 use crate::encrypted_set::opened_or_plain;
@@ -57,10 +59,7 @@ pub(crate) struct Unpack {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Unpacked {
     destination: PathBuf,
-    name: String,
-    version: String,
-    classification: String,
-    bundle_id: String,
+    bundle: BundleOut,
     files: u64,
     bytes: u64,
     /// Whether a trusted key vouches for it.
@@ -78,8 +77,8 @@ pub(crate) struct Unpacked {
 impl Report for Unpacked {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         let (good, warn) = (style::GOOD, style::WARN);
-        let class = self.classification.to_uppercase();
-        writeln!(out, "{good}unpacked{good:#} {} {}  [{class}]", self.name, self.version)?;
+        let class = self.bundle.class();
+        writeln!(out, "{good}unpacked{good:#} {} {}  [{class}]", self.bundle.name, self.bundle.version)?;
         writeln!(out, "  into        {}", self.destination.display())?;
         writeln!(
             out,
@@ -87,7 +86,8 @@ impl Report for Unpacked {
             count(self.files, "file", "files"),
             size(self.bytes)
         )?;
-        writeln!(out, "  bundle id   {}", self.bundle_id)?;
+        writeln!(out, "  bundle id   {}", self.bundle.id())?;
+        addressing::in_words(&self.bundle.addressees, "  ", 11, out)?;
         self.handling.human(out, 11)?;
         if let Some(AsOf { time, .. }) = &self.as_of {
             writeln!(
@@ -134,15 +134,18 @@ impl Unpack {
             return Err(examined.into_failure());
         };
         let mut notes = std::mem::take(&mut examined.notes);
-        let trusted_claim = examined.decision.as_ref().and_then(consign_signing::Decision::trusted);
         let vouched = examined.vouched.as_ref();
         let (manifest, core) = (verified.manifest(), verified.manifest().core());
-        let problems = &examined.problems;
         let asserted = vouched.is_some_and(|vouched| vouched.asserted);
         // What was extracted is what was signed; but another one was verified under the name meanwhile.
         let mut conflict = None;
-        if let Some(claim) = trusted_claim.filter(|_| problems.is_empty() && vouched.is_some()) {
+        // Only what was verified in full is remembered as that.
+        let in_full = *verified.scope() == Scope::Content;
+        if let Some(claim) = examined.trusted().filter(|_| in_full && examined.holds()) {
             let remembered = self.vouching.remember(&trusted, claim, path);
+            if self.vouching.remembers() {
+                notes.extend(context.keep_unpacked(&set, &self.destination));
+            }
             notes.extend(remembered.notes);
             conflict = remembered.problem;
         }
@@ -155,26 +158,21 @@ impl Unpack {
                 .map(|file| file.size)
                 .collect(),
         };
+        let told = examined.claim.as_ref().map_or_else(Vec::new, |claim| addressing::told(&claim.addressees));
         let report = Unpacked {
             destination: self.destination.clone(),
-            name: core.name.to_string(),
-            version: core.version.to_string(),
-            classification: core.classification.to_string(),
-            bundle_id: verified.id().to_string(),
+            bundle: BundleOut::described(core, Some(verified.id())).for_whom(told),
             files: chosen.len() as u64,
             bytes: chosen.iter().sum(),
             handling: Handling::of(&policy, Stage::Unpack, decision),
-            trusted: problems.is_empty() && vouched.is_some() && !asserted && conflict.is_none(),
+            trusted: examined.holds_now() && conflict.is_none(),
             as_of: examined.decision.as_ref().filter(|_| asserted).map(|decision| {
                 let moment = decision.moment();
                 AsOf { time: moment.at().to_string(), evidence: moment.evidence() }
             }),
             notes,
         };
-        let act = match trusted_claim {
-            Some(claim) => Act::of(Action::Unpacked, claim.claim()),
-            None => Act::new(Action::Unpacked).archive(verified.facts().sha256).with("trusted", false),
-        };
+        let act = examined.act(Action::Unpacked, verified);
         context.record(act.with("into", self.destination.display().to_string()).with("files", chosen.len()));
         let exit = if conflict.is_some() { Exit::NotTrusted } else { Exit::Done };
         Ok(Outcome { exit, problems: conflict.into_iter().collect(), report: Some(Box::new(report)) })

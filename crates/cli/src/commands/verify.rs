@@ -5,24 +5,29 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use consign_bundle::{Scope, SourceError, TreeError, TreeLayout, VerifiedArchive, compare_directory};
-use consign_metadata::{BundleId, EntryPath, Manifest, Problem};
+use consign_metadata::{BundleId, EntryPath, Findings, Manifest, Problem};
 use consign_policy::{Policy, Stage};
-use consign_signing::{BundleClaim, Claim, Decision, PublicClaim, RuleOrigin, TrustedClaim, Verdict};
+use consign_signing::{
+    ATTESTATIONS_BYTES_MAX, BundleClaim, Claim, Decision, EncryptedAttestations, PublicClaim, RuleOrigin,
+    TrustedClaim, Verdict,
+};
 use serde::Serialize;
 
 use crate::act::{Act, Action};
+use crate::addressing;
 use crate::bundle_set::{BundleSet, read_attestations, read_manifest};
-use crate::checked::{bundle_claim, interrupted, sole_claim};
-use crate::context::{Context, threads};
+use crate::checked::{bundle_claim, interrupted, modes_not_compared, sole_claim};
+use crate::context::{Context, threads, unreadable};
 use crate::encrypted_set::EncryptedSet;
 use crate::encryption::IdentityArgs;
 use crate::examined::{Asked, Examined};
 use crate::exit::Exit;
-use crate::handling::{Handling, PolicyArgs, Standing, counted, decide_bundle, refusals};
+use crate::handling::{Handling, PolicyArgs, Standing, counted, decide_bundle, refusals, uncounted};
 use crate::outcome::{Failure, Outcome, Report};
 use crate::provenance::{self, facts::ProvenanceOut};
+use crate::spool::{self, Stream};
 use crate::style::{self, count, size};
-use crate::vouching::{Trusted, Vouched, Vouching, VouchingArgs};
+use crate::vouching::{Trusted, Vouched, VouchingArgs};
 
 /// Check that bundles are intact and that someone you trust vouches for them
 ///
@@ -59,17 +64,21 @@ pub(crate) struct Verify {
     threads: Option<NonZeroUsize>,
 }
 
+/// The level of an encrypted bundle that was not opened.
+const ENCRYPTED: &str = "encrypted";
+
 /// What was found of one bundle.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct BundleReport {
     /// What the argument named.
     path: String,
-    /// Whether everything held: intact, trusted, expected.
+    /// Whether everything held: intact, trusted, expected. Of an encrypted bundle that was not opened it is not known
+    /// what it is, so that it is not `verified`, though nothing is wrong with it.
     verified: bool,
     /// How much was checked: `content`, `bytes`, `files` or `directory`, or `encrypted`, where only the encrypted
-    /// bytes were looked at; absent if it did not hold. With `asserted-` before it, it held as of an earlier time for
-    /// no other reason than the caller's word, and is not `verified`.
+    /// bytes were looked at, and are those that somebody trusted signed; absent if it did not hold. With `asserted-`
+    /// before it, it held as of an earlier time for no other reason than the caller's word, and is not `verified`.
     #[serde(skip_serializing_if = "Option::is_none")]
     level: Option<&'static str>,
     /// The time as of which trust was asked, if that was an earlier one.
@@ -95,6 +104,9 @@ struct BundleReport {
     /// What the handling policy says; absent if it was not asked, since the bundle is not intact or not trusted.
     #[serde(skip_serializing_if = "Option::is_none")]
     handling: Option<Handling>,
+    /// What the signers say that a scan found in the content; a claim, unless `verified`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    findings: Option<Findings>,
     /// What had to be met, and how far it was.
     rules: Vec<Rule>,
     /// What keys that counted say about where it comes from.
@@ -172,6 +184,8 @@ pub(crate) struct Bundle {
     version: String,
     classification: String,
     id: String,
+    /// Whom it is for, by its statements.
+    addressees: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     files: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -182,8 +196,9 @@ pub(crate) struct Bundle {
 }
 
 impl Bundle {
-    fn of(claim: &BundleClaim) -> Self {
+    fn of(claim: &BundleClaim, addressees: Vec<String>) -> Self {
         Self {
+            addressees,
             name: claim.name.to_string(),
             version: claim.version.to_string(),
             classification: claim.classification.to_string(),
@@ -199,6 +214,7 @@ impl Bundle {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct ArchiveReport {
     size: u64,
+    #[serde(serialize_with = "crate::bundle_out::bare")]
     sha256: String,
 }
 
@@ -248,13 +264,18 @@ impl Report for VerifyReport {
 
 impl BundleReport {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
-        let style = if self.verified { style::GOOD } else { style::ERROR };
+        // What stands outside of an encrypted bundle that was not opened is signed, and no more than that is said.
+        let held = self.verified || self.level == Some(ENCRYPTED);
+        let style = if held { style::GOOD } else { style::ERROR };
         writeln!(out, "{style}{}{style:#}", self.verdict)?;
-        let claimed = if self.verified { "" } else { "  (claimed, not verified)" };
+        let claimed = if held { "" } else { "  (claimed, not verified)" };
         if let Some(bundle) = &self.bundle {
             writeln!(out, "  bundle      {} {}{claimed}", bundle.name, bundle.version)?;
             writeln!(out, "  class       {}{claimed}", bundle.classification.to_uppercase())?;
             writeln!(out, "  bundle id   {}", bundle.id)?;
+            for addressee in &bundle.addressees {
+                writeln!(out, "  for         {}{claimed}", consign_metadata::printable(addressee))?;
+            }
             if let (Some(files), Some(bytes)) = (bundle.files, bundle.bytes) {
                 writeln!(out, "  content     {}, {}", count(files, "file", "files"), size(bytes))?;
             }
@@ -375,18 +396,19 @@ impl Verify {
 
     fn sets(&self, named: &Path) -> Result<(Vec<BundleSet>, Vec<EncryptedSet>), Failure> {
         if let Some(attestations) = &self.attestations {
-            if let Some(set) = EncryptedSet::with_attestations(named, attestations)? {
+            let bytes = self.read_once(named, attestations)?;
+            if let Some(set) = EncryptedSet::with_attestations(named, attestations, &bytes)? {
                 return Ok((Vec::new(), vec![set]));
             }
-            let set = BundleSet::with_attestations(named.into(), attestations)?;
+            let set = BundleSet::with_attestations(named, attestations, &bytes)?;
             return Ok((vec![set], Vec::new()));
         }
-        if named == Path::new("-") {
+        if Stream::of(named).is_some() {
             let problem = Problem::new(
                 "attestations-needed",
-                "an archive on standard input needs `--attestations FILE`",
+                "an archive that comes as a stream needs `--attestations FILE`",
             );
-            return Err(Failure::usage(problem));
+            return Err(Failure::usage(problem.at(named.display().to_string())));
         }
         let encrypted = EncryptedSet::find(named)?;
         let plain = match encrypted.is_empty() {
@@ -395,6 +417,25 @@ impl Verify {
             false => Vec::new(),
         };
         Ok((plain, encrypted))
+    }
+
+    /// The bytes of the attestations, which may come as a stream as well, but not the one that the archive comes as.
+    fn read_once(&self, named: &Path, attestations: &Path) -> Result<Vec<u8>, Failure> {
+        let stream = Stream::of(attestations);
+        let both = stream.is_some()
+            && (attestations == named || (stream == Some(Stream::Input) && stream == Stream::of(named)));
+        if both || (stream.is_some() && self.bundles.len() > 1) {
+            let problem = Problem::new("stream-twice", "comes as a stream, which can be read only once");
+            let hint = "write it to a file first, and name the file";
+            return Err(Failure::usage(problem.at(attestations.display().to_string()).hint(hint)));
+        }
+        let most = ATTESTATIONS_BYTES_MAX.max(EncryptedAttestations::BYTES_MAX) as u64;
+        let bytes =
+            crate::reading::read(attestations, most).map_err(|error| unreadable(attestations, &error))?;
+        match stream {
+            Some(_) if bytes.is_empty() => Err(spool::empty(attestations)),
+            _ => Ok(bytes),
+        }
     }
 
     fn scope(&self) -> Scope {
@@ -425,7 +466,7 @@ impl Verify {
         };
         let mut examined = asked.look(set, shown, self.scope());
         asked.decide(&mut examined, shown, None);
-        let Examined { claim, verified, decision, vouched, handled, exit, problems, notes } = examined;
+        let Examined { claim, verified, decision, vouched, handled, exit, problems, notes, .. } = examined;
         let (Some(verified), Some(decision)) = (&verified, &decision) else {
             return match (verified, claim) {
                 (Some(verified), None) => Checked::unsigned(shown, &verified),
@@ -493,7 +534,7 @@ impl Verify {
         let claim = ciphertext.claim();
         let encrypted = Some(ArchiveReport { size: claim.size, sha256: claim.sha256.to_string() });
         if self.identity.is_given() {
-            return match self.identity.open(set, &ciphertext) {
+            return match self.identity.open(context, set, &ciphertext) {
                 Ok(opened) => {
                     let mut checked = self.archive(context, shown, &opened.set, (trusted, policy));
                     checked.report.encrypted = encrypted;
@@ -522,7 +563,7 @@ impl Verify {
         report.notes = notes;
         report.encrypted = encrypted;
         report.public = Some(claim.public.clone()).filter(|public| !public.is_empty());
-        Checked { exit, problems, report }.finish("encrypted", 0, vouched.as_ref())
+        Checked { exit, problems, report }.finish(ENCRYPTED, 0, vouched.as_ref())
     }
 
     /// A directory against a manifest, which must be vouched for.
@@ -552,25 +593,30 @@ impl Verify {
         let set = self.statements_of(manifest_path, id)?;
         let layout = if self.bag { TreeLayout::Bag } else { TreeLayout::Payload };
         let meter = context.meter("verifying", manifest.payload_bytes());
-        let faults = compare_directory(directory, &manifest, layout, threads(self.threads), &meter)
+        let compared = compare_directory(directory, &manifest, layout, threads(self.threads), &meter)
             .map_err(|error| tree_failure(error, directory))?;
         drop(meter);
         let claim = sole_claim(&set)?;
-        if !faults.is_empty() {
+        if !compared.faults.is_empty() {
             let at = directory.display().to_string();
-            let problems =
-                faults.iter().map(|fault| Problem::new(fault.code(), fault.to_string()).at(at.clone()));
+            let problems = compared
+                .faults
+                .iter()
+                .map(|fault| Problem::new(fault.code(), fault.to_string()).at(at.clone()));
             let failure = Failure { exit: Exit::NotIntact, problems: problems.collect() };
             return Ok(Checked::failed(directory, claim, failure));
         }
+        let modes = compared.modes_untold.then(|| modes_not_compared(directory));
         let Some(claim) = claim else {
             let mut checked = Checked::without_statement(directory, &manifest, id);
             checked.count(&manifest);
+            checked.report.notes.extend(modes);
             return Ok(checked.finish("directory", 0, None));
         };
         let (mut checked, decision) = self.judge(directory, &set, claim, trusted)?;
         let vouched = decision.trusted().and_then(|trusted| Vouched::manifest(&manifest, id, trusted));
         checked.count(&manifest);
+        checked.report.notes.extend(modes);
         checked.handle(policy, &manifest, &decision, vouched.as_ref());
         let checked = checked.finish("directory", 0, vouched.as_ref());
         Ok(self.remember(checked, directory, trusted, decision.trusted()))
@@ -602,7 +648,10 @@ impl Verify {
         claim: &Claim,
         trusted: &Trusted,
     ) -> Result<(Checked, Decision), Failure> {
-        let Vouching { decision, problems, notes } = self.vouching.judge(trusted, set, claim, shown)?;
+        let mut vouching = self.vouching.judge(trusted, set, claim, shown)?;
+        let notes = std::mem::take(&mut vouching.notes);
+        let decision = vouching.decision.clone();
+        let problems = vouching.into_problems();
         let exit = if problems.is_empty() { Exit::Done } else { Exit::NotTrusted };
         let mut report = report(shown, Some(claim), Some(&decision));
         report.notes = notes;
@@ -669,6 +718,8 @@ impl Checked {
         let act = match (report.verified, self.exit) {
             (_, Exit::Failed | Exit::Usage) => return None,
             (true, _) => Act::new(Action::Verified),
+            // The level says that nobody looked into it.
+            (false, Exit::Done) if report.level == Some(ENCRYPTED) => Act::new(Action::Verified),
             (false, exit) => Act::new(Action::NotVerified).with("exit", exit.code()).problems(&self.problems),
         };
         let act = report.bundle.as_ref().map_or(act.clone(), |bundle| act.bundle(&bundle.claim));
@@ -703,7 +754,8 @@ impl Checked {
 
     fn without_statement(shown: &Path, manifest: &Manifest, id: BundleId) -> Self {
         let mut report = report(shown, None, None);
-        report.bundle = Some(Bundle::of(&bundle_claim(manifest, id)));
+        let addressees = report.bundle.take().map(|bundle| bundle.addressees).unwrap_or_default();
+        report.bundle = Some(Bundle::of(&bundle_claim(manifest, id), addressees));
         let problem = Problem::new("unsigned", "there is no signature")
             .at(shown.display().to_string())
             .hint("ask the sender for the `.intoto.jsonl` file that belongs to it");
@@ -726,9 +778,9 @@ impl Checked {
         vouched: Option<&Vouched>,
     ) {
         let (Exit::Done, Some(trusted), Some(_)) = (self.exit, decision.trusted(), vouched) else { return };
-        let signers = counted(trusted.signers());
-        let handled =
-            decide_bundle(policy, Stage::Verify, manifest, Standing::new(Some(trusted.claim()), &signers));
+        let (signers, others) = (counted(trusted.signers()), uncounted(decision));
+        let standing = Standing { uncounted: &others, ..Standing::new(Some(trusted.claim()), &signers) };
+        let handled = decide_bundle(policy, Stage::Verify, manifest, &standing);
         self.report.handling = Some(Handling::of(policy, Stage::Verify, &handled));
         if handled.permit().is_err() {
             self.problems.extend(refusals(&handled, policy, Path::new(&self.report.path)));
@@ -745,7 +797,7 @@ impl Checked {
         }
         let report = &mut self.report;
         let asserted = vouched.is_some_and(|vouched| vouched.asserted);
-        report.verified = self.exit == Exit::Done && !asserted;
+        report.verified = self.exit == Exit::Done && !asserted && level != ENCRYPTED;
         let name = report
             .bundle
             .as_ref()
@@ -764,7 +816,7 @@ impl Checked {
                 "directory" => format!(
                     "VERIFIED: at the moment of reading, the directory was exactly what {signers} signed as {name}"
                 ),
-                "encrypted" => format!(
+                ENCRYPTED => format!(
                     "ORIGIN VERIFIED (encrypted): these bytes are what {signers} signed; what they hold was not looked at"
                 ),
                 "bytes" => format!(
@@ -813,7 +865,7 @@ fn asserted_level(level: &str) -> &'static str {
         "content" => "asserted-content",
         "directory" => "asserted-directory",
         "bytes" => "asserted-bytes",
-        "encrypted" => "asserted-encrypted",
+        ENCRYPTED => "asserted-encrypted",
         _ => "asserted-files",
     }
 }
@@ -881,7 +933,7 @@ fn report(shown: &Path, claim: Option<&Claim>, decision: Option<&Decision>) -> B
         level: None,
         as_of: decision.and_then(AsOf::of),
         trusted: decision.is_some_and(|decision| decision.trusted().is_some()),
-        bundle: claim.map(|claim| Bundle::of(&claim.bundle)),
+        bundle: claim.map(|claim| Bundle::of(&claim.bundle, addressing::told(&claim.addressees))),
         archive: None,
         encrypted: None,
         public: None,
@@ -891,6 +943,7 @@ fn report(shown: &Path, claim: Option<&Claim>, decision: Option<&Decision>) -> B
         counted: decision.map_or(0, Decision::counted),
         required: decision.map_or(0, Decision::required),
         handling: None,
+        findings: claim.and_then(|claim| claim.findings.clone()),
         rules: decision.map(|decision| decision.rules().iter().map(Rule::of).collect()).unwrap_or_default(),
         provenance: Vec::new(),
         revocations: decision

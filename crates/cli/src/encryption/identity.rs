@@ -12,11 +12,12 @@ use consign_signing::{
 };
 
 use crate::bundle_set::{BundleSet, too_many};
+use crate::context::Context;
 use crate::encrypted_set::{Ciphertext, EncryptedSet, sealed};
 use crate::exit::Exit;
 use crate::keys::{PassphraseArgs, prompt};
 use crate::outcome::Failure;
-use crate::recipients::Recipients;
+use crate::recipients::SaidRecipients;
 
 /// What opens encrypted bundles.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -44,8 +45,8 @@ pub(crate) struct IdentityArgs {
 pub(crate) struct Opened {
     /// The bundle that is inside.
     pub(crate) set: BundleSet,
-    /// Whom it is encrypted to, by the word of those who signed.
-    pub(crate) recipients: Recipients,
+    /// Whom it is encrypted to, by the word of each who signed.
+    pub(crate) recipients: SaidRecipients,
     /// The decrypted archive.
     pub(crate) content: Arc<DecryptedFile>,
 }
@@ -92,18 +93,28 @@ impl IdentityArgs {
         })
     }
 
-    /// Opens a bundle whose encrypted file is as it was signed.
-    pub(crate) fn open(&self, set: &EncryptedSet, ciphertext: &Ciphertext) -> Result<Opened, Failure> {
+    /// Opens a bundle whose encrypted file is as it was signed. Statements that are sealed to others are left out, and
+    /// that is noted: they do not count here, and whoever added one keeps nobody from opening the bundle.
+    pub(crate) fn open(
+        &self,
+        context: &Context,
+        set: &EncryptedSet,
+        ciphertext: &Ciphertext,
+    ) -> Result<Opened, Failure> {
         if !self.is_given() {
             return Err(sealed(set.shown()));
         }
         let identities = self.load()?;
         let Some((path, outer)) = &set.attestations else { return Err(sealed(set.shown())) };
         let mut inner: Option<Attestations> = None;
-        let mut recipients = Recipients::default();
+        let mut recipients = SaidRecipients::default();
+        let mut for_others: Vec<(usize, &SignedEncrypted)> = Vec::new();
         for (number, signed) in (1..).zip(outer.statements()) {
-            let one = unseal(signed, &identities, path, number)?;
-            recipients.add(*one.statement().key(), one.recipients().to_vec());
+            let Some(one) = unseal(signed, &identities, path, number)? else {
+                for_others.push((number, signed));
+                continue;
+            };
+            recipients.add(one.statement(), one.recipients().to_vec());
             match &mut inner {
                 None => inner = Some(Attestations::new(one.statement().clone())),
                 Some(inner) => {
@@ -111,7 +122,19 @@ impl IdentityArgs {
                 }
             }
         }
-        let inner = inner.ok_or_else(|| sealed(path))?;
+        let Some(inner) = inner else {
+            let first = for_others.first().map(|(number, _)| *number);
+            return Err(failure(&DecryptError::NoIdentity, path, first));
+        };
+        for (number, signed) in for_others {
+            let message = format!(
+                "the signature by {} is sealed to others, and does not count here",
+                signed.key().fingerprint()
+            );
+            let problem = Problem::new("sealed-to-others", message).at(path.display().to_string());
+            let hint = "ask them to sign the bundle again, for those who can open it";
+            context.note(Problem { line: Some(number), ..problem }.hint(hint));
+        }
         let file =
             ciphertext.file.try_clone().map_err(|e| crate::context::unreadable(&ciphertext.path, &e))?;
         let content =
@@ -124,20 +147,23 @@ impl IdentityArgs {
     }
 }
 
-/// Opens what is sealed in a statement, and holds it against what stands outside.
+/// Opens what is sealed in a statement, and holds it against what stands outside. `None` if it is sealed to others.
 fn unseal(
     signed: &SignedEncrypted,
     identities: &Identities,
     path: &Path,
     line: usize,
-) -> Result<Sealed, Failure> {
+) -> Result<Option<Sealed>, Failure> {
     let failed = |error: DecryptError| failure(&error, path, Some(line));
     let mut plaintext = Vec::new();
-    let reader = decrypt(signed.statement().sealed.as_slice(), identities).map_err(failed)?;
+    let reader = match decrypt(signed.statement().sealed.as_slice(), identities) {
+        Err(DecryptError::NoIdentity) => return Ok(None),
+        opened => opened.map_err(failed)?,
+    };
     // It is no longer than what it was decrypted from.
     let read = reader.take(SEALED_BYTES_MAX as u64).read_to_end(&mut plaintext);
     read.map_err(|error| failed(DecryptError::from_io(error).unwrap_or_else(DecryptError::Io)))?;
-    signed.unseal(&plaintext).map_err(|error| {
+    signed.unseal(&plaintext).map(Some).map_err(|error| {
         Failure::new(Exit::NotIntact, error.problem().at(path.display().to_string()).line(line))
     })
 }

@@ -4,5 +4,7 @@ mod identity;
 pub(crate) mod keygen;
 mod sealing;
 
-pub(crate) use identity::{IdentityArgs, not_intact};
-pub(crate) use sealing::{EncryptArgs, EncryptedOut, Sealing, load_with_policy, seal};
+pub(crate) use identity::{IdentityArgs, Opened, not_intact};
+pub(crate) use sealing::{
+    EncryptArgs, EncryptedOut, Sealing, foreseen, load_with_policy, named_recipients, seal,
+};

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use consign_bundle::{Layer, Place, Sha256State};
 use consign_encryption::{Encryptor, RECIPIENTS_MAX, Recipient, encrypt, parse_recipients};
 use consign_metadata::{Core, Line, Problem, Sha256Digest};
-use consign_policy::{Encryption, Policy, PublicFact};
+use consign_policy::{Called, Encryption, Policy, PublicFact};
 use consign_signing::{
     EncryptedClaim, EncryptedStatement, PublicFacts, Sealed, SignedEncrypted, SignedStatement, Signer,
     SignerClaim,
@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use crate::context::{Context, unreadable};
 use crate::outcome::Failure;
+use crate::recipients::Recipients;
 
 /// Recipients that go by a name.
 pub(crate) trait RecipientNames {
@@ -35,7 +36,10 @@ impl RecipientNames for () {
 /// Those whom the policy knows, and has keys of. It has refused what is no key.
 impl RecipientNames for Policy {
     fn find(&self, name: &str) -> Option<Vec<Recipient>> {
-        let known = self.recipient(name).filter(|known| !known.encrypt_to.is_empty())?;
+        let Called::Listed(known) = self.called(name) else { return None };
+        if known.encrypt_to.is_empty() {
+            return None;
+        }
         known.encrypt_to.iter().map(|key| key.as_str().parse().ok()).collect()
     }
 }
@@ -58,6 +62,14 @@ impl EncryptArgs {
         }
         load_with_policy("--encrypt-to", &self.encrypt_to, policy, core).map(Some)
     }
+}
+
+/// How a bundle would be encrypted to recipients that are named as for packing.
+pub(crate) fn foreseen(values: &[String], policy: &Policy, core: &Core) -> Result<Encryption, Failure> {
+    if values.is_empty() {
+        return Ok(Encryption::Plain);
+    }
+    load_with_policy("--encrypt-to", values, policy, core).map(|sealing| sealing.encryption())
 }
 
 /// A recipient, and how it was named.
@@ -164,6 +176,7 @@ type Written = Arc<Mutex<Option<(Sha256Digest, u64)>>>;
 pub(crate) struct EncryptedOut {
     pub(crate) path: PathBuf,
     pub(crate) size: u64,
+    #[serde(serialize_with = "crate::bundle_out::bare")]
     pub(crate) sha256: String,
     /// Who can open it.
     pub(crate) recipients: Vec<Named>,
@@ -233,8 +246,18 @@ impl Sealing {
     ) -> Result<SignedEncrypted, Failure> {
         let recipients = self.recipients.iter().map(|named| named.recipient.as_str().parse::<Line>());
         let recipients = recipients.collect::<Result<Vec<_>, _>>().map_err(|error| cannot(&error))?;
-        seal(context, key, claim, inner, recipients)
+        seal(context, key, claim, inner, &Recipients::of_sender(recipients))
     }
+}
+
+/// The recipients that the values of an option name, and no others.
+pub(crate) fn named_recipients(
+    option: &str,
+    values: &[String],
+    policy: &Policy,
+) -> Result<Vec<Line>, Failure> {
+    let line = |named: &Named| named.recipient.as_str().parse().map_err(|error| cannot(&error));
+    load_recipients(option, values, policy)?.iter().map(line).collect()
 }
 
 fn cannot(error: &dyn std::fmt::Display) -> Failure {
@@ -247,12 +270,13 @@ pub(crate) fn seal(
     key: &dyn Signer,
     claim: EncryptedClaim,
     inner: SignedStatement,
-    recipients: Vec<Line>,
+    recipients: &Recipients,
 ) -> Result<SignedEncrypted, Failure> {
-    let keys = recipients.iter().map(|recipient| recipient.as_str().parse::<Recipient>());
+    let keys = recipients.lines().iter().map(|recipient| recipient.as_str().parse::<Recipient>());
     let keys = keys.collect::<Result<Vec<_>, _>>().map_err(|error| Failure::failed(error.problem()))?;
     let signer = SignerClaim { time: context.now()?, ..inner.statement().signer.clone() };
-    let plaintext = Sealed::new(inner, recipients).map_err(|error| cannot(&error))?.to_bytes();
+    let plaintext =
+        Sealed::new(inner, recipients.lines().to_vec()).map_err(|error| cannot(&error))?.to_bytes();
     let mut writer = encrypt(Vec::new(), &keys).map_err(|error| cannot(&error))?;
     let sealed =
         writer.write_all(&plaintext).and_then(|()| writer.finish()).map_err(|error| cannot(&error))?;

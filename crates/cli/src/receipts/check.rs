@@ -18,6 +18,7 @@ use crate::exit::Exit;
 use crate::hashing::digest_of_file;
 use crate::keys::load_public;
 use crate::outcome::Failure;
+use crate::vouching::TOLD_FINGERPRINT;
 
 /// Whose receipts count.
 #[derive(clap::Args, Clone, Debug)]
@@ -184,8 +185,8 @@ fn not_counted(reason: &Reason, signed: &SignedReceipt, trust: &ReceiptTrustArgs
     let problem = Problem::new(reason.code(), format!("the receipt does not count: {reason} ({print})"));
     let hint = match reason {
         Reason::UnknownKey => format!(
-            "if you know by another way that {print} is the recipient's key:\n\
-             consign trust add NAME --key RECIPIENT.pub --fingerprint {print} --role {}",
+            "have the recipient read their key's fingerprint to you, by telephone or in person; if it is {print}:\n\
+             consign trust add NAME --key RECIPIENT.pub --fingerprint {TOLD_FINGERPRINT} --role {} --owner PERSON",
             trust.role
         ),
         Reason::OtherRole { stated, .. } => {

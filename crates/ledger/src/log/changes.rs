@@ -14,6 +14,24 @@ const OPEN_MAX: usize = 128;
 /// Most threads that wait for the disk.
 const SYNC_THREADS: usize = 8;
 
+/// Something open that is to be made durable.
+#[derive(Debug)]
+enum Written {
+    /// The content of a file.
+    Content(File),
+    /// The names in a directory.
+    Names(File),
+}
+
+impl Written {
+    fn sync(&self) -> io::Result<()> {
+        match self {
+            Self::Content(file) => file.sync_all(),
+            Self::Names(directory) => consign_files::sync_open_directory(directory),
+        }
+    }
+}
+
 /// What was changed so far.
 #[derive(Debug)]
 pub(crate) struct Changes<'a> {
@@ -22,8 +40,8 @@ pub(crate) struct Changes<'a> {
     touched: BTreeSet<PathBuf>,
     made: Vec<PathBuf>,
     made_directories: Vec<PathBuf>,
-    /// Files whose content is not durable yet.
-    written: Vec<(PathBuf, File)>,
+    /// What is not durable yet.
+    written: Vec<(PathBuf, Written)>,
     /// A file that was shorter before, and its length then.
     grown: Option<(PathBuf, u64)>,
 }
@@ -48,7 +66,7 @@ impl<'a> Changes<'a> {
             self.made.push(path.clone());
             files::create(&path, content)
         });
-        self.note(path, file)
+        self.note(path, file.map(Written::Content))
     }
 
     /// Makes a file whose content is durable, but whose name need not be: it is about to get another.
@@ -69,10 +87,10 @@ impl<'a> Changes<'a> {
             Ok(file)
         };
         let file = grow();
-        self.note(path, file)
+        self.note(path, file.map(Written::Content))
     }
 
-    fn note(&mut self, path: PathBuf, file: io::Result<File>) -> Result<(), AppendError> {
+    fn note(&mut self, path: PathBuf, file: io::Result<Written>) -> Result<(), AppendError> {
         match file {
             Ok(file) => self.written.push((path, file)),
             Err(error) => return Err(AppendError::Write { path, error }),
@@ -87,7 +105,7 @@ impl<'a> Changes<'a> {
         if cfg!(unix) {
             for path in std::mem::take(&mut self.touched) {
                 let directory = File::open(&path);
-                self.note(path, directory)?;
+                self.note(path, directory.map(Written::Names))?;
             }
         }
         self.sync_written()
@@ -127,11 +145,11 @@ impl<'a> Changes<'a> {
 
 /// Makes files durable, several at once: a file system that is asked for all of them before it has answered the
 /// first writes its journal once, and not for each.
-fn sync(files: &[(PathBuf, File)]) -> Result<(), (&Path, io::Error)> {
+fn sync(files: &[(PathBuf, Written)]) -> Result<(), (&Path, io::Error)> {
     let next = AtomicUsize::new(0);
     let work = || -> Result<(), (&Path, io::Error)> {
         while let Some((path, file)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-            file.sync_all().map_err(|error| (path.as_path(), error))?;
+            file.sync().map_err(|error| (path.as_path(), error))?;
         }
         Ok(())
     };

@@ -6,6 +6,9 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+pub(crate) use consign_files::sync_directory;
+use consign_files::sync_open_directory;
+
 /// Reads at most the first `max` bytes of a file; `None` if it is not there.
 pub(crate) fn read_start(path: &Path, max: u64) -> io::Result<Option<Vec<u8>>> {
     let mut options = OpenOptions::new();
@@ -75,16 +78,10 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     create(path, content)?.sync_all()
 }
 
-/// Makes the names in a directory durable.
-pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
-    // Windows has no such thing, and needs none.
-    if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
-}
-
 /// Gives a file of a directory another name there, durably, in the place of whatever has that name.
 pub(crate) fn rename(directory: &Path, from: &str, to: &str) -> io::Result<()> {
     // Opened first: once the file has its new name, as little as possible may fail.
     let handle = if cfg!(unix) { Some(File::open(directory)?) } else { None };
     fs::rename(directory.join(from), directory.join(to))?;
-    handle.map_or(Ok(()), |handle| handle.sync_all())
+    handle.as_ref().map_or(Ok(()), sync_open_directory)
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::data::Data;
 use super::handling::Handling;
 use super::model_card::ModelCard;
 use super::provenance::Provenance;
@@ -43,6 +44,9 @@ pub struct Details {
     /// What the model is for, how good it is, and what it must not be used for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_card: Option<ModelCard>,
+    /// How data came about, what they cover, what their tables hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Data>,
     /// How the bundle must be stored, sent and shared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handling: Option<Handling>,

@@ -1,6 +1,7 @@
 //! What the owner says about a bundle, and how a descriptor file is read.
 
 mod core;
+mod data;
 mod details;
 mod edit;
 mod exclude;
@@ -13,6 +14,7 @@ mod schema;
 mod training;
 
 pub use core::{Contact, Core};
+pub use data::{COUNT_MAX, Count, Data, DataTable, Variable};
 pub use details::{Details, DetailsSchema, Kind};
 pub use edit::Edit;
 pub use exclude::ExcludePattern;
@@ -134,6 +136,7 @@ impl Decode for Descriptor {
         let training = fields.take("training", decoder);
         let provenance = fields.take("provenance", decoder);
         let model_card = fields.take("model_card", decoder);
+        let data = fields.take("data", decoder);
         let handling = fields.take("handling", decoder);
         let exclude = fields.take("exclude", decoder);
         fields.close(decoder)?;
@@ -155,6 +158,7 @@ impl Decode for Descriptor {
                 training: training?,
                 provenance: provenance?,
                 model_card: model_card?,
+                data: data?,
                 handling: handling?,
             },
             exclude: exclude?,

@@ -167,7 +167,7 @@ exclude: ['!x', 'ok', 3]
     line 20: handling: has no value; it must be a map of fields (leave it out)
     line 23: model_card.evaluation[0].metric: is missing
     line 23: model_card.evaluation[0].value: `93 %` is not a decimal number such as 0.93, -2 or 1.5e-3 (at most 100 characters)
-    line 24: exclude[0]: `!x` begins with `!`: patterns only exclude, and none takes another back
+    line 24: exclude[0]: `!x` begins with `!`: patterns only leave files out, and none takes another back; a file that is really named so is left out with `\!x`
     line 24: exclude[2]: must be text, not the number 3 (write it in quotes: "3")
     "#);
 }

@@ -1,16 +1,18 @@
 //! The descriptor that a directory suggests, for a person to complete.
 
+mod merge;
 mod yaml_text;
 
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::card::{Card, CardSection};
-use crate::descriptor::{Evaluation, ExcludePattern, Handling, Kind, ModelCard, Provenance, Training};
+use crate::descriptor::{Data, Evaluation, ExcludePattern, Handling, Kind, ModelCard, Provenance, Training};
 use crate::digest::BundleId;
 use crate::problem::Problem;
 use crate::text::{BundleName, BundleVersion, Classification, Email, Line, Paragraph, suggest_name};
 
+pub use merge::{Differing, Merged};
 use yaml_text::{inline, write_member};
 
 /// A descriptor with gaps: what could be found out, and what only a person can say.
@@ -64,6 +66,9 @@ pub struct Draft {
     /// The model card.
     #[serde(skip_serializing_if = "is_default")]
     pub model_card: ModelCard,
+    /// What the data are.
+    #[serde(skip_serializing_if = "is_default")]
+    pub data: Data,
     /// Handling instructions.
     #[serde(skip_serializing_if = "is_default")]
     pub handling: Handling,
@@ -110,13 +115,21 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 enum Need {
     Required,
     Recommended,
-    /// Recommended where a model is packed, of no use elsewhere.
+    /// Recommended where a model is packed, of no use elsewhere, and not asked of a dataset.
     ForModels,
+    /// Optional where it is asked at all, which it is not of a dataset.
+    OptionalForModels,
+    /// Recommended where data are packed, and not asked of anything but data.
+    ForData,
+    /// Recommended unless data are packed, which it is not asked of.
+    NotForData,
+    /// Recommended unless data are packed, which may have it.
+    OptionalForData,
     Optional,
 }
 
 /// What a person is asked: the field, how much it is wanted, and what to say. In the order of the file.
-const QUESTIONS: [(&str, Need, &str); 34] = [
+const QUESTIONS: [(&str, Need, &str); 38] = [
     ("name", Need::Required, "lower-case letters and digits, with `.`, `_`, `-` inside"),
     ("version", Need::Required, "Semantic Versioning, such as 1.0.0"),
     ("kind", Need::Required, "model, dataset, workflow or mixed"),
@@ -129,10 +142,14 @@ const QUESTIONS: [(&str, Need, &str); 34] = [
     ("contact.role", Need::Optional, "such as data owner"),
     ("license", Need::Recommended, "best as an SPDX identifier, such as Apache-2.0"),
     ("categories", Need::Optional, "kinds of data it holds, as the handling policy names them"),
-    ("training.summary", Need::Recommended, "how it was trained, generated or computed"),
+    ("training.summary", Need::NotForData, "how it was trained, generated or computed"),
     ("training.framework", Need::ForModels, "such as PyTorch 2.4"),
     ("training.hardware", Need::Optional, "what it ran on"),
-    ("training.code", Need::Recommended, "repository, commit, and whether files differed from it (dirty)"),
+    (
+        "training.code",
+        Need::OptionalForData,
+        "repository, commit, and whether files differed from it (dirty)",
+    ),
     ("training.configuration", Need::Optional, "files that configured the run, each with path and sha256"),
     ("training.parameters", Need::Optional, "such as seed and learning_rate"),
     ("provenance.sources", Need::Recommended, "original sources, each with uri, license, retrieved"),
@@ -144,7 +161,11 @@ const QUESTIONS: [(&str, Need, &str); 34] = [
     ("model_card.risks", Need::ForModels, "known risks and failure modes"),
     ("model_card.data_sources", Need::ForModels, "the data that it was trained and tested on"),
     ("model_card.evaluation", Need::ForModels, "measurements, each with dataset, split, metric, value"),
-    ("model_card.deployment", Need::Optional, "where it runs and how its outputs are used"),
+    ("model_card.deployment", Need::OptionalForModels, "where it runs and how its outputs are used"),
+    ("data.collection", Need::ForData, "how the data were measured, simulated or collected"),
+    ("data.coverage", Need::ForData, "what they cover: period, place, population, samples"),
+    ("data.quality", Need::ForData, "known gaps, errors and uncertainties, and what was checked"),
+    ("data.tables", Need::ForData, "what the files hold, each with path, records, dimensions, variables"),
     ("handling.storage", Need::Optional, "where it may be stored"),
     ("handling.encryption", Need::Optional, "at_rest, in_transit, keys"),
     ("handling.channels", Need::Optional, "how it may be sent, such as TLS or VPN"),
@@ -154,11 +175,12 @@ const QUESTIONS: [(&str, Need, &str); 34] = [
 ];
 
 /// What the sections are about.
-const SECTIONS: [(&str, &str); 5] = [
+const SECTIONS: [(&str, &str); 6] = [
     ("contact", "Whom to ask about the bundle."),
     ("training", "How the content was trained, generated or computed."),
     ("provenance", "Where the content comes from and what was done to it."),
     ("model_card", "What the model is for, how good it is, and where it fails."),
+    ("data", "What the data are: how they came about, what they cover, what the files hold."),
     ("handling", "How the bundle must be stored, sent and shared."),
 ];
 
@@ -202,38 +224,74 @@ impl Draft {
             self.training.framework = card.library_name.clone();
         }
         if self.model_card.evaluation.is_empty() {
-            let measured = |m: &crate::card::CardMeasurement| {
-                let (dataset, metric) = (m.dataset.clone()?, m.metric.clone());
-                Some(Evaluation {
-                    dataset,
-                    split: m.split.clone(),
-                    metric,
-                    value: m.value.as_str().parse().ok()?,
-                })
+            let measured = |m: &crate::card::CardMeasurement| Evaluation {
+                dataset: m.dataset.clone(),
+                split: m.split.clone(),
+                metric: m.metric.clone(),
+                value: m.value.clone(),
             };
-            self.model_card.evaluation = card.evaluation.iter().filter_map(measured).collect();
+            self.model_card.evaluation = card.evaluation.iter().map(measured).collect();
         }
         let derived = named("The card says that this derives from", &card.base_models)
             .map(|text| format!("{text}; name it under provenance.sources, or its bundle under parents"));
         self.notes.extend(derived.and_then(|text| text.parse().ok()));
     }
 
+    /// Fills gaps from another draft; what this one says already stays. Notes come together.
+    pub fn absorb(&mut self, other: Self) {
+        let Self { training, provenance, model_card, .. } = self;
+        macro_rules! fill {
+            ($($mine:expr => $theirs:expr),+ $(,)?) => {$(
+                if is_default(&$mine) {
+                    $mine = $theirs;
+                }
+            )+};
+        }
+        fill! {
+            self.name => other.name,
+            self.version => other.version,
+            self.kind => other.kind,
+            self.title => other.title,
+            self.description => other.description,
+            self.classification => other.classification,
+            self.contact => other.contact,
+            self.license => other.license,
+            self.parents => other.parents,
+            self.categories => other.categories,
+            training.summary => other.training.summary,
+            training.job => other.training.job,
+            training.started => other.training.started,
+            training.finished => other.training.finished,
+            training.framework => other.training.framework,
+            training.hardware => other.training.hardware,
+            training.code => other.training.code,
+            training.configuration => other.training.configuration,
+            training.parameters => other.training.parameters,
+            provenance.sources => other.provenance.sources,
+            provenance.transformations => other.provenance.transformations,
+            provenance.pipeline => other.provenance.pipeline,
+            model_card.intended_use => other.model_card.intended_use,
+            model_card.out_of_scope => other.model_card.out_of_scope,
+            model_card.limitations => other.model_card.limitations,
+            model_card.risks => other.model_card.risks,
+            model_card.data_sources => other.model_card.data_sources,
+            model_card.evaluation => other.model_card.evaluation,
+            model_card.deployment => other.model_card.deployment,
+            self.data.collection => other.data.collection,
+            self.data.coverage => other.data.coverage,
+            self.data.quality => other.data.quality,
+            self.data.tables => other.data.tables,
+            self.handling => other.handling,
+        }
+        self.exclude.extend(other.exclude);
+        self.notes.extend(other.notes);
+    }
+
     /// What a person still has to say: required fields with the code `missing-field`, and those that a receiver
     /// will ask for with the code `recommended-field`.
     pub fn missing(&self) -> Vec<Problem> {
         let known = self.known();
-        let mut problems = Vec::new();
-        for (field, need, what) in QUESTIONS {
-            let (code, message) = match self.need(need) {
-                Need::Required => ("missing-field", "is missing"),
-                Need::Recommended => ("recommended-field", "should be said"),
-                Need::ForModels | Need::Optional => continue,
-            };
-            if lookup(&known, field).is_none() {
-                problems.push(Problem::new(code, message).at(field).hint(what));
-            }
-        }
-        problems
+        questions_left(self.kind, |field| lookup(&known, field).is_some())
     }
 
     /// The draft as a YAML file: what is known as fields, what is not as comments that ask for it. The parser
@@ -253,7 +311,10 @@ impl Draft {
                 None => {
                     match known.get(field) {
                         Some(value) => write_member(&mut out, 0, field, value),
-                        None => out.push_str(&format!("# {field}: {}\n", ask(what, self.need(need)))),
+                        None => {
+                            let asked = need_for(self.kind, need).map(|wanted| ask(what, wanted));
+                            out.extend(asked.map(|asked| format!("# {field}: {asked}\n")));
+                        }
                     }
                     if field == "license" && !self.parents.is_empty() {
                         write_member(&mut out, 0, "parents", &known["parents"]);
@@ -275,30 +336,28 @@ impl Draft {
         serde_json::to_value(self).unwrap_or_default()
     }
 
-    /// What a need comes down to for this kind of bundle.
-    fn need(&self, need: Need) -> Need {
-        match need {
-            Need::ForModels if matches!(self.kind, Some(Kind::Dataset | Kind::Workflow)) => Need::Optional,
-            Need::ForModels => Need::Recommended,
-            other => other,
-        }
-    }
-
     /// Writes one section: the members that are known, then questions for the others.
     fn write_section(&self, out: &mut String, name: &str, value: Option<&Value>) {
+        let questions: Vec<_> = QUESTIONS
+            .iter()
+            .filter_map(|(field, need, what)| {
+                let key = field.strip_prefix(name)?.strip_prefix('.')?;
+                Some((key, ask(what, need_for(self.kind, *need)?)))
+            })
+            .collect();
         let title = SECTIONS.iter().find(|(section, _)| *section == name).map_or("", |(_, title)| title);
         let members = value.and_then(Value::as_object).filter(|members| !members.is_empty());
+        if members.is_none() && questions.is_empty() {
+            return;
+        }
         let (lead, margin) = if members.is_some() { ("", "  # ") } else { ("# ", "#   ") };
         out.push_str(&format!("\n# {title}\n{lead}{name}:\n"));
         for (key, value) in members.into_iter().flatten() {
             write_member(out, 2, key, value);
         }
-        for (field, need, what) in QUESTIONS {
-            let Some(key) = field.strip_prefix(name).and_then(|rest| rest.strip_prefix('.')) else {
-                continue;
-            };
+        for (key, asked) in questions {
             if members.is_none_or(|members| !members.contains_key(key)) {
-                out.push_str(&format!("{margin}{key}: {}\n", ask(what, self.need(need))));
+                out.push_str(&format!("{margin}{key}: {asked}\n"));
             }
         }
         if name == "contact" {
@@ -323,11 +382,52 @@ impl Draft {
     }
 }
 
-fn ask(what: &str, need: Need) -> String {
+/// The questions that still want an answer.
+fn questions_left(kind: Option<Kind>, says: impl Fn(&str) -> bool) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (field, need, what) in QUESTIONS {
+        let (code, message) = match need_for(kind, need) {
+            Some(Wanted::Required) => ("missing-field", "is missing"),
+            Some(Wanted::Recommended) => ("recommended-field", "should be said"),
+            Some(Wanted::Optional) | None => continue,
+        };
+        if !says(field) {
+            problems.push(Problem::new(code, message).at(field).hint(what));
+        }
+    }
+    problems
+}
+
+/// How much an answer is wanted where it is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Required,
+    Recommended,
+    Optional,
+}
+
+/// What a need comes down to for this kind of bundle; `None` if it is not asked of it.
+fn need_for(kind: Option<Kind>, need: Need) -> Option<Wanted> {
+    let is_data = kind == Some(Kind::Dataset);
     match need {
-        Need::Required => format!("{what} (required)"),
-        Need::Recommended => format!("{what} (recommended)"),
-        Need::ForModels | Need::Optional => what.to_owned(),
+        Need::Required => Some(Wanted::Required),
+        Need::Recommended => Some(Wanted::Recommended),
+        Need::Optional => Some(Wanted::Optional),
+        Need::ForModels | Need::OptionalForModels | Need::NotForData if is_data => None,
+        Need::OptionalForModels => Some(Wanted::Optional),
+        Need::OptionalForData if is_data => Some(Wanted::Optional),
+        Need::ForModels if kind == Some(Kind::Workflow) => Some(Wanted::Optional),
+        Need::ForModels | Need::NotForData | Need::OptionalForData => Some(Wanted::Recommended),
+        Need::ForData if is_data || kind == Some(Kind::Mixed) => Some(Wanted::Recommended),
+        Need::ForData => None,
+    }
+}
+
+fn ask(what: &str, wanted: Wanted) -> String {
+    match wanted {
+        Wanted::Required => format!("{what} (required)"),
+        Wanted::Recommended => format!("{what} (recommended)"),
+        Wanted::Optional => what.to_owned(),
     }
 }
 

@@ -53,6 +53,7 @@ fn draft_of(descriptor: Descriptor) -> Draft {
         training: details.training.unwrap_or_default(),
         provenance: details.provenance.unwrap_or_default(),
         model_card: details.model_card.unwrap_or_default(),
+        data: details.data.unwrap_or_default(),
         handling: details.handling.unwrap_or_default(),
         exclude: exclude.into_iter().map(|pattern| ProposedExclude { pattern, reason: None }).collect(),
         notes: Vec::new(),
@@ -148,12 +149,18 @@ fn what_is_recommended_depends_on_the_kind() {
             "title",
             "description",
             "license",
-            "training.summary",
-            "training.code",
             "provenance.sources",
-            "provenance.pipeline"
+            "provenance.pipeline",
+            "data.collection",
+            "data.coverage",
+            "data.quality",
+            "data.tables"
         ]
     );
+    assert!(!recommended(Kind::Model).iter().any(|field| field.starts_with("data.")));
+    let text = Draft { kind: Some(Kind::Dataset), ..complete() }.to_yaml();
+    assert!(!text.contains("model_card") && !text.contains("summary:"), "{text}");
+    assert!(text.contains("#   code: "), "{text}");
 }
 
 #[test]

@@ -87,6 +87,8 @@ fn each_format_is_recognised_under_any_name() {
         (FileFormat::Npy, npy("<f4")),
         (FileFormat::NpyObjects, npy("|O")),
         (FileFormat::Npz, zip(&["x.npy", "y.npy"])),
+        (FileFormat::Netcdf, b"CDF\x01\0\0\0\0\0\0\0\x0a".to_vec()),
+        (FileFormat::Netcdf, b"CDF\x05\0\0\0\0\0\0\0\0".to_vec()),
         (FileFormat::Hdf5, padded(b"\x89HDF\r\n\x1a\n", 64)),
         (FileFormat::Hdf5, [vec![0; 512], b"\x89HDF\r\n\x1a\n".to_vec()].concat()),
         (FileFormat::Parquet, b"PAR1\x15\x04\x15\x10".to_vec()),
@@ -219,6 +221,19 @@ fn identifiers_are_distinct_and_plain() {
     );
     let running = FileFormat::ALL.iter().filter(|format| format.executes_code_on_load()).map(|f| f.id());
     assert_eq!(running.collect::<Vec<_>>(), ["pickle", "pytorch", "pytorch-legacy", "npy-objects"]);
+}
+
+#[test]
+fn control_characters_are_told_wherever_they_stand() {
+    let text = "ä 中 \u{7f}\u{80}\u{9f} x".replace('\u{7f}', "");
+    assert!(!has_control(text.repeat(50).as_bytes()));
+    for byte in 0..=0x7f_u8 {
+        let expected = char::from(byte).is_ascii_control() && !b"\n\r\t\x0c\x1b".contains(&byte);
+        for (before, after) in [(0, 0), (1, 700), (255, 0), (256, 3), (700, 1)] {
+            let bytes = [vec![b'x'; before], vec![byte], vec![b'x'; after]].concat();
+            assert_eq!(has_control(&bytes), expected, "{byte:#x} behind {before}");
+        }
+    }
 }
 
 proptest! {

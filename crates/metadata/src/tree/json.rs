@@ -92,7 +92,8 @@ mod tests {
     #[test]
     fn numbers_keep_their_spelling() {
         let tree = parse("[1.10, -0, 1e5, \"\\u00e9\"]").unwrap();
-        let texts: Vec<_> = tree.items().iter().filter_map(Node::text).collect();
+        let Value::List(items) = &tree.value else { panic!("a list") };
+        let texts: Vec<_> = items.iter().filter_map(Node::text).collect();
         assert_eq!(texts, ["1.10", "-0", "1e5", "é"]);
     }
 

@@ -96,15 +96,6 @@ impl Node {
         }
     }
 
-    /// The elements of a list, a scalar as a list of one, anything else as an empty list.
-    pub(crate) fn items(&self) -> &[Node] {
-        match &self.value {
-            Value::List(items) => items,
-            Value::Scalar(scalar) if scalar.kind != ScalarKind::Null => std::slice::from_ref(self),
-            _ => &[],
-        }
-    }
-
     /// The text of a scalar other than null, however it was written.
     pub(crate) fn text(&self) -> Option<&str> {
         match &self.value {

@@ -1,17 +1,32 @@
 //! YAML 1.2 without its traps: a plain tree of maps, lists and scalars of the core schema.
 //!
 //! Refused, because what a person sees would not be what a program reads: anchors and aliases (also: text that
-//! explodes), explicit tags, merge keys, several documents, keys that are not scalars.
+//! explodes), explicit tags, merge keys, several documents, keys that are not scalars. What other tools wrote, and what
+//! is only a hint, may be read with them ([`parse_foreign`]).
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+use std::collections::HashMap;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
 use super::{Entry, Node, Scalar, ScalarKind, Value, syntax, too_deep};
 use crate::limits::JSON_DEPTH_MAX;
 use crate::problem::Problem;
 
+/// Most nodes that are kept for the aliases of one text and put in for them, so that no text explodes.
+const ALIASED_NODES_MAX: usize = 10_000;
+
 /// Parses one document. A text without any content is null.
 pub(crate) fn parse(text: &str) -> Result<Node, Problem> {
-    let mut builder = Builder::default();
+    parse_with(text, Builder::default())
+}
+
+/// Parses one document of another tool's, as the safe loaders of others do: aliases stand for what they name, within
+/// bounds, `<<` merges maps, and the tags of the core schema say what a scalar is.
+pub(crate) fn parse_foreign(text: &str) -> Result<Node, Problem> {
+    parse_with(text, Builder { foreign: Some(Foreign::default()), ..Builder::default() })
+}
+
+fn parse_with(text: &str, mut builder: Builder) -> Result<Node, Problem> {
     let mut parser = Parser::new_from_str(text);
     while let Some(next) = parser.next_event() {
         let (event, span) = next.map_err(|error| invalid(error.marker().line(), error.info()))?;
@@ -43,18 +58,53 @@ struct Builder {
     stack: Vec<Open>,
     root: Option<Node>,
     documents: usize,
+    /// What only texts of other tools may hold.
+    foreign: Option<Foreign>,
+}
+
+/// What aliases may stand for.
+#[derive(Default)]
+struct Foreign {
+    anchored: HashMap<usize, Node>,
+    aliased_nodes: usize,
+}
+
+impl Foreign {
+    /// Counts what is kept for aliases, or put in for one; gives how deep it nests.
+    fn count(&mut self, node: &Node, span: Span) -> Result<usize, Problem> {
+        let (nodes, depth) = extent(node);
+        self.aliased_nodes = self.aliased_nodes.saturating_add(nodes);
+        if self.aliased_nodes > ALIASED_NODES_MAX {
+            return Err(unsupported(span, "aliases of that much", "write the values out where they belong"));
+        }
+        Ok(depth)
+    }
 }
 
 /// A container whose end has not come yet.
 struct Open {
     line: usize,
+    anchor: usize,
     kind: OpenKind,
 }
 
 enum OpenKind {
     List(Vec<Node>),
-    /// The entries so far, and the key that waits for its value.
-    Map(Vec<Entry>, Option<(String, usize)>),
+    Map(OpenMap),
+}
+
+/// The entries so far, and the key that waits for its value.
+#[derive(Default)]
+struct OpenMap {
+    entries: Vec<Entry>,
+    key: Option<Key>,
+    /// What `<<` names.
+    merged: Vec<Node>,
+}
+
+enum Key {
+    Plain(String, usize),
+    Merge,
 }
 
 impl Builder {
@@ -68,33 +118,48 @@ impl Builder {
                     return Err(unsupported(span, "several documents in one file", hint));
                 }
             }
-            Event::Alias(_) => {
-                return Err(unsupported(span, "aliases (`*name`)", "write the value out where it belongs"));
+            Event::Alias(id) => {
+                let node = self.aliased(id, span)?;
+                if !self.expects_key() {
+                    self.finish(node, 0, span)?;
+                } else if let Some(text) = node.text().map(str::to_owned) {
+                    self.key(text, ScalarStyle::DoubleQuoted, span)?;
+                } else {
+                    return Err(no_scalar_key(span));
+                }
             }
             Event::Scalar(text, style, anchor, tag) => {
-                check_properties(anchor, tag.is_some(), span)?;
+                self.check_properties(anchor, tag.is_some(), span)?;
                 let text = text.into_owned();
+                let kind = match tag {
+                    Some(tag) => tagged(&tag, &text, span)?,
+                    None if style == ScalarStyle::Plain => resolve(&text),
+                    None => ScalarKind::Text,
+                };
+                let node = Node::new(line, Value::Scalar(Scalar { text: text.clone(), kind }));
                 if self.expects_key() {
+                    self.remember(anchor, &node, span)?;
                     return self.key(text, style, span);
                 }
-                let kind = if style == ScalarStyle::Plain { resolve(&text) } else { ScalarKind::Text };
-                self.finish(Node::new(line, Value::Scalar(Scalar { text, kind })));
+                self.finish(node, anchor, span)?;
             }
             Event::SequenceStart(anchor, tag) => {
-                check_properties(anchor, tag.is_some(), span)?;
-                self.open(OpenKind::List(Vec::new()), span)?;
+                self.check_properties(anchor, tag.is_some(), span)?;
+                check_container(tag.as_deref(), "seq", span)?;
+                self.open(OpenKind::List(Vec::new()), anchor, span)?;
             }
             Event::MappingStart(anchor, tag) => {
-                check_properties(anchor, tag.is_some(), span)?;
-                self.open(OpenKind::Map(Vec::new(), None), span)?;
+                self.check_properties(anchor, tag.is_some(), span)?;
+                check_container(tag.as_deref(), "map", span)?;
+                self.open(OpenKind::Map(OpenMap::default()), anchor, span)?;
             }
             Event::SequenceEnd | Event::MappingEnd => {
-                if let Some(Open { line, kind }) = self.stack.pop() {
+                if let Some(Open { line, anchor, kind }) = self.stack.pop() {
                     let value = match kind {
                         OpenKind::List(items) => Value::List(items),
-                        OpenKind::Map(entries, _) => Value::Map(entries),
+                        OpenKind::Map(map) => Value::Map(map.close(span)?),
                     };
-                    self.finish(Node::new(line, value));
+                    self.finish(Node::new(line, value), anchor, span)?;
                 }
             }
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
@@ -103,58 +168,170 @@ impl Builder {
     }
 
     fn expects_key(&self) -> bool {
-        matches!(self.stack.last(), Some(Open { kind: OpenKind::Map(_, None), .. }))
+        matches!(self.stack.last(), Some(Open { kind: OpenKind::Map(OpenMap { key: None, .. }), .. }))
     }
 
     fn key(&mut self, text: String, style: ScalarStyle, span: Span) -> Result<(), Problem> {
         let plain = style == ScalarStyle::Plain;
-        if plain && text == "<<" {
+        let merge = plain && text == "<<";
+        if merge && self.foreign.is_none() {
             return Err(unsupported(span, "merge keys (`<<`)", "write the fields out where they belong"));
         }
         if plain && resolve(&text) == ScalarKind::Null {
             return Err(syntax(span.start.line(), "a key is missing or null").hint("write the key in quotes"));
         }
-        if let Some(Open { kind: OpenKind::Map(_, key), .. }) = self.stack.last_mut() {
-            *key = Some((text, span.start.line()));
+        if let Some(Open { kind: OpenKind::Map(map), .. }) = self.stack.last_mut() {
+            map.key = Some(if merge { Key::Merge } else { Key::Plain(text, span.start.line()) });
         }
         Ok(())
     }
 
-    fn open(&mut self, kind: OpenKind, span: Span) -> Result<(), Problem> {
+    fn open(&mut self, kind: OpenKind, anchor: usize, span: Span) -> Result<(), Problem> {
         let line = span.start.line();
         if self.expects_key() {
-            return Err(unsupported(span, "keys that are lists or maps", "use plain words as keys"));
+            return Err(no_scalar_key(span));
         }
         if self.stack.len() >= JSON_DEPTH_MAX {
             return Err(too_deep(line));
         }
-        self.stack.push(Open { line, kind });
+        self.stack.push(Open { line, anchor, kind });
         Ok(())
     }
 
-    fn finish(&mut self, node: Node) {
+    fn finish(&mut self, node: Node, anchor: usize, span: Span) -> Result<(), Problem> {
+        self.remember(anchor, &node, span)?;
         match self.stack.last_mut().map(|open| &mut open.kind) {
             Some(OpenKind::List(items)) => items.push(node),
-            Some(OpenKind::Map(entries, key)) => {
-                if let Some((key, line)) = key.take() {
-                    entries.push(Entry { key, line: Some(line), node });
-                }
-            }
+            Some(OpenKind::Map(map)) => match map.key.take() {
+                Some(Key::Plain(key, line)) => map.entries.push(Entry { key, line: Some(line), node }),
+                Some(Key::Merge) => map.merged.push(node),
+                None => {}
+            },
             None => self.root = Some(node),
         }
+        Ok(())
+    }
+
+    /// Keeps what aliases may name. Zero is no anchor.
+    fn remember(&mut self, anchor: usize, node: &Node, span: Span) -> Result<(), Problem> {
+        if let Some(foreign) = self.foreign.as_mut().filter(|_| anchor != 0) {
+            foreign.count(node, span)?;
+            foreign.anchored.insert(anchor, node.clone());
+        }
+        Ok(())
+    }
+
+    /// What an alias stands for.
+    fn aliased(&mut self, id: usize, span: Span) -> Result<Node, Problem> {
+        let Some(foreign) = &mut self.foreign else {
+            return Err(unsupported(span, "aliases (`*name`)", "write the value out where it belongs"));
+        };
+        // Within its own anchor an alias stands for nothing that is complete.
+        let Some(node) = foreign.anchored.get(&id).cloned() else {
+            return Err(unsupported(span, "aliases of what they stand in", "write the value out"));
+        };
+        let depth = foreign.count(&node, span)?;
+        if self.stack.len() + depth > JSON_DEPTH_MAX {
+            return Err(too_deep(span.start.line()));
+        }
+        Ok(node)
+    }
+
+    fn check_properties(&self, anchor: usize, tagged: bool, span: Span) -> Result<(), Problem> {
+        if self.foreign.is_some() {
+            return Ok(());
+        }
+        if anchor != 0 {
+            let hint = "remove it; text that begins with `&` needs quotes";
+            return Err(unsupported(span, "anchors (`&name`)", hint));
+        }
+        if tagged {
+            let hint = "remove it; text that begins with `!` needs quotes";
+            return Err(unsupported(span, "explicit tags (`!name`)", hint));
+        }
+        Ok(())
     }
 }
 
-fn check_properties(anchor: usize, tagged: bool, span: Span) -> Result<(), Problem> {
-    if anchor != 0 {
-        let hint = "remove it; text that begins with `&` needs quotes";
-        return Err(unsupported(span, "anchors (`&name`)", hint));
+impl OpenMap {
+    /// The entries, and behind them what `<<` adds: what is said here wins, then what was named first.
+    fn close(mut self, span: Span) -> Result<Vec<Entry>, Problem> {
+        let mut sources = Vec::new();
+        for node in self.merged {
+            match node.value {
+                Value::Map(entries) => sources.push(entries),
+                Value::List(items) => {
+                    for item in items {
+                        let Value::Map(entries) = item.value else { return Err(no_map_to_merge(span)) };
+                        sources.push(entries);
+                    }
+                }
+                Value::Scalar(_) => return Err(no_map_to_merge(span)),
+            }
+        }
+        if !sources.is_empty() {
+            let mut known: std::collections::HashSet<String> =
+                self.entries.iter().map(|entry| entry.key.clone()).collect();
+            for entries in sources {
+                // Of a key that stands twice in what is merged, the last counts, as everywhere in such texts.
+                let mut last: Vec<Entry> = Vec::new();
+                for entry in entries.into_iter().rev() {
+                    if known.insert(entry.key.clone()) {
+                        last.push(entry);
+                    }
+                }
+                self.entries.extend(last.into_iter().rev());
+            }
+        }
+        Ok(self.entries)
     }
-    if tagged {
-        let hint = "remove it; text that begins with `!` needs quotes";
-        return Err(unsupported(span, "explicit tags (`!name`)", hint));
+}
+
+fn no_map_to_merge(span: Span) -> Problem {
+    unsupported(span, "merge keys (`<<`) of what is no map", "write the fields out where they belong")
+}
+
+fn no_scalar_key(span: Span) -> Problem {
+    unsupported(span, "keys that are lists or maps", "use plain words as keys")
+}
+
+/// How many nodes there are, and how deep they lie.
+fn extent(node: &Node) -> (usize, usize) {
+    let children: Vec<_> = match &node.value {
+        Value::Scalar(_) => return (1, 0),
+        Value::List(items) => items.iter().map(extent).collect(),
+        Value::Map(entries) => entries.iter().map(|entry| extent(&entry.node)).collect(),
+    };
+    let nodes = children.iter().fold(1_usize, |sum, (nodes, _)| sum.saturating_add(*nodes));
+    (nodes, 1 + children.iter().map(|(_, depth)| *depth).max().unwrap_or(0))
+}
+
+/// What a tag of the core schema makes of a scalar. Others make objects, or nothing that a card holds.
+fn tagged(tag: &Tag, text: &str, span: Span) -> Result<ScalarKind, Problem> {
+    let fits = |kind: ScalarKind| if resolve(text) == kind { Some(kind) } else { None };
+    let kind = match (tag.is_yaml_core_schema(), tag.suffix.as_str()) {
+        (true, "str") => Some(ScalarKind::Text),
+        (true, "null") => fits(ScalarKind::Null),
+        (true, "bool") => fits(ScalarKind::Bool),
+        (true, "int") => fits(ScalarKind::Integer),
+        (true, "float") => {
+            matches!(resolve(text), ScalarKind::Float | ScalarKind::Integer).then_some(ScalarKind::Float)
+        }
+        _ => None,
+    };
+    kind.ok_or_else(|| other_tag(span))
+}
+
+fn check_container(tag: Option<&Tag>, expected: &str, span: Span) -> Result<(), Problem> {
+    match tag {
+        Some(tag) if !(tag.is_yaml_core_schema() && tag.suffix == expected) => Err(other_tag(span)),
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+fn other_tag(span: Span) -> Problem {
+    let hint = "remove it; text that begins with `!` needs quotes";
+    unsupported(span, "explicit tags (`!name`) but those of plain values", hint)
 }
 
 /// What a plain scalar is by the core schema (YAML 1.2.2, section 10.3.2).
@@ -249,6 +426,62 @@ mod tests {
         }
     }
 
+    fn shown(node: &Node) -> String {
+        match &node.value {
+            Value::Scalar(scalar) => format!("{}:{:?}", scalar.text, scalar.kind),
+            Value::List(items) => format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(" ")),
+            Value::Map(entries) => {
+                let shown = |entry: &Entry| format!("{}={}", entry.key, shown(&entry.node));
+                format!("{{{}}}", entries.iter().map(shown).collect::<Vec<_>>().join(" "))
+            }
+        }
+    }
+
+    #[test]
+    fn field_c1_texts_of_others_may_have_aliases_merges_and_plain_tags() {
+        for (text, expected) in [
+            ("a: &x mit\nb: *x\n", "{a=mit:Text b=mit:Text}"),
+            ("a: &x [1]\nb: [*x, *x]\n", "{a=[1:Integer] b=[[1:Integer] [1:Integer]]}"),
+            ("a: !!str 1\nb: !!float 2\nc: !!seq [!!null ~]\n", "{a=1:Text b=2:Float c=[~:Null]}"),
+            (
+                "a: &x {k: 1, l: 2}\nb: {<<: *x, k: 3}\n",
+                "{a={k=1:Integer l=2:Integer} b={k=3:Integer l=2:Integer}}",
+            ),
+            ("b: {<<: [{k: 1}, {k: 2, m: 3}]}\n", "{b={k=1:Integer m=3:Integer}}"),
+            ("\"<<\": 1\n", "{<<=1:Integer}"),
+            ("&k a: 1\nb: *k\n", "{a=1:Integer b=a:Text}"),
+        ] {
+            let tree = parse_foreign(text).unwrap_or_else(|problem| panic!("{problem}: {text}"));
+            assert_eq!(shown(&tree), expected, "{text}");
+        }
+        for bad in [
+            "a: !!python/object:os.system x\n",
+            "a: !x y\n",
+            "a: &x [*x]\n",
+            "a: {<<: 1}\n",
+            "a: {<<: [1]}\n",
+            "a: !!int x\n",
+            "a: !!map [1]\n",
+            "a: 1\n--- \nb: 2\n",
+        ] {
+            assert!(parse_foreign(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn field_c1_aliases_explode_nothing() {
+        let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
+        for n in 1..12 {
+            let names = vec![format!("*a{}", n - 1); 9].join(", ");
+            text.push_str(&format!("a{n}: &a{n} [{names}]\n"));
+        }
+        let problem = parse_foreign(&text).unwrap_err();
+        assert!(problem.message.contains("aliases of that much"), "{problem}");
+        let mut deep = String::from("a0: &a0 [x]\n");
+        (1..200).for_each(|n| deep.push_str(&format!("a{n}: &a{n} [*a{}]\n", n - 1)));
+        assert!(parse_foreign(&deep).is_err());
+    }
+
     #[test]
     fn places_and_repeated_keys_are_kept() {
         let tree =
@@ -257,7 +490,8 @@ mod tests {
         let keys: Vec<_> = entries.iter().map(|entry| (entry.key.as_str(), entry.line)).collect();
         assert_eq!(keys, [("a", Some(2)), ("b", Some(3)), ("a", Some(6))]);
         assert_eq!(entries[2].node.text(), Some("two\nlines\n"));
-        assert_eq!(entries[1].node.items()[1].line, Some(5));
+        let Value::List(items) = &entries[1].node.value else { panic!("a list") };
+        assert_eq!(items[1].line, Some(5));
     }
 
     #[test]

@@ -45,6 +45,10 @@ impl Inspect for Config {
             return;
         }
         let bytes = std::mem::take(&mut self.bytes);
+        // Whether it is JSON at all matters only where the name promises it.
+        if !self.telling && !may_name_code(&bytes) {
+            return;
+        }
         let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
         let mut found = Vec::new();
         let mut json = serde_json::Deserializer::from_slice(bytes);
@@ -53,26 +57,24 @@ impl Inspect for Config {
             self.notes.add(report, rule, &text);
         }
         if read.is_err() && self.telling {
-            if is_wide(bytes) {
-                // Python reads it, and so does Keras: as a layer of code that it may hold.
-                self.notes.add(
-                    report,
-                    rule::BAD_KERAS,
-                    "is JSON in UTF-16 or UTF-32, which nobody looks into",
-                );
-            } else {
-                self.notes.add(report, rule::BAD_CONFIG, "is not JSON");
-            }
+            self.notes.add(report, rule::BAD_CONFIG, "is not JSON");
         }
     }
 }
 
-/// Whether Python takes JSON that begins so for UTF-16 or UTF-32 (`json.detect_encoding`): by its mark, or by the zeros
-/// between ASCII.
-fn is_wide(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"\xff\xfe")
-        || bytes.starts_with(b"\xfe\xff")
-        || bytes.iter().take(4).any(|byte| *byte == 0)
+/// Keys under which classes stand that are imported from files of the repository (`trust_remote_code`).
+const REMOTE_CODE: [&str; 2] = ["auto_map", "custom_pipelines"];
+const CHAT_TEMPLATE: &str = "chat_template";
+
+/// Whether one of the keys that matter may stand in the bytes: as it is, or with a letter of it as an escape. Nearly all
+/// files have none, and need not be parsed.
+fn may_name_code(bytes: &[u8]) -> bool {
+    let plain = |key: &str| memchr::memmem::find(bytes, key.as_bytes()).is_some();
+    // The keys are of small letters and `_`: U+005F to U+007A.
+    let letter = |at: usize| matches!(bytes.get(at + 4), Some(b'5'..=b'7'));
+    REMOTE_CODE.into_iter().any(plain)
+        || plain(CHAT_TEMPLATE)
+        || memchr::memmem::find_iter(bytes, b"\\u00").any(letter)
 }
 
 /// Most things that one configuration is reported to name.
@@ -145,14 +147,50 @@ impl<'de> Visitor<'de> for Keys<'_> {
         while let Some(key) = map.next_key::<String>()? {
             let mut list = self.list;
             match key.as_str() {
-                // Classes that are imported from files of the repository (`trust_remote_code`).
-                "auto_map" | "custom_pipelines" => list = Some(rule::REMOTE_CODE),
+                key if REMOTE_CODE.contains(&key) => list = Some(rule::REMOTE_CODE),
                 // The template itself is long; that there is one is what matters.
-                "chat_template" => self.note(rule::CHAT_TEMPLATE, String::new()),
+                CHAT_TEMPLATE => self.note(rule::CHAT_TEMPLATE, String::new()),
                 _ => {}
             }
             map.next_value_seed(Keys { found: &mut *self.found, list })?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(json: &str) -> usize {
+        let mut config = Config::new(&Subject { path: None, member: None }, false);
+        let mut report = Report::default();
+        config.update(json.as_bytes(), &mut report);
+        config.finish(&mut report);
+        report.findings.len()
+    }
+
+    #[test]
+    fn a_key_is_found_however_it_is_spelled() {
+        for key in REMOTE_CODE.into_iter().chain([CHAT_TEMPLATE]) {
+            assert_eq!(found(&format!("{{\"x\": [{{\"{key}\": {{\"a\": \"b\"}}}}]}}")), 1, "{key}");
+            for (at, letter) in key.char_indices() {
+                for escape in
+                    [format!("\\u{:04x}", u32::from(letter)), format!("\\u{:04X}", u32::from(letter))]
+                {
+                    let spelled = format!("{}{escape}{}", &key[..at], &key[at + 1..]);
+                    assert_eq!(found(&format!("{{\"{spelled}\": {{\"a\": \"b\"}}}}")), 1, "{spelled}");
+                }
+            }
+            let spelled: String = key.chars().map(|letter| format!("\\u{:04x}", u32::from(letter))).collect();
+            assert_eq!(found(&format!("{{\"{spelled}\": {{\"a\": \"b\"}}}}")), 1, "{spelled}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_parsed_that_can_name_nothing() {
+        for json in ["{\"a\": 1}", "{\"a\": \"\\u00e4\\n\"}", "{\"auto-map\": \"\\u4e00\"}", "\\u00"] {
+            assert!(!may_name_code(json.as_bytes()), "{json}");
+        }
     }
 }

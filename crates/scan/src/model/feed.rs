@@ -90,7 +90,8 @@ pub(crate) fn le<const N: usize>(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(value)
 }
 
-/// The first bytes of `bytes` as a big-endian number.
+/// The bytes at `at` as a big-endian number.
 pub(super) fn be<const N: usize>(bytes: &[u8], at: usize) -> u64 {
-    le::<N>(bytes, at).swap_bytes() >> (64 - 8 * N.min(8))
+    let found = bytes.get(at..at.saturating_add(N)).unwrap_or_default();
+    found.iter().fold(0, |value, byte| value << 8 | u64::from(*byte))
 }

@@ -1,6 +1,5 @@
-//! GGUF, versions 2 and 3 in both byte orders: metadata, tensor infos, then the tensors one behind the other
-//! (`ggml/docs/gguf.md`). What llama.cpp's reader (`ggml/src/gguf.cpp`) takes is in order here; so is what its relatives and
-//! its earlier versions took, as far as it can be checked. What cannot is said.
+//! GGUF, versions 2 and 3, of either byte order: metadata, tensor infos, then the tensors one behind the other
+//! (`ggml/docs/gguf.md`).
 
 use std::collections::HashSet;
 
@@ -13,28 +12,28 @@ use crate::inspect::{Inspect, Report, Subject};
 
 /// Most keys of metadata, and most tensors.
 const ENTRIES_MAX: u64 = 1 << 16;
-/// Longest key, as the format says, and longest name of a tensor: llama.cpp takes 63 bytes, stable-diffusion.cpp 127, others
-/// write longer ones.
-const NAME_MAX: u64 = 65_535;
+/// Longest key; the format says 65535.
+const KEY_MAX: u64 = 65_535;
+/// Longest name of a tensor. The format says 64, and programs that are built for more write longer ones.
+const NAME_MAX: u64 = 1024;
 /// Most dimensions.
 const DIMENSIONS_MAX: u64 = 4;
 /// How deep arrays may lie in each other.
 const NESTING_MAX: usize = 4;
 
-/// Types of tensors: name, elements of a block, bytes of a block (`ggml-common.h`); also those that were removed, the
-/// repacked ones for ARM among them.
+/// Types of tensors: name, elements of a block, bytes of a block (`ggml-common.h`).
 #[rustfmt::skip]
-const TYPES: [(u64, &str, u64, u64); 42] = [
-    (0, "F32", 1, 4), (1, "F16", 1, 2), (2, "Q4_0", 32, 18), (3, "Q4_1", 32, 20), (4, "Q4_2", 16, 10),
-    (5, "Q4_3", 16, 12), (6, "Q5_0", 32, 22),
+const TYPES: [(u64, &str, u64, u64); 40] = [
+    (0, "F32", 1, 4), (1, "F16", 1, 2), (2, "Q4_0", 32, 18), (3, "Q4_1", 32, 20), (6, "Q5_0", 32, 22),
     (7, "Q5_1", 32, 24), (8, "Q8_0", 32, 34), (9, "Q8_1", 32, 36), (10, "Q2_K", 256, 84),
     (11, "Q3_K", 256, 110), (12, "Q4_K", 256, 144), (13, "Q5_K", 256, 176), (14, "Q6_K", 256, 210),
     (15, "Q8_K", 256, 292), (16, "IQ2_XXS", 256, 66), (17, "IQ2_XS", 256, 74), (18, "IQ3_XXS", 256, 98),
     (19, "IQ1_S", 256, 50), (20, "IQ4_NL", 32, 18), (21, "IQ3_S", 256, 110), (22, "IQ2_S", 256, 82),
     (23, "IQ4_XS", 256, 136), (24, "I8", 1, 1), (25, "I16", 1, 2), (26, "I32", 1, 4), (27, "I64", 1, 8),
-    (28, "F64", 1, 8), (29, "IQ1_M", 256, 56), (30, "BF16", 1, 2), (31, "Q4_0_4_4", 32, 18),
-    (32, "Q4_0_4_8", 32, 18), (33, "Q4_0_8_8", 32, 18), (36, "IQ4_NL_4_4", 32, 18), (37, "IQ4_NL_4_8", 32, 18),
-    (38, "IQ4_NL_8_8", 32, 18), (34, "TQ1_0", 256, 54),
+    (28, "F64", 1, 8), (29, "IQ1_M", 256, 56), (30, "BF16", 1, 2),
+    // No longer written; files of 2024 have them.
+    (31, "Q4_0_4_4", 32, 18), (32, "Q4_0_4_8", 32, 18), (33, "Q4_0_8_8", 32, 18), (36, "IQ4_NL_4_4", 32, 18),
+    (37, "IQ4_NL_4_8", 32, 18), (38, "IQ4_NL_8_8", 32, 18), (34, "TQ1_0", 256, 54),
     (35, "TQ2_0", 256, 66), (39, "MXFP4", 32, 17), (40, "NVFP4", 64, 36), (41, "Q1_0", 128, 18),
 ];
 
@@ -147,7 +146,6 @@ enum Step {
 #[derive(Debug, Default)]
 struct Parser {
     step: Step,
-    big_endian: bool,
     keys_left: u64,
     tensors_left: u64,
     keys: HashSet<Vec<u8>>,
@@ -155,6 +153,7 @@ struct Parser {
     key: Vec<u8>,
     /// Type and number of the elements that are left, of arrays in arrays.
     arrays: Vec<(u64, u64)>,
+    big_endian: bool,
     alignment: Option<u64>,
     dimensions: usize,
     facts: Facts,
@@ -176,12 +175,13 @@ impl Parser {
                 if !piece.starts_with(b"GGUF") {
                     return Err("does not begin as GGUF".into());
                 }
-                match le::<4>(piece, 4) {
-                    2 | 3 => {}
-                    0x0200_0000 | 0x0300_0000 => self.big_endian = true,
+                // The version says the byte order as well: it is small.
+                self.big_endian = match le::<4>(piece, 4) {
+                    2 | 3 => false,
+                    0x0200_0000 | 0x0300_0000 => true,
                     1 | 0x0100_0000 => return Err(unread("is of version 1, which is not looked into")),
                     _ => return Err("has a version that is not known".into()),
-                }
+                };
                 (self.tensors_left, self.keys_left) =
                     (self.number::<8>(piece, 8), self.number::<8>(piece, 16));
                 if self.tensors_left > ENTRIES_MAX || self.keys_left > ENTRIES_MAX {
@@ -191,12 +191,9 @@ impl Parser {
             }
             Step::KeyLength => {
                 self.step = Step::Key;
-                Want::Take(bounded(self.number::<8>(piece, 0), NAME_MAX).ok_or("has a key that is too long")?)
+                Want::Take(bounded(self.number::<8>(piece, 0), KEY_MAX).ok_or("has a key that is too long")?)
             }
             Step::Key => {
-                if piece.is_empty() {
-                    return Err("has a key without a name".into());
-                }
                 if self.keys.len() < 4096 && !self.keys.insert(piece.to_vec()) {
                     return Err("has a key twice".into());
                 }
@@ -211,7 +208,7 @@ impl Parser {
             Step::Value(kind) => {
                 if self.key == b"general.alignment" {
                     let alignment = self.number::<4>(piece, 0);
-                    if kind != UINT32 || !alignment.is_power_of_two() {
+                    if kind != UINT32 || !alignment.is_power_of_two() || alignment > 1 << 20 {
                         return Err("has an alignment that cannot be".into());
                     }
                     self.alignment = Some(alignment);
@@ -263,7 +260,7 @@ impl Parser {
         })
     }
 
-    /// A number in the byte order of the file.
+    /// The number at a place, in the byte order of the file.
     fn number<const N: usize>(&self, bytes: &[u8], at: usize) -> u64 {
         if self.big_endian { be::<N>(bytes, at) } else { le::<N>(bytes, at) }
     }

@@ -2,6 +2,7 @@
 //!
 //! What cannot be understood is never clean: it is reported as `malformed/…`. `docs/findings.md` lists the rules.
 
+mod any_width;
 mod appended;
 mod compressed;
 mod config;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 use consign_metadata::{FileFormat, ModelFacts, sniff};
 
+use self::any_width::AnyWidth;
 use self::appended::Appended;
 use self::compressed::Compressed;
 use self::config::Config;
@@ -35,6 +37,7 @@ use self::pickle::{Layout, Pickle};
 use self::program::Program;
 use self::promise::Promise;
 use self::safetensors::Safetensors;
+use self::surroundings::Surroundings;
 use self::tensorflow::TensorFlow;
 use self::yaml::Yaml;
 use crate::inspect::{Inspect, Report, Several, Subject};
@@ -42,7 +45,6 @@ use crate::members::{Member, MemberFactory, Nesting};
 use crate::zip::Archive;
 
 pub(crate) use self::feed::le;
-pub(crate) use self::notes::rule::EXTERNAL_DATA;
 pub(crate) use self::notes::{Notes, line_of, rule, shown};
 
 /// What looks for code in a file or member of this format, which was judged by its first bytes.
@@ -109,13 +111,22 @@ pub fn model_inspector(
         FileFormat::Binary if matches!(suffix, "lz4" | "lzma") && loads_pickles(&file_name) => {
             all.push(Box::new(Unread(Notes::new(subject))));
         }
+        FileFormat::Json | FileFormat::Text
+            if is_config(&file_name, suffix) || format == FileFormat::Json =>
+        {
+            let telling = is_config(&file_name, suffix);
+            if telling || size <= config::CONFIG_MAX as u64 {
+                all.push(Box::new(Config::new(subject, telling)));
+                all.push(Box::new(Keras::new(subject, false)));
+            }
+        }
+        // Neither JSON nor text: Python reads JSON in UTF-16 and UTF-32 all the same.
+        _ if is_config(&file_name, suffix) => {
+            let both: Vec<Box<dyn Inspect + Send>> =
+                vec![Box::new(Config::new(subject, true)), Box::new(Keras::new(subject, false))];
+            all.push(Box::new(AnyWidth::new(Several::new(both))));
+        }
         _ => {}
-    }
-    // Python reads JSON in UTF-16 and UTF-32 all the same, and whatever else the text may look like.
-    let telling = is_config(&file_name, suffix);
-    if telling || (format == FileFormat::Json && size <= config::CONFIG_MAX as u64) {
-        all.push(Box::new(Config::new(subject, telling)));
-        all.push(Box::new(Keras::new(subject, false)));
     }
     if archive {
         match nesting.deeper() {
@@ -129,21 +140,25 @@ pub fn model_inspector(
         all.push(Box::new(Compressed::new(subject, name, format, nesting, members)));
     }
     if format == FileFormat::Yaml || matches!(suffix, "yaml" | "yml") {
-        all.push(Box::new(Yaml::new(subject)));
+        all.push(Box::new(AnyWidth::new(Yaml::new(subject))));
     }
     // A name by which a loader goes is a promise.
     if format != FileFormat::Hdf5 {
-        all.push(Box::new(Promise::new(subject, suffix, format)));
-    }
-    if suffix == "npy" && !matches!(format, FileFormat::Npy | FileFormat::NpyObjects) {
-        all.push(Box::new(Npy::new(subject)));
+        // Behind a block of something else, of any length, and under every name.
+        all.push(Box::new(Promise::new(subject, suffix)));
     }
     if suffix == "tflite" {
         all.push(Box::new(TensorFlow::lite(subject)));
     }
-    if suffix == "pb" && !archive {
+    if suffix == "pb" {
         all.push(Box::new(TensorFlow::graph(subject)));
-        all.push(Box::new(Keras::new(subject, true)));
+        all.push(Box::new(Keras::without_signature(subject)));
+    }
+    if suffix == "npy" && !matches!(format, FileFormat::Npy | FileFormat::NpyObjects) {
+        all.push(Box::new(Npy::new(subject)));
+    }
+    if matches!(suffix, "npz" | "keras") && !archive && format != FileFormat::Hdf5 {
+        all.push(Box::new(NoArchive(Notes::new(subject))));
     }
     if format == FileFormat::Safetensors || suffix == "safetensors" {
         all.push(Box::new(Safetensors::new(subject)));
@@ -160,6 +175,9 @@ pub fn model_inspector(
         all.push(Box::new(if promised { Pickle::promised(subject) } else { Pickle::perhaps(subject) }));
     }
     all.push(Box::new(Program::new(subject, format, name)));
+    if let Some(surroundings) = Surroundings::of(subject, name) {
+        all.push(Box::new(surroundings));
+    }
     Some(Box::new(Several::new(all)))
 }
 
@@ -227,6 +245,17 @@ impl Inspect for TooDeep {
 
     fn finish(&mut self, report: &mut Report) {
         self.0.add(report, rule::BAD_ZIP, "lies too deep in other archives to be looked into");
+    }
+}
+
+/// What is an archive by its name, and is none.
+struct NoArchive(Notes);
+
+impl Inspect for NoArchive {
+    fn update(&mut self, _: &[u8], _: &mut Report) {}
+
+    fn finish(&mut self, report: &mut Report) {
+        self.0.add(report, rule::BAD_ZIP, "is no ZIP archive, as its name says");
     }
 }
 

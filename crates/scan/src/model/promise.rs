@@ -1,6 +1,6 @@
 //! Names under which a loader takes a file for what it may not be: a promise that is held to.
 
-use consign_metadata::{FileFormat, StaticRuleId};
+use consign_metadata::StaticRuleId;
 
 use super::keras::Keras;
 use super::notes::{Notes, rule};
@@ -19,7 +19,6 @@ pub(super) struct Promise {
     notes: Notes,
     /// What is said if nothing keeps the promise, unless there is none or it is kept.
     broken: Option<(StaticRuleId, &'static str)>,
-    hdf5_keeps_it: bool,
     /// What looks into the HDF5 that was found.
     keras: Option<Box<Keras>>,
     seen: u64,
@@ -30,22 +29,15 @@ pub(super) struct Promise {
 }
 
 impl Promise {
-    pub(super) fn new(subject: &Subject, suffix: &str, format: FileFormat) -> Self {
-        let zip = matches!(format, FileFormat::Zip | FileFormat::Npz | FileFormat::TorchZip);
-        let hdf5 = format == FileFormat::Hdf5;
-        let (broken, hdf5_keeps_it) = match suffix {
-            "h5" | "hdf5" if !hdf5 => (Some((rule::BAD_KERAS, "is not HDF5, as its name says")), true),
-            "keras" if !zip && !hdf5 => {
-                (Some((rule::BAD_KERAS, "is neither an archive nor HDF5, as its name says")), true)
-            }
-            "npz" if !zip => (Some((rule::BAD_NPY, "is no archive of arrays, as its name says")), false),
-            "tflite" => (Some((rule::BAD_TFLITE, "is no TensorFlow Lite model, as its name says")), false),
-            _ => (None, false),
+    pub(super) fn new(subject: &Subject, suffix: &str) -> Self {
+        let broken = match suffix {
+            "h5" | "hdf5" => Some((rule::BAD_KERAS, "is not HDF5, as its name says")),
+            "tflite" => Some((rule::BAD_TFLITE, "is no TensorFlow Lite model, as its name says")),
+            _ => None,
         };
         Self {
             notes: Notes::new(subject),
             broken,
-            hdf5_keeps_it,
             keras: None,
             seen: 0,
             next: FIRST_BLOCK,
@@ -64,10 +56,8 @@ impl Promise {
         }
         self.matched += length;
         if self.matched == HDF5.len() {
-            self.keras = Some(Box::new(Keras::new(self.notes.subject(), true)));
-            if self.hdf5_keeps_it {
-                self.broken = None;
-            }
+            self.keras = Some(Box::new(Keras::without_signature(self.notes.subject())));
+            self.broken = self.broken.filter(|(rule, _)| *rule != rule::BAD_KERAS);
         }
         length
     }

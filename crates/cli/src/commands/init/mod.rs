@@ -2,6 +2,8 @@
 
 mod propose;
 pub(crate) mod report;
+mod tables;
+mod update;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -17,7 +19,7 @@ use crate::context::{Context, directory_for, unwritable};
 use crate::descriptor_file;
 use crate::environment::{Run, variables};
 use crate::exit::Exit;
-use crate::git::WorkTree;
+use crate::git::{self, WorkTree};
 use crate::outcome::{Failure, Outcome};
 use crate::survey::{CachedSnapshot, Survey};
 
@@ -28,7 +30,8 @@ use report::Written;
 ///
 /// Reads the model or dataset card (README.md), the beginnings of the files, what Git knows, and the
 /// variables of CI systems and schedulers. Nothing is sent anywhere, and no file but the descriptor is
-/// written; an existing one is never overwritten.
+/// written. What stands in an existing one is never changed; `--update` adds what it does not say yet. In a
+/// snapshot of the Hugging Face cache nothing is written: the descriptor goes into the current directory.
 #[derive(clap::Args)]
 pub(crate) struct Init {
     /// The directory to describe
@@ -37,6 +40,12 @@ pub(crate) struct Init {
     /// Where the descriptor goes [default: DIR/consign.yaml]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Add to a descriptor that is there already what it does not say yet, and show what it says otherwise
+    #[arg(long)]
+    update: bool,
+    /// With --update: show what would be added, and write nothing
+    #[arg(long, requires = "update")]
+    dry_run: bool,
     #[command(flatten)]
     said: Said,
     /// Follow symbolic links that lead into DIR
@@ -109,8 +118,8 @@ impl Said {
 impl Init {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         self.check_level(context)?;
-        let output = self.free_output()?;
         let cached = CachedSnapshot::at(&self.directory);
+        let output = self.output(cached.as_ref())?;
         let stop = || context.cancel.load(Ordering::Relaxed);
         let survey = Survey::of(&self.directory, self.links(cached.as_ref()), self.inner(&output), &stop)
             .map_err(|error| {
@@ -128,12 +137,28 @@ impl Init {
             cached: cached.as_ref(),
             tree: tree.as_ref(),
             run: run.as_ref(),
+            stop: &stop,
         };
         let mut proposal = propose(self.said.draft(), &evidence);
+        if stop() {
+            return Err(Failure::failed(interrupted()));
+        }
         proposal.warnings.extend(self.other_descriptors(&output));
+        if tree.is_none() {
+            let refused = git::refusal(&self.directory);
+            let problem = |refusal: git::Refusal| Problem::new("git-refuses", refusal.in_words());
+            proposal.warnings.extend(refused.map(problem));
+        }
+        let next = self.next(&output, cached.as_ref());
+        if self.update && output.symlink_metadata().is_ok() {
+            let update = update::update(&output, &mut proposal, self.dry_run)?;
+            return Ok(Outcome::done(Written::updated(&output, update, &proposal, &survey, next)));
+        }
         let text = proposal.draft.to_yaml();
-        write_new(&output, text.as_bytes())?;
-        Ok(Outcome::done(Written::new(&output, &text, &proposal, &survey, self.next(cached.as_ref()))))
+        if !self.dry_run {
+            write_new(&output, text.as_bytes())?;
+        }
+        Ok(Outcome::done(Written::new(&output, &text, &proposal, &survey, next, !self.dry_run)))
     }
 
     /// A level that the scheme in force does not have is a slip that is better found now.
@@ -151,22 +176,34 @@ impl Init {
         Err(Failure::usage(problem.at("--classification").hint(hint)))
     }
 
-    /// Where the descriptor goes, if nothing is there yet.
-    fn free_output(&self) -> Result<PathBuf, Failure> {
-        let Some(output) = &self.output else {
-            let mut names = descriptor_file::NAMES.iter().map(|name| self.directory.join(name));
-            return match names.find(|path| path.symlink_metadata().is_ok()) {
-                Some(taken) => Err(exists(&taken)),
-                None => Ok(self.directory.join(descriptor_file::NAMES[0])),
-            };
+    /// Where the descriptor goes: nothing is there yet, unless it is to be added to.
+    fn output(&self, cached: Option<&CachedSnapshot>) -> Result<PathBuf, Failure> {
+        let output = match (&self.output, cached) {
+            (Some(output), _) => output.clone(),
+            (None, Some(cached)) => cached.descriptor_name(),
+            (None, None) => {
+                let mut names = descriptor_file::NAMES.iter().map(|name| self.directory.join(name));
+                match names.find(|path| path.symlink_metadata().is_ok()) {
+                    Some(taken) if self.update => taken,
+                    Some(taken) => return Err(exists(&taken)),
+                    None => return Ok(self.directory.join(descriptor_file::NAMES[0])),
+                }
+            }
         };
+        let at = output.display().to_string();
         let yaml = output.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
         if !yaml {
             let problem = Problem::new("not-yaml", "does not end in .yaml, and YAML is what init writes");
             let hint = "pack knows the syntax of a descriptor by its ending";
-            return Err(Failure::usage(problem.at(output.display().to_string()).hint(hint)));
+            return Err(Failure::usage(problem.at(at).hint(hint)));
         }
-        if output.symlink_metadata().is_ok() { Err(exists(output)) } else { Ok(output.clone()) }
+        if cached.is_some_and(|cached| cached.would_hold(&output)) {
+            let message = "lies in the cache of Hugging Face, where only what was downloaded belongs";
+            let hint = "name a file elsewhere with `-o FILE`";
+            return Err(Failure::usage(Problem::new("output-in-cache", message).at(at).hint(hint)));
+        }
+        let taken = output.symlink_metadata().is_ok() && !self.update;
+        if taken { Err(exists(&output)) } else { Ok(output) }
     }
 
     /// Descriptors in the directory besides the one that is written: pack takes them for content.
@@ -174,9 +211,11 @@ impl Init {
         let paths = descriptor_file::NAMES.iter().map(|name| self.directory.join(name));
         let others = paths.filter(|path| path.is_file() && self.inner(path) != self.inner(output));
         let problem = |path: PathBuf| {
-            let problem =
-                Problem::new("other-descriptor", "will be packed as content beside the new descriptor");
-            problem.at(path.display().to_string()).hint("exclude it, or move it away")
+            let problem = Problem::new(
+                "other-descriptor",
+                "lies beside the new descriptor, and `pack` will ask what it is for",
+            );
+            problem.at(path.display().to_string()).hint("move it away, or leave it out with `--exclude`")
         };
         others.map(problem).collect()
     }
@@ -190,16 +229,14 @@ impl Init {
 
     /// The descriptor as a path below the directory, if it stands there.
     fn inner(&self, output: &Path) -> Option<PathBuf> {
-        let parent = std::fs::canonicalize(publish::parent(output)).ok()?;
-        let top = std::fs::canonicalize(&self.directory).ok()?;
-        Some(parent.strip_prefix(top).ok()?.join(output.file_name()?))
+        descriptor_file::inside(output, &self.directory)
     }
 
     /// The command that comes next, as words.
-    fn next(&self, cached: Option<&CachedSnapshot>) -> Vec<String> {
+    fn next(&self, output: &Path, cached: Option<&CachedSnapshot>) -> Vec<String> {
         let shown = |path: &Path| path.display().to_string();
         let mut words = vec!["consign".into(), "pack".into(), shown(&self.directory)];
-        if let Some(output) = &self.output {
+        if self.output.is_some() || cached.is_some() {
             words.extend(["--descriptor".into(), shown(output)]);
         }
         if self.dereference {
@@ -215,7 +252,7 @@ impl Init {
 
 fn exists(path: &Path) -> Failure {
     let problem = Problem::new("descriptor-exists", "exists already and is never overwritten");
-    let hint = "edit it, or write another one elsewhere with `-o FILE`";
+    let hint = "add what it does not say yet with `--update`, or write another one elsewhere with `-o FILE`";
     Failure::failed(problem.at(path.display().to_string()).hint(hint))
 }
 

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use consign_metadata::{
-    BundleName, BundleVersion, Card, Draft, Line, Problem, ProposedExclude, Source, printable, suggest_name,
+    BundleName, BundleVersion, Card, Draft, Kind, Line, Problem, ProposedExclude, Source, printable,
+    suggest_name, tracked,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -13,8 +14,12 @@ use crate::git::WorkTree;
 use crate::style;
 use crate::survey::{CachedSnapshot, Survey};
 
+use super::tables::tables;
+
 /// What is proposed where nothing names a version: a bundle that is handed over is a release.
 const FIRST_VERSION: &str = "1.0.0";
+/// A name of a directory as long as this, of hexadecimal digits only, is an id.
+const ID_LENGTH_MIN: usize = 20;
 /// A heading longer than this, as a name, is a sentence.
 const HEADING_NAME_MAX: usize = 40;
 /// Most files that a remark names.
@@ -29,6 +34,8 @@ pub(super) struct Evidence<'a> {
     pub(super) cached: Option<&'a CachedSnapshot>,
     pub(super) tree: Option<&'a WorkTree>,
     pub(super) run: Option<&'a Run>,
+    /// Whether somebody had enough.
+    pub(super) stop: &'a dyn Fn() -> bool,
 }
 
 /// A descriptor as far as the evidence goes.
@@ -62,6 +69,10 @@ pub(super) fn propose(said: Draft, evidence: &Evidence<'_>) -> Proposal {
     if let Some((file, card)) = &card {
         proposal.step(file, |draft| draft.name = draft.name.take().or_else(|| name_of(card)));
     }
+    for tracked in tracked(evidence.survey) {
+        proposal.step(&tracked.from, |draft| draft.absorb(tracked.draft));
+        proposal.warnings.extend(tracked.warnings);
+    }
     proposal
         .step("directory", |draft| draft.name = draft.name.take().or_else(|| name_at(evidence.directory)));
     if let Some((file, card)) = &card {
@@ -74,6 +85,12 @@ pub(super) fn propose(said: Draft, evidence: &Evidence<'_>) -> Proposal {
         proposal.step("environment", |draft| draft.provenance.pipeline = run.pipeline());
     }
     proposal.step("files", |draft| from_files(draft, evidence.survey));
+    // A model may come with a sample; what that holds is nothing to describe the model by.
+    if matches!(proposal.draft.kind, Some(Kind::Dataset | Kind::Mixed)) {
+        let tables = tables(evidence.survey, evidence.stop);
+        proposal.step("files", |draft| draft.data.tables = tables.tables);
+        proposal.warnings.extend(tables.warnings);
+    }
     if proposal.draft.version.is_none()
         && let Some((file, version)) = version_in_package(evidence.survey)
     {
@@ -105,9 +122,15 @@ impl Proposal {
 
     /// The card of the directory and the name of its file.
     fn card(&mut self, survey: &Survey) -> Option<(&'static str, Card)> {
-        let (file, text) = survey.card()?;
-        let (mut card, warnings) = Card::parse(&text);
+        let (file, bytes) = survey.card()?;
+        let (mut card, warnings) = Card::read(&bytes);
         self.warnings.extend(warnings.into_iter().map(|problem| problem.at(file)));
+        if !card.left_out.is_empty() {
+            let left_out: Vec<_> = card.left_out.iter().map(Line::as_str).collect();
+            let message =
+                format!("a descriptor has no place for these fields of the card: {}", left_out.join(", "));
+            self.warnings.push(Problem::new("card-field", message).at(file));
+        }
         card.title = card.title.map(without_preamble);
         Some((file, card))
     }
@@ -134,7 +157,10 @@ fn name_of(card: &Card) -> Option<BundleName> {
 
 fn name_at(directory: &Path) -> Option<BundleName> {
     let path = std::fs::canonicalize(directory).ok()?;
-    suggest_name(&path.file_name()?.to_string_lossy())?.parse().ok()
+    let name = path.file_name()?.to_string_lossy();
+    // The id of a run or a commit is nothing that people could call a bundle by.
+    let is_id = name.len() >= ID_LENGTH_MIN && name.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+    if is_id { None } else { suggest_name(&name)?.parse().ok() }
 }
 
 /// The version that the metadata of a package names: `pyproject.toml` in its project table, `CITATION.cff` at its
@@ -170,7 +196,8 @@ fn from_cache(draft: &mut Draft, cached: &CachedSnapshot) {
 fn from_git(draft: &mut Draft, tree: &WorkTree) {
     if tree.tracked {
         draft.version = draft.version.take().or_else(|| tree.version.clone());
-        draft.training.code = Some(tree.code.clone());
+        // A tracker has written down which commit made the content; this is the one that it lies in now.
+        draft.training.code = draft.training.code.take().or_else(|| Some(tree.code.clone()));
         return;
     }
     let text =
@@ -270,7 +297,7 @@ fn fields(draft: &Draft) -> Vec<(String, Value)> {
 }
 
 /// A value on one line.
-fn brief(value: &Value) -> String {
+pub(super) fn brief(value: &Value) -> String {
     const MAX: usize = 60;
     let text = match value {
         Value::String(text) => text.split_whitespace().collect::<Vec<_>>().join(" "),
@@ -292,12 +319,13 @@ fn brief(value: &Value) -> String {
 mod tests {
     use super::*;
     use consign_bundle::LinkPolicy;
-    use consign_metadata::{Descriptor, DescriptorSyntax, Kind, Scheme};
+    use consign_metadata::{Descriptor, DescriptorSyntax, Scheme};
 
     fn proposal(said: Draft, directory: &Path, tree: Option<&WorkTree>) -> Proposal {
         let survey = Survey::of(directory, LinkPolicy::Refuse, None, &|| false).unwrap();
         let run = Run::detect(&|name| (name == "SLURM_JOB_ID").then(|| "7".to_owned()));
-        propose(said, &Evidence { directory, survey: &survey, cached: None, tree, run: run.as_ref() })
+        let stop = &|| false;
+        propose(said, &Evidence { directory, survey: &survey, cached: None, tree, run: run.as_ref(), stop })
     }
 
     fn digits() -> std::path::PathBuf {

@@ -9,6 +9,7 @@ use consign_metadata::{Problem, printable};
 use serde::Serialize;
 
 use super::propose::{Found, Proposal};
+use super::update::{Kept, Update};
 use crate::outcome::Report;
 use crate::style;
 use crate::survey::Survey;
@@ -18,11 +19,16 @@ const REFUSED_MAX: usize = 20;
 /// Most of anything that is shown on a terminal.
 const SHOWN_MAX: usize = 5;
 
-/// A descriptor that was written.
+/// A descriptor that was written, or added to.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Written {
     descriptor: PathBuf,
+    /// Whether something was written.
+    written: bool,
+    /// What became of a descriptor that was there already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    update: Option<Updated>,
     files: u64,
     bytes: u64,
     /// Number of files whose beginning was read; fewer than `files` in a large directory.
@@ -41,6 +47,18 @@ pub(crate) struct Written {
     warnings: Vec<Problem>,
     /// The command that comes next, as words.
     next: Vec<String>,
+}
+
+/// What became of a descriptor that was there already.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Updated {
+    /// Dotted names of the fields that were added, or would be.
+    added: Vec<String>,
+    /// Fields that it says otherwise than what was found; they stay as they are.
+    kept: Vec<Kept>,
+    /// Fields that a person has to add, because of how their section is written.
+    not_added: Vec<String>,
 }
 
 /// A field that a person still has to fill.
@@ -70,8 +88,34 @@ impl Written {
         proposal: &Proposal,
         survey: &Survey,
         next: Vec<String>,
+        written: bool,
     ) -> Self {
-        let missing = proposal.draft.missing().into_iter().map(|problem| {
+        let missing = proposal.draft.missing();
+        Self { written, ..Self::of(path, text, missing, proposal, survey, next) }
+    }
+
+    pub(super) fn updated(
+        path: &Path,
+        update: Update,
+        proposal: &Proposal,
+        survey: &Survey,
+        next: Vec<String>,
+    ) -> Self {
+        let Update { merged, kept, written } = update;
+        let report = Self::of(path, &merged.text, merged.missing, proposal, survey, next);
+        let update = Updated { added: merged.added, kept, not_added: merged.not_added };
+        Self { written, update: Some(update), ..report }
+    }
+
+    fn of(
+        path: &Path,
+        text: &str,
+        missing: Vec<Problem>,
+        proposal: &Proposal,
+        survey: &Survey,
+        next: Vec<String>,
+    ) -> Self {
+        let missing = missing.into_iter().map(|problem| {
             let field = problem.at.unwrap_or_default();
             Missing {
                 lines: lines_of(text, &field),
@@ -87,6 +131,8 @@ impl Written {
         });
         Self {
             descriptor: path.to_owned(),
+            written: false,
+            update: None,
             files: survey.files(),
             bytes: survey.bytes(),
             looked_at: survey.sniffed,
@@ -136,11 +182,24 @@ impl Report for Written {
         let (good, bold, warn, faint) = (style::GOOD, style::HINT, style::WARN, style::FAINT);
         let path = printable(&self.descriptor.display().to_string());
         let files = style::count(self.files, "file", "files");
-        writeln!(out, "{good}Wrote {path}{good:#}, for {files} of {} altogether", style::size(self.bytes))?;
+        let what = match (&self.update, self.written) {
+            (None, true) => format!("Wrote {path}"),
+            (None, false) => format!("Would write {path}"),
+            (Some(Updated { added, .. }), _) if added.is_empty() => format!("Nothing to add to {path}"),
+            (Some(Updated { added, .. }), written) => {
+                let fields = style::count(u64::try_from(added.len()).unwrap_or(u64::MAX), "field", "fields");
+                format!("{} {fields} to {path}", if written { "Added" } else { "Would add" })
+            }
+        };
+        writeln!(out, "{good}{what}{good:#}, for {files} of {} altogether", style::size(self.bytes))?;
         writeln!(out)?;
         for found in &self.found {
             let (field, value, from) = (&found.field, printable(&found.value), &found.from);
             writeln!(out, "  {field:26} {value} {faint}({from}){faint:#}")?;
+        }
+        for Kept { field, says, found, from } in self.update.iter().flat_map(|update| &update.kept) {
+            let (says, found) = (printable(says), printable(found));
+            writeln!(out, "  {field:26} {says} {faint}(kept; {from} says {found}){faint:#}")?;
         }
         for ExcludedHere { pattern, files, .. } in &self.excluded {
             let files = style::count(*files, "file", "files");
@@ -173,6 +232,9 @@ impl Written {
         }
         for path in self.code_on_load.iter().take(SHOWN_MAX) {
             cautions.push(format!("{} can run code when it is loaded", printable(path)));
+        }
+        for field in self.update.iter().flat_map(|update| &update.not_added) {
+            cautions.push(format!("{field} was found and has to be added by hand, where its section is"));
         }
         let refused = self.refused.iter().take(SHOWN_MAX);
         cautions.extend(refused.map(|problem| match &problem.hint {

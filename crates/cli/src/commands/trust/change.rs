@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use consign_metadata::{Line, Problem};
+use consign_metadata::{Line, Problem, Role};
 use consign_signing::{
     Fingerprint, KeyRevocation, RevocationReason, Timestamp, TrustError, TrustPolicy, TrustedKey,
 };
@@ -57,6 +57,88 @@ pub(super) struct Rotate {
     from: Option<Timestamp>,
     #[command(flatten)]
     dates: Dates,
+}
+
+/// Change what trust says of a key: whose it is, in which roles it counts, and when
+///
+/// What is not named stays. The key itself never changes: another key is another entry (`add`, `rotate`).
+#[derive(clap::Args)]
+#[group(required = true, multiple = true, id = "what", args = ["owner", "organization", "roles", "add_roles", "not_before", "not_after", "created"])]
+pub(super) struct Set {
+    /// The name of the key in trust.toml
+    name: Line,
+    /// The person or service that holds the key; keys of one owner count as one person
+    #[arg(long, value_name = "PERSON")]
+    owner: Option<Line>,
+    /// Their organization
+    #[arg(long, value_name = "NAME")]
+    organization: Option<Line>,
+    /// A role in which its signatures count, instead of those that it has; may be repeated
+    #[arg(long = "role", value_name = "ROLE")]
+    roles: Vec<Role>,
+    /// A further role in which its signatures count; may be repeated
+    #[arg(long = "add-role", value_name = "ROLE", conflicts_with = "roles")]
+    add_roles: Vec<Role>,
+    #[command(flatten)]
+    dates: Dates,
+}
+
+/// A key of which trust says something else than before.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Changed {
+    /// `changed` or `unchanged`.
+    status: &'static str,
+    file: PathBuf,
+    key: Option<Card>,
+}
+
+impl Report for Changed {
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Some(key) = &self.key else { return Ok(()) };
+        let (good, name) = (style::GOOD, key.name.as_deref().unwrap_or_default());
+        let what = if self.status == "changed" { "Changed" } else { "Unchanged:" };
+        writeln!(out, "{good}{what} {name}{good:#} in {}", shown(&self.file))?;
+        entry(key, out)
+    }
+}
+
+impl Set {
+    pub(super) fn run(&self, file: &TrustFile) -> Result<Outcome, Failure> {
+        let Dates { not_before, not_after, created } = &self.dates;
+        let mut status = "unchanged";
+        let policy = file.change(|policy| {
+            let before = policy.clone();
+            let changed = policy.with_entry(&self.name, |key| {
+                key.owner = self.owner.clone().or_else(|| key.owner.take());
+                key.organization = self.organization.clone().or_else(|| key.organization.take());
+                key.not_before = not_before.or(key.not_before);
+                key.not_after = not_after.or(key.not_after);
+                key.created = created.or(key.created);
+                if !self.roles.is_empty() {
+                    key.roles.clone_from(&self.roles);
+                }
+                for role in &self.add_roles {
+                    if !key.roles.contains(role) {
+                        key.roles.push(role.clone());
+                    }
+                }
+            });
+            let changed = changed.map_err(|error| {
+                let problem = error.problem();
+                match error {
+                    TrustError::UnknownKey(_) => unknown(self.name.as_str(), file, &before),
+                    TrustError::Dates(_) => Failure::usage(problem.at("--not-after")),
+                    _ => Failure::usage(problem.at("--role")),
+                }
+            })?;
+            if changed != before {
+                status = "changed";
+            }
+            Ok(changed)
+        })?;
+        Ok(Outcome::done(Changed { status, file: file.path().to_owned(), key: card(&policy, &self.name) }))
+    }
 }
 
 /// A key that was marked as revoked.

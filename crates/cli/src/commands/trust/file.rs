@@ -67,9 +67,12 @@ impl<'a> TrustFile<'a> {
     ) -> Result<TrustPolicy, Failure> {
         let home = publish::parent(&self.path);
         if !self.named && !home.exists() {
-            crate::state::make_private(home).map_err(|error| unwritable(home, &error))?;
+            self.context.make_home()?;
         }
-        let directory = directory_for(&self.path)?;
+        directory_for(&self.path)?;
+        // A link stays a link: what it leads to is replaced, and whoever comes by another link waits.
+        let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        let directory = publish::parent(&path);
         let held = publish::exclusive(directory).map_err(|error| unwritable(directory, &error))?;
         let old = self.read()?;
         let text = match fs::read_to_string(&self.path) {
@@ -81,8 +84,6 @@ impl<'a> TrustFile<'a> {
         if new == old {
             return then().map(|()| new);
         }
-        // A link stays a link: what it leads to is replaced.
-        let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
         publish::replace_exclusively(&held, &path, edited(&text, &old, &new).as_bytes())
             .map_err(|error| unwritable(&self.path, &error))?;
         self.record(&old, &new);
@@ -99,6 +100,9 @@ impl<'a> TrustFile<'a> {
             of.keys().iter().filter(|key| from.find(&key.public_key).is_none()).map(shown).collect()
         };
         let (added, removed) = (missing(old, new), missing(new, old));
+        let differs =
+            |key: &&TrustedKey| old.find(&key.public_key).is_some_and(|before| fields(before) != fields(key));
+        let changed: Vec<Value> = new.keys().iter().filter(differs).map(shown).collect();
         let file = self.path.display().to_string();
         let mut revocations = 0;
         for entry in new.keys() {
@@ -111,12 +115,16 @@ impl<'a> TrustFile<'a> {
                 revocations += 1;
             }
         }
-        if revocations > 0 && added.is_empty() && removed.is_empty() {
+        if revocations > 0 && added.is_empty() && removed.is_empty() && changed.is_empty() {
             return;
         }
         let listed = |list: Vec<Value>| (!list.is_empty()).then_some(list);
         let act = Act::new(Action::TrustChanged).with("file", file);
-        self.context.record(act.with("added", listed(added)).with("removed", listed(removed)));
+        self.context.record(
+            act.with("added", listed(added))
+                .with("removed", listed(removed))
+                .with("changed", listed(changed)),
+        );
     }
 }
 
@@ -135,11 +143,17 @@ fn step_by_step(text: &str, old: &TrustPolicy, new: &TrustPolicy) -> Option<Stri
         let place = Place { heads: "[[key]]", index: index_of(&text, &key.public_key)? };
         match new.find(&key.public_key) {
             None => text = place.taken_out(&text)?,
-            Some(after) if after.revoked != key.revoked => {
-                let revocation = TrustPolicy::revocation_toml(after.revoked.as_ref()?);
-                text = place.with_line(&text, "revoked", &revocation)?;
+            Some(after) => {
+                if after.revoked != key.revoked {
+                    let revocation = TrustPolicy::revocation_toml(after.revoked.as_ref()?);
+                    text = place.with_line(&text, "revoked", &revocation)?;
+                }
+                for (field, value) in fields(after) {
+                    if !fields(key).contains(&(field, value.clone())) {
+                        text = place.with_line(&text, field, &value)?;
+                    }
+                }
             }
-            Some(_) => {}
         }
     }
     for key in new.keys().iter().filter(|key| old.find(&key.public_key).is_none()) {
@@ -162,6 +176,19 @@ fn step_by_step(text: &str, old: &TrustPolicy, new: &TrustPolicy) -> Option<Stri
         }
     }
     Some(text)
+}
+
+/// What an entry says of a key, field by field, as the file has it.
+fn fields(key: &TrustedKey) -> Vec<(&'static str, String)> {
+    let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+    let roles: Vec<_> = key.roles.iter().map(|role| quoted(role.as_str())).collect();
+    let mut all = vec![("roles", format!("[{}]", roles.join(", ")))];
+    for (field, value) in [("owner", &key.owner), ("organization", &key.organization)] {
+        all.extend(value.as_ref().map(|value| (field, quoted(value.as_str()))));
+    }
+    let dates = [("created", key.created), ("not_before", key.not_before), ("not_after", key.not_after)];
+    all.extend(dates.into_iter().filter_map(|(field, date)| Some((field, date?.to_string()))));
+    all
 }
 
 fn index_of(text: &str, key: &consign_signing::PublicKey) -> Option<usize> {

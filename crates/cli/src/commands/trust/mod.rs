@@ -43,6 +43,7 @@ enum Action {
     Add(Add),
     List(List),
     Show(show::Show),
+    Set(change::Set),
     Revoke(change::Revoke),
     Rotate(change::Rotate),
     Remove(Remove),
@@ -110,6 +111,7 @@ impl Trust {
             Action::Add(add) => add.run(&file),
             Action::List(_) => list(&file),
             Action::Show(show) => show.run(&file),
+            Action::Set(set) => set.run(&file),
             Action::Revoke(revoke) => revoke.run(&file),
             Action::Rotate(rotate) => rotate.run(&file),
             Action::Remove(remove) => remove.run(&file),
@@ -165,7 +167,7 @@ fn confirm_key(named: &str, told: Option<Fingerprint>, key: &PublicKey) -> Resul
         let hint = "give `--fingerprint FP`, as the owner of the key tells it to you by another way than the one by which the key came";
         return Err(Failure::usage(problem.at("--fingerprint").hint(hint)));
     }
-    match confirm::ask(&found, &mut io::stdin().lock(), &mut crate::stream::stderr()) {
+    match confirm::ask(&found, &mut crate::terminal::answers(), &mut crate::stream::stderr()) {
         Ok(true) => Ok(()),
         Ok(false) => Err(mismatch(named, None)),
         Err(error) => Err(Failure::failed(Problem::new("terminal", format!("cannot be read: {error}")))),
@@ -194,11 +196,10 @@ fn extended(policy: TrustPolicy, entry: &TrustedKey) -> Result<TrustPolicy, Fail
                 Failure::failed(problem.hint("choose another name, or `consign trust remove` that key first"))
             }
             TrustError::KeyKnown(name) => {
-                let dashes = if name.as_str().starts_with('-') { "-- " } else { "" };
                 let name = style::shell_word(name.as_str());
-                Failure::failed(
-                    problem.hint(format!("to change its entry: consign trust remove {dashes}{name}")),
-                )
+                Failure::failed(problem.hint(format!(
+                    "to change what trust says of it: consign trust set --owner PERSON -- {name}"
+                )))
             }
             TrustError::Dates(_) => Failure::usage(problem.at("--not-after")),
             _ => Failure::usage(problem.at("--role")),
