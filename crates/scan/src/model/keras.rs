@@ -130,6 +130,11 @@ impl Keras {
         }
     }
 
+    /// For what is known to be HDF5, though its signature has passed, and for messages that hold the same configuration.
+    pub(super) fn without_signature(subject: &Subject) -> Self {
+        Self { has_signature: true, ..Self::new(subject, true) }
+    }
+
     fn byte(&mut self, byte: u8) {
         let Some(byte) = self.plain.next(byte) else { return };
         if let Some((key, mut value)) = self.value.take() {
