@@ -15,6 +15,7 @@ mod hash;
 mod header;
 mod lanes;
 mod layout;
+mod leftovers;
 pub mod limits;
 mod memory;
 mod observer;
@@ -42,6 +43,7 @@ pub use directory::{TreeComparison, TreeError, TreeFault, TreeLayout, compare_di
 pub use encoder::{Compression, EncodeError, EncoderId};
 pub use frame::FrameFault;
 pub use hash::hash_source;
+pub use leftovers::remove_leftovers;
 pub use observer::{ContentObserver, FileObserver};
 pub use pack::{Description, OpenLayer, PackError, PackOptions, PackedArchive, Place, pack};
 pub use partial::Partial;
@@ -58,5 +60,5 @@ pub use store::{
     StoreFault, StoredArchive, StoredFile, StoredPiece,
 };
 pub use tail::TailFault;
-pub use unpack::{Selection, UnpackError, Unpacked, unpack, unpack_if};
+pub use unpack::{Readers, Selection, UnpackError, Unpacked, unpack, unpack_if};
 pub use verify::{Scope, VerifiedArchive, verify};

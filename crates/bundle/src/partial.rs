@@ -168,6 +168,16 @@ fn open(path: &Path) -> io::Result<File> {
     let ours = true;
     if metadata.is_file() && ours {
         Ok(file)
+    } else if metadata.is_file() && consign_files::may_lose_modes(&file) {
+        // What was made just now for this is of no use there.
+        let _ = std::fs::remove_file(path);
+        Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!(
+                "`{}` lies on a file system that does not keep who may write to it, so nobody can tell whether it is yours alone; pack without `--resume`",
+                path.display()
+            ),
+        ))
     } else {
         Err(io::Error::new(
             io::ErrorKind::PermissionDenied,

@@ -10,6 +10,8 @@ use tempfile::{NamedTempFile, TempDir, TempPath};
 
 pub use consign_files::sync_directory;
 
+use crate::leftovers;
+
 /// A new file in `directory` under a hidden temporary name; it is gone when it is dropped. Others may read it
 /// as far as the process's umask lets them.
 ///
@@ -20,7 +22,10 @@ pub fn temporary(directory: &Path) -> io::Result<NamedTempFile> {
 }
 
 /// The same with other permissions, which the umask limits. It can be written through the handle in any case.
-pub(crate) fn temporary_with_mode(directory: &Path, mode: u32) -> io::Result<NamedTempFile> {
+///
+/// # Errors
+/// What the system says.
+pub fn temporary_with_mode(directory: &Path, mode: u32) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(TEMPORARY_PREFIX).suffix(TEMPORARY_SUFFIX);
     #[cfg(unix)]
@@ -30,7 +35,12 @@ pub(crate) fn temporary_with_mode(directory: &Path, mode: u32) -> io::Result<Nam
     }
     #[cfg(not(unix))]
     let _ = mode;
-    builder.tempfile_in(directory).map_err(without_path)
+    loop {
+        let file = builder.tempfile_in(directory).map_err(without_path)?;
+        if leftovers::hold(file.as_file(), file.path()) {
+            return Ok(file);
+        }
+    }
 }
 
 const TEMPORARY_PREFIX: &str = ".consign-";
@@ -39,6 +49,19 @@ const TEMPORARY_SUFFIX: &str = ".partial";
 /// Whether a name is one that [`temporary`] gives.
 pub(crate) fn is_temporary(name: &str) -> bool {
     name.starts_with(TEMPORARY_PREFIX) && name.ends_with(TEMPORARY_SUFFIX)
+}
+
+/// Whether a name is one of those that only unfinished work has: of temporary files, and of what `--resume` goes on with.
+pub(crate) fn is_unfinished(name: &str) -> bool {
+    let resumable = [".tar.zst.partial", ".tar.zst.journal"];
+    is_temporary(name) || (name.starts_with('.') && resumable.iter().any(|suffix| name.ends_with(suffix)))
+}
+
+/// Whether a name is one that was drawn for something temporary, and does not stand for a lock.
+pub(crate) fn is_drawn(name: &str) -> bool {
+    let drawn = name.strip_prefix(TEMPORARY_PREFIX).and_then(|name| name.strip_suffix(TEMPORARY_SUFFIX));
+    drawn.is_some_and(|drawn| drawn.len() == 6 && drawn.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+        && name != NAMING_MARK
 }
 
 /// What the system said, without the temporary name that `tempfile` adds, which is of no use to anybody and
@@ -72,7 +95,9 @@ pub fn publish(directory: &Path, files: Vec<(String, NamedTempFile)>) -> Result<
     let give = || -> Result<(), (PathBuf, io::Error)> {
         for (name, file) in files {
             let path = directory.join(&name);
-            give_name(&mut file.into_temp_path(), &path).map_err(|error| (path.clone(), error))?;
+            // Held until it has its name.
+            let (_held, mut file) = file.into_parts();
+            give_name(&mut file, &path).map_err(|error| (path.clone(), error))?;
             published.push(path);
         }
         sync_directory(directory).map_err(|error| (directory.into(), error))
@@ -105,7 +130,7 @@ fn name_new(from: &Path, to: &Path) -> io::Result<()> {
         result => return result,
     }
     match std::fs::hard_link(from, to) {
-        Err(error) if is_unable(&error) => name_under_mark(from, to),
+        Err(error) if is_unable(&error) || is_io(&error) => name_under_mark(from, to),
         Err(error) => Err(error),
         Ok(()) => {
             // A second name that stays is hidden, and no reason to take the first one back.
@@ -175,45 +200,105 @@ pub fn is_unable(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Unsupported
 }
 
+/// What rclone says of hard links. Where the disk has failed, so do the steps that follow.
+fn is_io(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    let io = rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::IO);
+    #[cfg(not(unix))]
+    let io = error.kind() == io::ErrorKind::Other;
+    io
+}
+
 /// Finds out whether complete files can appear in a directory, before anything long is begun: one without content is made,
-/// synced, named and removed.
+/// synced, named and removed. What runs that were killed left there is removed, too.
 ///
 /// # Errors
 /// What the system says to the first step that it cannot do.
 pub fn probe(directory: &Path) -> io::Result<()> {
-    let file = prepare(directory, b"")?;
+    leftovers::remove_leftovers(directory);
+    let (_held, mut file) = prepare(directory, b"")?.into_parts();
     // The name of a file that was, which nobody else draws.
     let name = temporary(directory)?.into_temp_path();
     let free = name.to_path_buf();
     name.close()?;
-    give_name(&mut file.into_temp_path(), &free)?;
-    std::fs::remove_file(&free)
+    give_name(&mut file, &free)?;
+    gone(std::fs::remove_file(&free))
 }
 
 /// The same for directories with something in them.
 pub(crate) fn probe_for_directories(parent: &Path) -> io::Result<()> {
-    let probe = temporary_directory(parent, 0o700)?;
+    leftovers::remove_leftovers(parent);
+    let probe = temporary_directory(parent)?;
     File::create_new(probe.path().join("file"))?;
-    let name = temporary_directory(parent, 0o700)?;
+    let name = temporary_directory(parent)?;
     let free = name.path().to_path_buf();
     name.close()?;
     give_directory_name(probe.path(), &free)?;
-    std::fs::remove_dir_all(&free)
+    gone(std::fs::remove_file(free.join("file")))?;
+    gone(std::fs::remove_dir(&free))
 }
 
-/// A new directory under a hidden temporary name; it is gone, with what is in it, when it is dropped. The umask limits
-/// the mode.
-pub(crate) fn temporary_directory(parent: &Path, mode: u32) -> io::Result<TempDir> {
+/// Somebody may have taken it for a leftover before.
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+/// A directory under a hidden temporary name; it is gone, with what is in it, when it is dropped.
+#[derive(Debug)]
+pub struct TemporaryDirectory {
+    directory: TempDir,
+    /// Says that somebody works on it.
+    _held: Option<File>,
+}
+
+impl TemporaryDirectory {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Removes it.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn close(self) -> io::Result<()> {
+        self.directory.close()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn keep(self) -> PathBuf {
+        self.directory.keep()
+    }
+}
+
+/// A new directory under a temporary name, which nobody else can look into.
+///
+/// # Errors
+/// What the system says.
+pub fn temporary_directory(parent: &Path) -> io::Result<TemporaryDirectory> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(TEMPORARY_PREFIX).suffix(TEMPORARY_SUFFIX);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        builder.permissions(std::fs::Permissions::from_mode(mode));
+        builder.permissions(std::fs::Permissions::from_mode(0o700));
     }
-    #[cfg(not(unix))]
-    let _ = mode;
-    builder.tempdir_in(parent).map_err(without_path)
+    loop {
+        let directory = builder.tempdir_in(parent).map_err(without_path)?;
+        // Windows opens no directories.
+        let held = match File::open(directory.path()) {
+            _ if !cfg!(unix) => None,
+            // Taken for a leftover in this very moment.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            held => Some(held?),
+        };
+        if held.as_ref().is_none_or(|held| leftovers::hold(held, directory.path())) {
+            return Ok(TemporaryDirectory { directory, _held: held });
+        }
+    }
 }
 
 /// Replaces a file, or makes it, by one with this content: whoever looks sees the old or the new, never a part.
@@ -223,14 +308,33 @@ pub(crate) fn temporary_directory(parent: &Path, mode: u32) -> io::Result<TempDi
 /// # Errors
 /// What the system says; the old file then stands.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    replace_if(path, content, || Ok(()))
+    replace_if(path, content, || Ok(()), || Ok(()))
 }
 
-/// The same, if the last question before it is answered well.
-fn replace_if(path: &Path, content: &[u8], question: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+/// The same, if the question before it is answered well, and the one after it.
+fn replace_if(
+    path: &Path,
+    content: &[u8],
+    before: impl FnOnce() -> io::Result<()>,
+    after: impl FnOnce() -> io::Result<()>,
+) -> io::Result<()> {
     let directory = parent(path);
+    let old = std::fs::read(path);
+    put(path, content, before)?;
+    sync_directory(directory).and_then(|()| after()).inspect_err(|_| {
+        // Whoever is told that it failed shall find what was there before.
+        let _ = match &old {
+            Ok(old) => put(path, old, || Ok(())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => std::fs::remove_file(path),
+            Err(_) => Ok(()),
+        };
+    })
+}
+
+/// Puts a file in the place of another one. Its name is not durable yet.
+fn put(path: &Path, content: &[u8], question: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let old = mode_of(std::fs::metadata(path).ok());
-    let mut file = temporary_with_mode(directory, old.unwrap_or(READABLE))?;
+    let mut file = temporary_with_mode(parent(path), old.unwrap_or(READABLE))?;
     if let Some(old) = old {
         keep_mode(file.as_file(), old)?;
     }
@@ -238,7 +342,7 @@ fn replace_if(path: &Path, content: &[u8], question: impl FnOnce() -> io::Result
     file.as_file().sync_all()?;
     question()?;
     file.persist(path).map_err(|error| error.error)?;
-    sync_directory(directory)
+    Ok(())
 }
 
 /// What others may do with a file that is replaced, at most.
@@ -300,11 +404,17 @@ const MARK: &str = ".consign-lock.partial";
 const NAMING_MARK: &str = ".consign-naming.partial";
 
 /// Waits until nobody else changes files in `directory`. Between reading a file and replacing it, it must be held, or what
-/// others wrote meanwhile is lost.
+/// others wrote meanwhile is lost. What runs that were killed left there is removed.
 ///
 /// # Errors
 /// What the system says; `TimedOut` if others hold it for a minute.
 pub fn exclusive(directory: &Path) -> io::Result<Exclusive> {
+    let held = exclusive_in(directory)?;
+    leftovers::remove_leftovers(directory);
+    Ok(held)
+}
+
+fn exclusive_in(directory: &Path) -> io::Result<Exclusive> {
     let mark = directory.join(MARK);
     // Windows opens no directories.
     if !cfg!(unix) {
@@ -450,11 +560,16 @@ impl Drop for Exclusive {
 /// What the system says; `TimedOut` if others were let go on meanwhile, `InvalidData` if the file then holds something
 /// else.
 pub fn replace_exclusively(held: &Exclusive, path: &Path, content: &[u8]) -> io::Result<()> {
-    replace_if(path, content, || held.still_held())?;
-    if std::fs::read(path)? == content {
-        return Ok(());
-    }
-    Err(io::Error::new(io::ErrorKind::InvalidData, "holds something else than what was just written to it"))
+    let other = || {
+        let message = "holds something else than what was just written to it";
+        Err(io::Error::new(io::ErrorKind::InvalidData, message))
+    };
+    replace_if(
+        path,
+        content,
+        || held.still_held(),
+        || if std::fs::read(path)? == content { Ok(()) } else { other() },
+    )
 }
 
 /// The directory that a path stands in.

@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 use consign_metadata::{EntryPath, FileMode, Manifest, ManifestEntry, NameFault, NameProfile};
-use tempfile::TempDir;
 
 use crate::archive::{Archive, ArchiveError, ReadAt, UnplacedManifest};
 use crate::bagit::{BAGIT, MANIFEST_PATH, TagFiles};
@@ -72,7 +71,8 @@ pub fn unpack<R: ReadAt>(
     threads: NonZeroUsize,
     progress: &dyn Progress,
 ) -> Result<VerifiedArchive, UnpackError> {
-    unpack_if(archive, destination, selection, threads, progress, |_| true).map(|unpacked| unpacked.verified)
+    unpack_if(archive, destination, selection, threads, progress, |_| Some(Readers::Umask))
+        .map(|unpacked| unpacked.verified)
 }
 
 /// What was unpacked.
@@ -83,7 +83,27 @@ pub struct Unpacked {
     pub modes_kept: bool,
 }
 
-/// The same, if the caller admits it by its manifest, which is asked before anything is written. Of an archive that is
+/// Who may read what is unpacked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Readers {
+    /// Nobody but its owner: directories have the mode 0700, files 0600 or 0700.
+    #[default]
+    Owner,
+    /// Whoever may read what this user makes: the umask says so.
+    Umask,
+}
+
+impl Readers {
+    /// What of a mode is left.
+    fn admit(self, mode: u32) -> u32 {
+        match self {
+            Self::Owner => mode & 0o700,
+            Self::Umask => mode,
+        }
+    }
+}
+
+/// The same, if the caller admits it by its manifest, and for whom, which is asked before anything is written. Of an archive that is
 /// held against a signed statement the manifest is the one that was signed; what it lists has not been looked at.
 ///
 /// # Errors
@@ -94,13 +114,11 @@ pub fn unpack_if<R: ReadAt>(
     selection: Selection,
     threads: NonZeroUsize,
     progress: &dyn Progress,
-    admit: impl FnOnce(&Manifest) -> bool,
+    admit: impl FnOnce(&Manifest) -> Option<Readers>,
 ) -> Result<Unpacked, UnpackError> {
     let found = archive.unplaced_manifest()?;
     let manifest = &found.manifest;
-    if !admit(manifest) {
-        return Err(UnpackError::NotAdmitted);
-    }
+    let readers = admit(manifest).ok_or(UnpackError::NotAdmitted)?;
     // Without a slash at the end, which would lead through a link.
     let destination = &destination.components().collect::<PathBuf>();
     // A dangling link counts as well: nothing may stand in this place.
@@ -116,14 +134,16 @@ pub fn unpack_if<R: ReadAt>(
     }
     let parent = publish::parent(destination);
     publish::probe_for_directories(parent).map_err(failed(parent))?;
-    // As a directory that anyone makes; the umask applies.
-    let temporary = publish::temporary_directory(parent, 0o777).map_err(failed(parent))?;
-    let root =
-        Dir::open_ambient_dir(temporary.path(), ambient_authority()).map_err(failed(temporary.path()))?;
+    // Nobody else sees what is in it before all of it was verified. What gets the name is a directory in it, made as
+    // anyone makes one; the umask applies.
+    let temporary = publish::temporary_directory(parent).map_err(failed(parent))?;
+    let made = &temporary.path().join(MADE);
+    make_root(made, readers).map_err(failed(made))?;
+    let root = Dir::open_ambient_dir(made, ambient_authority()).map_err(failed(made))?;
     let payload = match selection {
         Selection::Bag => {
-            write_tags(&root, &found).map_err(failed(destination))?;
-            root.create_dir("data").and_then(|()| root.open_dir("data"))
+            write_tags(&root, &found, readers).map_err(failed(destination))?;
+            make_dir(&root, "data", readers).and_then(|()| root.open_dir("data"))
         }
         _ => root.try_clone(),
     };
@@ -134,14 +154,14 @@ pub fn unpack_if<R: ReadAt>(
         }
         Selection::Payload | Selection::Bag => (Scope::Content, None),
     };
-    let writer =
-        TreeWriter { root: payload, only, large: Mutex::default(), modes_lost: AtomicBool::new(false) };
+    let modes_lost = AtomicBool::new(false);
+    let writer = TreeWriter { root: payload, only, readers, large: Mutex::default(), modes_lost };
     writer.prepare(manifest).map_err(failed(destination))?;
     let verified = verify_into(archive, found, scope, threads, progress, Some(&writer))
         .map_err(|error| write_error(error, destination))?;
     let modes_kept = !writer.modes_lost.load(Ordering::Relaxed);
-    writer.finish().and_then(|()| sync(temporary.path())).map_err(failed(destination))?;
-    publish_new(temporary, destination).map_err(|error| match error.kind() {
+    writer.finish().and_then(|()| sync(made)).map_err(failed(destination))?;
+    publish_new(made, destination).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => UnpackError::Exists(destination.clone()),
         _ => failed(destination)(error),
     })?;
@@ -171,11 +191,14 @@ struct SinkError {
 struct TreeWriter {
     root: Dir,
     only: Option<BTreeSet<EntryPath>>,
+    readers: Readers,
     large: Mutex<LargeFiles>,
     /// Whether a file is not executable, or executable, against what was asked.
     modes_lost: AtomicBool,
 }
 
+/// What the directory is called until it has its name.
+const MADE: &str = "content";
 /// Most large files that are open at the same time. They come one after the other, but for threads that run
 /// ahead.
 const OPEN_MAX: usize = 16;
@@ -205,7 +228,7 @@ impl TreeWriter {
             if let Some(directory) = below.map(|end| &path[..end]) {
                 let ends = directory.match_indices('/').map(|(at, _)| at).chain([directory.len()]);
                 for prefix in ends.map(|end| &directory[..end]).filter(|prefix| !lies_in(last, prefix)) {
-                    self.root.create_dir(prefix)?;
+                    make_dir(&self.root, prefix, self.readers)?;
                 }
                 last = directory;
             }
@@ -249,7 +272,7 @@ impl TreeWriter {
         #[cfg(unix)]
         {
             use cap_std::fs::OpenOptionsExt as _;
-            options.mode(mode.bits());
+            options.mode(self.readers.admit(mode.bits()));
         }
         let file = self.root.open_with(entry.path().as_str(), &options)?.into_std();
         if !self.modes_lost.load(Ordering::Relaxed) && !keeps_mode(&file, mode)? {
@@ -344,12 +367,45 @@ fn write_all_at(file: &File, mut content: &[u8], mut offset: u64) -> io::Result<
     Ok(())
 }
 
-fn write_tags(root: &Dir, found: &UnplacedManifest) -> io::Result<()> {
+/// Makes a directory for those who may read it.
+/// Makes the directory that gets the name, for those who may look into it.
+fn make_root(path: &Path, readers: Readers) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt as _;
+        builder.mode(readers.admit(0o777));
+    }
+    #[cfg(not(unix))]
+    let _ = readers;
+    builder.create(path)
+}
+
+fn make_dir(root: &Dir, path: &str, readers: Readers) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use cap_std::fs::DirBuilderExt as _;
+        let mut builder = cap_std::fs::DirBuilder::new();
+        root.create_dir_with(path, builder.mode(readers.admit(0o777)))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = readers;
+        root.create_dir(path)
+    }
+}
+
+fn write_tags(root: &Dir, found: &UnplacedManifest, readers: Readers) -> io::Result<()> {
     let tags = TagFiles::of(&found.manifest, found.id);
-    root.create_dir("consign")?;
+    make_dir(root, "consign", readers)?;
     let new_file = |path: &str| {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
+        #[cfg(unix)]
+        {
+            use cap_std::fs::OpenOptionsExt as _;
+            options.mode(readers.admit(0o666));
+        }
         root.open_with(path, &options).map(cap_std::fs::File::into_std)
     };
     for (path, content) in [
@@ -370,7 +426,23 @@ fn write_tags(root: &Dir, found: &UnplacedManifest) -> io::Result<()> {
 /// On Linux everything is made durable at once, at the end.
 #[cfg(target_os = "linux")]
 fn sync(root: &Path) -> io::Result<()> {
-    Ok(rustix::fs::syncfs(File::open(root)?)?)
+    match rustix::fs::syncfs(File::open(root)?).map_err(io::Error::from) {
+        Err(error) if publish::is_unable(&error) => sync_each(root),
+        result => result,
+    }
+}
+
+/// Makes what lies in a new directory durable piece by piece. It was made here, and holds files and directories.
+#[cfg(target_os = "linux")]
+fn sync_each(directory: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        match path.is_dir() {
+            true => sync_each(&path)?,
+            false => File::open(&path)?.sync_all()?,
+        }
+    }
+    publish::sync_directory(directory)
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -388,15 +460,13 @@ fn sync_file(file: &File) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Gives the directory its name, which must be free, durably. If that fails, it is gone.
-fn publish_new(temporary: TempDir, destination: &Path) -> io::Result<()> {
-    publish::give_directory_name(temporary.path(), destination)?;
+/// Gives the directory its name, which must be free, durably.
+fn publish_new(made: &Path, destination: &Path) -> io::Result<()> {
+    publish::give_directory_name(made, destination)?;
     if let Err(error) = publish::sync_directory(publish::parent(destination)) {
-        // Back to the name under which it is removed.
-        std::fs::rename(destination, temporary.path())?;
+        // Back to where it is removed.
+        std::fs::rename(destination, made)?;
         return Err(error);
     }
-    // It has another name now, under which nothing is to be removed.
-    let _ = temporary.keep();
     Ok(())
 }

@@ -140,7 +140,7 @@ fn hashing_and_comparing_can_be_stopped_at_any_time() {
     stopped_everywhere(
         |progress| compare_directory(dir.path(), &manifest, TreeLayout::Payload, threads(3), progress),
         |result, _| match result {
-            Ok(found) => assert_eq!(found, &[]),
+            Ok(found) => assert_eq!(found.faults, []),
             Err(error) => assert!(matches!(error, TreeError::Cancelled(_)), "{error:?}"),
         },
     );

@@ -103,7 +103,7 @@ fn what_is_unpacked_is_what_was_packed() {
     let refused = dir.path().join("refused");
     let admit = |seen: &Manifest| {
         assert_eq!(*seen, manifest);
-        false
+        None
     };
     let result = unpack_if(&archive, &refused, Selection::Payload, threads(1), &(), admit);
     assert!(matches!(result, Err(UnpackError::NotAdmitted)) && !refused.exists());

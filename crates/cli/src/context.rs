@@ -26,7 +26,7 @@ pub(crate) struct Context {
     pub(crate) progress: ProgressMode,
     pub(crate) cancel: Arc<AtomicBool>,
     /// `None` if there is no home directory and `$CONSIGN_HOME` is not set.
-    home: Option<PathBuf>,
+    home: Option<Own>,
     /// Where what this machine remembers is kept.
     state: State,
     /// Where events go.
@@ -65,7 +65,7 @@ impl Context {
             json: self.json,
             progress: self.progress,
             cancel: Arc::clone(&self.cancel),
-            home: Some(home.into()),
+            home: Some(Own::at(home)),
             state: State::at(home),
             ledger: LedgerArgs::default(),
             acts: Mutex::default(),
@@ -120,9 +120,23 @@ impl Context {
         }
     }
 
+    /// Remembers where a bundle was unpacked to, so that it is found if the bundle is taken back. What cannot be remembered is
+    /// a note.
+    pub(crate) fn keep_unpacked(&self, set: &BundleSet, directory: &Path) -> Option<Problem> {
+        let (_, attestations) = set.attestations.as_ref()?;
+        let kept = self.state.keep_unpacked(directory, attestations);
+        kept.err().map(|error| crate::state::not_kept("where it was unpacked to", &error))
+    }
+
     /// Consign's home, where its configuration is; `None` if there is none.
     pub(crate) fn home(&self) -> Option<&Path> {
-        self.home.as_deref()
+        self.home.as_ref().map(|home| home.directory.as_path())
+    }
+
+    /// The same, made if it is not there, for its owner alone: but not where the user's own home does not exist.
+    pub(crate) fn make_home(&self) -> Result<&Path, Failure> {
+        let home = self.home.as_ref().ok_or_else(no_home)?;
+        home.make().map_err(|error| unwritable(&home.directory, &error))
     }
 
     /// What was done since this was asked.
@@ -142,7 +156,7 @@ impl Context {
 
     /// Where `policy.toml` is, or would be.
     pub(crate) fn policy_file(&self) -> Option<PathBuf> {
-        self.home.as_ref().map(|home| home.join("policy.toml"))
+        self.home().map(|home| home.join("policy.toml"))
     }
 
     /// The handling policy that applies without a file.
@@ -183,19 +197,13 @@ impl Context {
 
     /// Where `trust.toml` is, or would be.
     pub(crate) fn trust_file(&self) -> Result<PathBuf, Failure> {
-        match &self.home {
-            Some(home) => Ok(home.join("trust.toml")),
-            None => Err(Failure::failed(
-                Problem::new("no-home", "there is no home directory to keep consign's configuration in")
-                    .hint("set `CONSIGN_HOME`, or name the file with `--trust FILE`"),
-            )),
-        }
+        self.home().map(|home| home.join("trust.toml")).ok_or_else(no_home)
     }
 
     /// The trust policy: of the file that is named, which must be there, else of the configuration, if there is
     /// one.
     pub(crate) fn trust_policy(&self, named: Option<&Path>) -> Result<Option<TrustPolicy>, Failure> {
-        let path = match (named, &self.home) {
+        let path = match (named, self.home()) {
             (Some(path), _) => path.to_path_buf(),
             (None, Some(home)) => home.join("trust.toml"),
             (None, None) => return Ok(None),
@@ -217,7 +225,7 @@ impl Context {
 
     /// Where `config.toml` is, or would be.
     pub(crate) fn config_file(&self) -> Option<PathBuf> {
-        self.home.as_ref().map(|home| home.join(CONFIG_FILE))
+        self.home().map(|home| home.join(CONFIG_FILE))
     }
 
     /// The configuration in consign's home; one that says nothing if there is none.
@@ -231,8 +239,14 @@ impl Context {
     }
 }
 
+fn no_home() -> Failure {
+    let message = "there is no home directory to keep consign's configuration in";
+    let problem = Problem::new("no-home", message);
+    Failure::failed(problem.hint("set `CONSIGN_HOME`, or name the file with `--trust FILE`"))
+}
+
 /// Reads a file in consign's home, unless others could have written it.
-fn own_file(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+pub(crate) fn own_file(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
     read_unwritable(path).map_err(|error| match &error.kind {
         StrictModesErrorKind::Io(error) => unreadable(path, error),
         _ => Failure::failed(error.problem()),
@@ -255,27 +269,72 @@ pub(crate) fn threads(asked: Option<NonZeroUsize>) -> NonZeroUsize {
     wanted.min(crate::memory::threads_max())
 }
 
-/// `$CONSIGN_HOME`, else the platform's directory for configuration.
-fn configuration_directory() -> Option<PathBuf> {
-    use etcetera::BaseStrategy as _;
-    if let Some(home) = crate::variables::get("CONSIGN_HOME") {
-        return Some(home.into());
+/// A directory of consign's own, which may not exist yet, and the one below which it may be made.
+#[derive(Clone, Debug)]
+struct Own {
+    directory: PathBuf,
+    beneath: PathBuf,
+}
+
+impl Own {
+    /// `$CONSIGN_HOME`. What lies above it is the caller's.
+    fn named() -> Option<Self> {
+        let directory = PathBuf::from(crate::variables::get("CONSIGN_HOME")?);
+        Some(Self::at(&directory))
     }
-    // The directory of a user without one would be wherever the program runs.
-    let base = etcetera::choose_base_strategy().ok().filter(|base| base.home_dir().is_absolute());
-    base.map(|base| base.config_dir().join("consign"))
+
+    fn at(directory: &Path) -> Self {
+        let beneath = consign_bundle::publish::parent(directory);
+        Self { directory: directory.into(), beneath: beneath.into() }
+    }
+
+    /// The platform's place, which is made if it is not there: below a home directory that exists, or wherever the
+    /// variable says (XDG Base Directory Specification).
+    fn of_platform(kind: Kind) -> Option<Self> {
+        use etcetera::BaseStrategy as _;
+        let base = etcetera::choose_base_strategy().ok()?;
+        let (variable, place) = match kind {
+            Kind::Configuration => ("XDG_CONFIG_HOME", base.config_dir()),
+            Kind::State => ("XDG_STATE_HOME", base.state_dir().unwrap_or_else(|| base.data_dir())),
+        };
+        let directory = place.join("consign");
+        let said = std::env::var_os(variable).map(PathBuf::from).filter(|said| said.is_absolute());
+        let beneath = match said.filter(|said| directory.starts_with(said)) {
+            Some(said) => said.ancestors().last()?.to_owned(),
+            None => base.home_dir().to_owned(),
+        };
+        // The directory of a user without one would be wherever the program runs.
+        directory.is_absolute().then_some(Self { directory, beneath })
+    }
+
+    fn make(&self) -> std::io::Result<&Path> {
+        if !self.beneath.is_dir() {
+            let message = format!("there is no directory `{}`", self.beneath.display());
+            return Err(std::io::Error::new(std::io::ErrorKind::NotFound, message));
+        }
+        crate::state::make_private(&self.directory)?;
+        Ok(&self.directory)
+    }
+}
+
+/// What consign keeps.
+#[derive(Clone, Copy)]
+enum Kind {
+    Configuration,
+    State,
+}
+
+/// `$CONSIGN_HOME`, else the platform's directory for configuration.
+fn configuration_directory() -> Option<Own> {
+    Own::named().or_else(|| Own::of_platform(Kind::Configuration))
 }
 
 /// `$CONSIGN_HOME`, else the platform's directory for state.
 fn state() -> State {
-    use etcetera::BaseStrategy as _;
-    if let Some(home) = crate::variables::get("CONSIGN_HOME") {
-        return State::at(Path::new(&home));
+    match Own::named().or_else(|| Own::of_platform(Kind::State)) {
+        Some(own) => State::beneath(&own.beneath, own.directory),
+        None => State::nowhere(),
     }
-    let base = etcetera::choose_base_strategy().ok().filter(|base| base.home_dir().is_absolute());
-    let Some(base) = base else { return State::nowhere() };
-    let directory = base.state_dir().unwrap_or_else(|| base.data_dir()).join("consign");
-    State::beneath(base.home_dir(), directory)
 }
 
 /// Whether there is no such file; nor is there one where a directory above it is none.
@@ -310,8 +369,10 @@ pub(crate) fn next_step(error: &std::io::Error, what: &str) -> Option<String> {
         ErrorKind::PermissionDenied => {
             format!("run it as somebody who may {what} there, or ask for the permission")
         }
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            "make room, or write to another disk".into()
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room, or write to another disk".into(),
+        ErrorKind::FileTooLarge => {
+            "raise the limit on the size of files (`ulimit -f`), or write to a file system that takes larger ones"
+                .into()
         }
         ErrorKind::ReadOnlyFilesystem => "write to another disk".into(),
         ErrorKind::IsADirectory => "name a file in it".into(),

@@ -4,9 +4,9 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use consign_bundle::{Anchor, Archive, Scope, Selection, UnpackError, VerifiedArchive, unpack_if};
+use consign_bundle::{Anchor, Archive, Readers, Scope, Selection, UnpackError, VerifiedArchive, unpack_if};
 use consign_metadata::{Manifest, Problem};
-use consign_policy::{Encryption, Permit, Policy, Stage};
+use consign_policy::{Demand, Encryption, Permit, Policy, Stage};
 use consign_signing::{Claim, Decision, TrustedClaim};
 
 use crate::act::{Act, Action};
@@ -340,7 +340,7 @@ impl Asked<'_> {
             let decision = self.ask(manifest, examined, encryption);
             let permitted = decision.permit().is_ok();
             examined.take(decision, self.policy, path);
-            permitted
+            permitted.then(|| readers(self.policy, manifest))
         };
         let total = archive.work(&Scope::Content).unwrap_or_default();
         let meter = self.context.meter("unpacking", total);
@@ -355,6 +355,15 @@ impl Asked<'_> {
             Err(UnpackError::NotAdmitted) => Ok(None),
             Err(error) => Err(unpack_failure(error, path)),
         }
+    }
+}
+
+/// Who may read the content once it is unpacked: of what leaves only encrypted, and of what the policy does not know, nobody
+/// but whoever unpacks it.
+fn readers(policy: &Policy, manifest: &Manifest) -> Readers {
+    match policy.level(&manifest.core().classification) {
+        Some(level) if level.encryption == Demand::Optional => Readers::Umask,
+        _ => Readers::Owner,
     }
 }
 

@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use consign_metadata::{Core, Details, Line, Manifest, Problem, Role};
+use consign_metadata::{Core, Details, Line, Manifest, Problem, Role, RuleId};
 use consign_policy::{
     CountedSigner, Decision, Encryption, Parent, Permit, Policy, Reason, Request, RuleName, Scan, Stage,
     Surveyed, Target, UncountedSigner, decide,
@@ -358,7 +358,8 @@ pub(crate) struct LaboratoryOut {
 impl LaboratoryOut {
     /// A line for people, and what there is to say.
     pub(crate) fn human(&self, out: &mut dyn Write) -> io::Result<()> {
-        self.handling.verdict(out, "accept")
+        self.handling.verdict(out, "accept")?;
+        self.handling.warned_findings(out)
     }
 }
 
@@ -477,10 +478,21 @@ pub(crate) struct Handling {
     notes: Vec<String>,
 }
 
+/// What a policy makes of a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnFinding {
+    Refused,
+    Warned,
+    Noted,
+}
+
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct ReasonOut {
     rule: &'static str,
+    /// The rule of the scanner, if it is about a finding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finding: Option<String>,
     message: String,
     fix: String,
 }
@@ -498,6 +510,7 @@ impl Handling {
     pub(crate) fn of(policy: &Policy, stage: Stage, decision: &Decision) -> Self {
         let out = |reason: &Reason| ReasonOut {
             rule: reason.rule(),
+            finding: reason.finding().map(ToString::to_string),
             message: reason.message().to_owned(),
             fix: reason.fix().to_owned(),
         };
@@ -529,13 +542,49 @@ impl Handling {
             let reasons = style::count(self.refusals.len() as u64, "reason", "reasons");
             writeln!(out, "  {error}refused{error:#}       `{policy}` would not {verb} it, for {reasons}")?;
         }
-        self.human(out, 13)
+        self.human_but_findings(out, 13)
+    }
+
+    /// Which findings another policy warns of, which stand above with their places.
+    pub(crate) fn warned_findings(&self, out: &mut dyn Write) -> io::Result<()> {
+        let rules: Vec<_> = self.warnings.iter().filter_map(|reason| reason.finding.as_deref()).collect();
+        if rules.is_empty() {
+            return Ok(());
+        }
+        let (warn, text) = (style::WARN, consign_metadata::printable(&rules.join(", ")));
+        writeln!(out, "  {:<13} {warn}of what was found, it warns of {text}{warn:#}", "warning")
+    }
+
+    /// What the policy makes of findings of a rule of the scanner.
+    pub(crate) fn verdict_on(&self, rule: &RuleId) -> OnFinding {
+        let about = |reason: &ReasonOut| reason.finding.as_deref() == Some(rule.as_str());
+        if self.refusals.iter().any(about) {
+            OnFinding::Refused
+        } else if self.warnings.iter().any(about) {
+            OnFinding::Warned
+        } else {
+            OnFinding::Noted
+        }
     }
 
     /// Lines of a report: `label` is as wide as its other labels.
     pub(crate) fn human(&self, out: &mut dyn Write, width: usize) -> io::Result<()> {
+        self.lines(out, width, |_| true)
+    }
+
+    /// The same in a report that lists the findings with what the policy makes of them.
+    pub(crate) fn human_but_findings(&self, out: &mut dyn Write, width: usize) -> io::Result<()> {
+        self.lines(out, width, |reason| reason.finding.is_none())
+    }
+
+    fn lines(
+        &self,
+        out: &mut dyn Write,
+        width: usize,
+        shown: impl Fn(&&ReasonOut) -> bool,
+    ) -> io::Result<()> {
         let warn = style::WARN;
-        for reason in &self.warnings {
+        for reason in self.warnings.iter().filter(shown) {
             let message = consign_metadata::printable(&reason.message);
             writeln!(out, "  {:<width$} {warn}{message}{warn:#}", "warning")?;
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use consign_metadata::Problem;
 use consign_signing::{
-    Passphrase, PassphraseAnswer, PassphraseRequest, PrivateKey, PublicKey, PublicKeyError,
+    PASSPHRASE_EASY, Passphrase, PassphraseAnswer, PassphraseRequest, PrivateKey, PublicKey, PublicKeyError,
     read_private_key_file,
 };
 
@@ -68,8 +68,28 @@ pub(crate) fn prompt(question: &str) -> std::io::Result<Option<Passphrase>> {
     Passphrase::from_line(&crate::terminal::secret(question)?).map(Some).map_err(std::io::Error::other)
 }
 
+/// The passphrase for a new key: from file or descriptor, else asked for; `None` if there is no terminal. One that is easy to
+/// guess protects nothing, and is refused.
+pub(crate) fn new_passphrase(args: &PassphraseArgs) -> Result<Option<Passphrase>, Failure> {
+    let passphrase = match args.given()? {
+        Some(given) => given,
+        None => match prompt_new()? {
+            Some(typed) => typed,
+            None => return Ok(None),
+        },
+    };
+    if passphrase.is_easy_to_guess() {
+        let message = format!(
+            "the passphrase is easy to guess: it needs {PASSPHRASE_EASY} characters or more, of which 5 differ"
+        );
+        let hint = "take several words that nobody would put together, or let a password manager make one";
+        return Err(Failure::usage(Problem::new("passphrase-weak", message).hint(hint)));
+    }
+    Ok(Some(passphrase))
+}
+
 /// Asks for a new passphrase, twice; `None` if there is no terminal.
-pub(crate) fn prompt_new() -> Result<Option<Passphrase>, Failure> {
+fn prompt_new() -> Result<Option<Passphrase>, Failure> {
     let failed = |error: std::io::Error| Failure::usage(Problem::new("passphrase", error.to_string()));
     let Some(first) = prompt("Passphrase for the new key: ").map_err(failed)? else { return Ok(None) };
     let second = prompt("The same again: ").map_err(failed)?;

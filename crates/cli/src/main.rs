@@ -2,6 +2,7 @@
 
 mod act;
 mod addressing;
+mod bundle_out;
 mod bundle_set;
 mod checked;
 mod commands;
@@ -48,6 +49,7 @@ mod survey;
 mod terminal;
 mod variables;
 mod vouching;
+mod withdrawn;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -102,5 +104,5 @@ fn refuse(error: &clap::Error) -> Exit {
         return Exit::Usage;
     }
     // Help and version are what was asked for.
-    outcome::settle(error.print().and_then(|()| io::stdout().flush()), Exit::Done)
+    outcome::settle(error.print().and_then(|()| io::stdout().flush()), Exit::Done, None)
 }

@@ -101,13 +101,18 @@ impl Outcome {
         } else {
             self.print_for_people(recorded)
         };
-        settle(written, self.exit)
+        let done = match self.exit {
+            Exit::Done => "what was asked for was done, or found in order, all the same".into(),
+            exit => format!("without that the exit code would be {}", exit.code()),
+        };
+        settle(written, self.exit, Some(done))
     }
 
     /// The same where the process was told to stop before it was done: then it ends by that signal. What was found out
     /// of a bundle by then stays what it is.
     pub(crate) fn stopped_by(mut self, signal: Option<u8>) -> Self {
-        if let (Some(signal), Exit::Failed) = (signal, self.exit) {
+        // An answer that a command waited for in vain looks like one that was not given.
+        if let (Some(signal), Exit::Failed | Exit::Usage) = (signal, self.exit) {
             self.exit = Exit::Signal(signal);
         }
         self
@@ -133,16 +138,12 @@ impl Outcome {
 }
 
 /// The exit code of a command that ended with `exit` and printed its result, or could not: then it says so where it still
-/// can. A reader that went away had what it wanted.
-pub(crate) fn settle(written: io::Result<()>, exit: Exit) -> Exit {
+/// can, with what became of the command. A reader that went away had what it wanted.
+pub(crate) fn settle(written: io::Result<()>, exit: Exit, done: Option<String>) -> Exit {
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             let said = format!("what there is to say cannot be written to standard output: {error}");
-            let done = match exit {
-                Exit::Done => "what was asked for was done, or found in order, all the same".into(),
-                exit => format!("without that the exit code would be {}", exit.code()),
-            };
-            let problem = Problem::new("output-lost", said).hint(done);
+            let problem = Problem { hint: done, ..Problem::new("output-lost", said) };
             // There is nowhere left to say that standard error is lost, too.
             let _ = write_problem("error", &problem, &mut stream::stderr());
             exit.and(Exit::Failed)

@@ -4,7 +4,7 @@
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use consign_bundle::publish::{give_name, prepare, probe, sync_directory};
+use consign_bundle::publish::{exclusive, give_name, prepare, probe, sync_directory};
 use consign_metadata::{BundleId, Problem, Sha256Digest};
 use consign_policy::Permit;
 use consign_signing::{
@@ -52,6 +52,7 @@ impl Piece {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct PieceName {
     pub(crate) name: String,
+    #[serde(serialize_with = "crate::bundle_out::bare")]
     pub(crate) sha256: String,
 }
 
@@ -108,6 +109,42 @@ impl Parcel {
         Ok(Self { pieces, sha256, size, notes })
     }
 
+    /// The revocations that lie beside a bundle, and nothing else; `None` if there are none about it.
+    pub(crate) fn revocation(set: &BundleSet, claim: &Claim) -> Result<Option<Self>, Failure> {
+        let folder = consign_bundle::publish::parent(archive_path(set)?);
+        let name = format!("{}-{}{REVOCATIONS}", claim.bundle.name, claim.bundle.version);
+        let path = folder.join(&name);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let revocations = read_revocations(&path)?;
+        if !revocations.signed().iter().any(|signed| signed.revocation().is_about(claim)) {
+            return Ok(None);
+        }
+        let (sha256, bytes) = (claim.subject_digest(), revocations.to_bytes());
+        let size = bytes.len() as u64;
+        Ok(Some(Self { pieces: vec![Piece::bytes(name, bytes)], sha256, size, notes: Vec::new() }))
+    }
+
+    /// Puts its files into a folder where others by their names may lie: one that differs gets a name of its own, behind which
+    /// nothing is lost. Gives `submitted`, or `unchanged` if all of it was there.
+    pub(crate) fn add_to(&self, context: &Context, folder: &Path) -> Result<&'static str, Failure> {
+        directory_for(&folder.join("any"))?;
+        let mut status = "unchanged";
+        for piece in &self.pieces {
+            let own = piece.named_by_digest();
+            if is_there(context, folder, piece).is_ok_and(|there| there) || is_there(context, folder, &own)? {
+                continue;
+            }
+            let taken = folder.join(&piece.name).symlink_metadata().is_ok();
+            let piece = if taken { &own } else { piece };
+            let copy = piece.copy(context, folder)?;
+            place_all(context, folder, std::iter::once((piece, copy)), &mut Vec::new())?;
+            status = "submitted";
+        }
+        Ok(status)
+    }
+
     /// An encrypted bundle: nothing of what is inside goes with it in the clear.
     pub(crate) fn encrypted(files: &EncryptedFiles) -> Result<Self, Failure> {
         let names = EncryptedNames::of(&files.claim);
@@ -146,24 +183,24 @@ impl Parcel {
                 missing.push(piece);
             }
         }
-        let status = match missing.len() {
-            0 => return Ok("unchanged"),
-            n if n == self.pieces.len() => "submitted",
-            _ => "completed",
-        };
+        if missing.is_empty() {
+            return Ok("unchanged");
+        }
         probe(folder).map_err(|error| unwritable(folder, &error))?;
         let copies =
             missing.iter().map(|piece| piece.copy(context, folder)).collect::<Result<Vec<_>, _>>()?;
         let mut placed = Vec::new();
-        for (piece, copy) in missing.into_iter().zip(copies) {
-            if let Err(failure) = place(context, folder, piece, copy, &mut placed) {
-                for path in placed {
-                    let _ = std::fs::remove_file(path);
-                }
-                return Err(failure);
+        let result = place_all(context, folder, missing.into_iter().zip(copies), &mut placed);
+        if result.is_err() {
+            for path in &placed {
+                let _ = std::fs::remove_file(path);
             }
         }
-        Ok(status)
+        result.map(|()| match placed.len() {
+            0 => "unchanged",
+            n if n == self.pieces.len() => "submitted",
+            _ => "completed",
+        })
     }
 }
 
@@ -187,28 +224,48 @@ fn is_there(context: &Context, folder: &Path, piece: &Piece) -> Result<bool, Fai
     Err(Failure::failed(problem.hint("what was handed over stays as it is; submit a new version")))
 }
 
-/// Gives a copy its name.
-fn place(
+/// Gives copies their names, while nobody else of ours does so in that folder: of several that hand over the same, one does.
+fn place_all<'a>(
     context: &Context,
     folder: &Path,
-    piece: &Piece,
-    copy: NamedTempFile,
+    copies: impl Iterator<Item = (&'a Piece, NamedTempFile)>,
     placed: &mut Vec<PathBuf>,
 ) -> Result<(), Failure> {
-    let path = folder.join(&piece.name);
-    match give_name(&mut copy.into_temp_path(), &path) {
-        Ok(()) => placed.push(path),
-        // Somebody was faster. Whether with the same shows.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            is_there(context, folder, piece)?;
+    let held = exclusive(folder).map_err(|error| unwritable(folder, &error))?;
+    let mut others = Vec::new();
+    for (piece, copy) in copies {
+        let path = folder.join(&piece.name);
+        // Held until it has its name.
+        let (_held, mut copy) = copy.into_parts();
+        match give_name(&mut copy, &path) {
+            Ok(()) => placed.push(path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => others.push(piece),
+            Err(error) => return Err(unwritable(&path, &error)),
         }
-        Err(error) => return Err(unwritable(&path, &error)),
+        // Each name is on disk before the next, so that not even a crash shows an archive before what belongs to it.
+        sync_directory(folder).map_err(|error| unwritable(folder, &error))?;
     }
-    // Each name is on disk before the next, so that not even a crash shows an archive before what belongs to it.
-    sync_directory(folder).map_err(|error| unwritable(folder, &error))
+    drop(held);
+    // Somebody was faster. Whether with the same shows.
+    others.into_iter().try_for_each(|piece| is_there(context, folder, piece).map(drop))
 }
 
 impl Piece {
+    /// The same under a name that holds its digest.
+    fn named_by_digest(&self) -> Self {
+        let content = match &self.content {
+            PieceContent::File(path) => PieceContent::File(path.clone()),
+            PieceContent::Bytes(bytes) => PieceContent::Bytes(bytes.clone()),
+        };
+        let digest = self.digest.hex();
+        let stem = self.name.strip_suffix(REVOCATIONS);
+        let name = stem.map_or_else(
+            || format!("{digest}.{}", self.name),
+            |stem| format!("{stem}.{digest}{REVOCATIONS}"),
+        );
+        Self { name, content, digest: self.digest }
+    }
+
     /// What the attestations that are there under its name say otherwise, if that is what they are.
     fn said_otherwise(&self, there: &Path) -> Option<String> {
         let PieceContent::Bytes(bytes) = &self.content else { return None };

@@ -4,15 +4,19 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use consign_bundle::{ContentObserver, Description, FileObserver};
-use consign_metadata::{EntryPath, FindingPlace, Findings, Manifest, Problem, printable};
+use consign_metadata::{
+    EntryPath, Finding, FindingPlace, Findings, FoundIn, Line, Manifest, Problem, RuleId, printable,
+};
 use consign_policy::Policy;
 use consign_scan::{
     ALLOW_LIST_BYTES_MAX, AllowList, BundleScan, FileScan, Marking, ScanOptions, Scanned, Scanner,
 };
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::context::unreadable;
 use crate::exit::Exit;
+use crate::handling::{Handling, OnFinding};
 use crate::outcome::Failure;
 use crate::style;
 
@@ -84,7 +88,7 @@ impl ScanObserver {
     /// What is found in a descriptor alone, where no content goes by.
     pub(crate) fn finish_descriptor(self, description: &Description) -> Scanned {
         self.descriptor(description);
-        self.0.finish(|_| true)
+        self.0.finish_part()
     }
 
     /// Everything that was found, once the content has gone by: also what the descriptor says and how empty
@@ -92,7 +96,7 @@ impl ScanObserver {
     pub(crate) fn finish(self, description: &Description, manifest: &Manifest) -> Scanned {
         self.descriptor(description);
         manifest.directories().iter().for_each(|path| self.0.directory(path));
-        self.0.finish(|path| manifest.file(path.as_str()).is_some())
+        self.0.finish(manifest.files().iter().map(|file| &file.path))
     }
 
     fn descriptor(&self, description: &Description) {
@@ -129,20 +133,67 @@ pub(crate) fn unused_in_words(problem: &Problem) -> String {
     format!("allow-list{line}: {}", problem.message)
 }
 
-/// How many places of a rule are shown to a person.
-const PLACES: usize = 3;
+/// A finding in full, for programs.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct FindingOut {
+    rule: RuleId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<EntryPath>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    member: Option<Line>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    excerpt: Option<Line>,
+}
 
-/// Findings in words, a line a rule and its first places.
-pub(crate) fn in_words(findings: &Findings, out: &mut dyn Write) -> io::Result<()> {
-    let (warn, faint) = (style::WARN, style::FAINT);
+impl FindingOut {
+    /// All findings of a scan.
+    pub(crate) fn all(places: Vec<Finding>) -> Vec<Self> {
+        let out = |Finding { rule, place }| {
+            let FindingPlace { path, member, line, excerpt } = place;
+            Self { rule, path, member, line, excerpt }
+        };
+        places.into_iter().map(out).collect()
+    }
+}
+
+/// How many files of a rule are shown to a person.
+const FILES: usize = 3;
+
+/// Findings in words: a line a rule, with what the policy makes of it, and its first files.
+pub(crate) fn in_words(
+    findings: &Findings,
+    handling: Option<&Handling>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let faint = style::FAINT;
     for found in &findings.found {
-        writeln!(out, "  {warn}found{warn:#}         {} × {}", found.count, printable(found.rule.as_str()))?;
-        for place in found.examples.iter().take(PLACES) {
-            writeln!(out, "                {}", place_in_words(place))?;
+        let (style, label) = match handling.map(|handling| handling.verdict_on(&found.rule)) {
+            Some(OnFinding::Refused) => (style::ERROR, "refused"),
+            Some(OnFinding::Warned) => (style::WARN, "warning"),
+            Some(OnFinding::Noted) | None => (style::HINT, "found"),
+        };
+        let files = match found.files {
+            1 => String::new(),
+            files => format!(" in {files} files"),
+        };
+        let rule = printable(found.rule.as_str());
+        writeln!(
+            out,
+            "  {style}{label}{style:#}{:<1$} {2} × {rule}{files}",
+            "",
+            13 - label.len(),
+            found.count
+        )?;
+        for file in found.examples.iter().take(FILES) {
+            writeln!(out, "                {}", file_in_words(file))?;
         }
-        let more = found.count.saturating_sub(found.examples.len().min(PLACES) as u64);
+        let more = found.files.saturating_sub(found.examples.len().min(FILES) as u64);
         if more > 0 {
-            writeln!(out, "                {faint}and {more} more{faint:#}")?;
+            let more = style::count(more, "more file", "more files");
+            writeln!(out, "                {faint}and {more}{faint:#}")?;
         }
     }
     for allowed in &findings.allowed {
@@ -158,17 +209,23 @@ pub(crate) fn in_words(findings: &Findings, out: &mut dyn Write) -> io::Result<(
     Ok(())
 }
 
-fn place_in_words(place: &FindingPlace) -> String {
-    let mut words = match (&place.path, &place.member) {
-        (Some(path), Some(member)) => format!("{path} ({member})"),
-        (Some(path), None) => path.to_string(),
-        (None, Some(field)) => format!("descriptor, `{field}`"),
-        (None, None) => "descriptor".to_owned(),
+fn file_in_words(file: &FoundIn) -> String {
+    let name = file.path.as_ref().map_or_else(|| "descriptor".to_owned(), ToString::to_string);
+    let mut words = match (file.times.get(), &file.path, &file.member) {
+        (1, Some(_), Some(member)) => format!("{name} ({member})"),
+        (1, None, Some(field)) => format!("{name}, `{field}`"),
+        (1, _, None) => name,
+        (times, _, Some(member)) => format!("{name}, {times} times, first in {member}"),
+        (times, _, None) if file.line.is_some() || file.excerpt.is_some() => {
+            format!("{name}, {times} times, first")
+        }
+        (times, _, None) => format!("{name}, {times} times"),
     };
-    if let Some(line) = place.line {
-        words.push_str(&format!(", line {line}"));
+    if let Some(line) = file.line {
+        words.push_str(if words.ends_with("first") { " in" } else { "," });
+        words.push_str(&format!(" line {line}"));
     }
-    if let Some(excerpt) = &place.excerpt {
+    if let Some(excerpt) = &file.excerpt {
         words.push_str(&format!(": {excerpt}"));
     }
     printable(&words)

@@ -57,7 +57,13 @@ fn output_schema() -> Value {
             ],
         ),
         ("amend", vec![subschema::<amend::Amended>(&mut generator)]),
-        ("submit", vec![subschema::<submit::Submitted>(&mut generator)]),
+        (
+            "submit",
+            vec![
+                subschema::<submit::Submitted>(&mut generator),
+                subschema::<submit::Withdrawn>(&mut generator),
+            ],
+        ),
         ("receive", vec![subschema::<receive::Received>(&mut generator)]),
         ("receipt", vec![subschema::<receipt::Receipts>(&mut generator)]),
         ("diff", vec![subschema::<diff::Differences>(&mut generator)]),

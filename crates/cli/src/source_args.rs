@@ -297,14 +297,27 @@ fn hint(fault: &SourceFault, directory: &Path) -> Option<String> {
         SourceFault::Special(_) => {
             "only files and directories can be packed: leave it out with `--exclude`".into()
         }
-        SourceFault::VersionControl { path, files, bytes } => {
+        SourceFault::Privileged { path, .. } => {
+            let shown = style::shell_word(&directory.join(path).display().to_string());
+            format!("take the rights away (chmod ug-s {shown}), or leave it out with `--exclude`")
+        }
+        SourceFault::Unfinished(path) => {
+            let shown = style::shell_word(&directory.join(path).display().to_string());
+            format!("if no consign is at work there, it was left by one that was killed: rm -r {shown}")
+        }
+        SourceFault::VersionControl { path, folder, files, bytes } => {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let name = style::shell_word(&format!("{name}/"));
-            format!(
-                "it holds {} ({}) of history, perhaps of things that must not leave; leave it out with `--exclude {name}`, or pack it with `--include-vcs`",
-                count(*files, "file", "files"),
-                size(*bytes)
-            )
+            // Without a slash at the end: in a work tree beside its repository, and in a submodule, it is a file.
+            let name = style::shell_word(&name);
+            let is = match folder {
+                true => format!(
+                    "it holds {} ({}) of history, perhaps of things that must not leave",
+                    count(*files, "file", "files"),
+                    size(*bytes)
+                ),
+                false => "it says where the history lies, which means nothing elsewhere".into(),
+            };
+            format!("{is}; leave it out with `--exclude {name}`, or pack it with `--include-vcs`")
         }
         SourceFault::Unreadable { error, .. } => return next_step(error, "read"),
     })

@@ -49,6 +49,8 @@ pub(crate) struct Survey {
     pub(crate) code_on_load: Vec<(EntryPath, FileFormat)>,
     /// Number of files that were looked at.
     pub(crate) sniffed: usize,
+    /// Those that were looked at, with size and format.
+    found: Vec<(EntryPath, u64, FileFormat)>,
 }
 
 impl consign_metadata::Files for Survey {
@@ -79,8 +81,14 @@ impl Survey {
         let exclude = USUAL_EXCLUDES.iter().filter_map(|(pattern, _)| pattern.parse::<Line>().ok()).collect();
         let options = SourceOptions { exclude, links, descriptor, ..SourceOptions::default() };
         let (source, faults) = Source::scan_all(directory, options)?;
-        let mut survey =
-            Self { source, faults, formats: BTreeMap::new(), code_on_load: Vec::new(), sniffed: 0 };
+        let mut survey = Self {
+            source,
+            faults,
+            formats: BTreeMap::new(),
+            code_on_load: Vec::new(),
+            sniffed: 0,
+            found: Vec::new(),
+        };
         survey.sniff(stop);
         Ok(survey)
     }
@@ -106,6 +114,7 @@ impl Survey {
             tally.files += 1;
             tally.bytes = tally.bytes.saturating_add(size);
             self.sniffed += 1;
+            self.found.push((path.clone(), size, format));
             if format.executes_code_on_load() {
                 self.code_on_load.push((path.clone(), format));
             }
@@ -166,9 +175,20 @@ impl Survey {
         Some(bytes)
     }
 
-    /// The files, each with its size.
-    pub(crate) fn paths(&self) -> impl Iterator<Item = (&EntryPath, u64)> {
-        self.source.files().map(|(path, size, _)| (path, size))
+    /// The files that were looked at and have such a format, each with its size.
+    pub(crate) fn sniffed_as(
+        &self,
+        fits: fn(FileFormat) -> bool,
+    ) -> impl Iterator<Item = (&EntryPath, u64, FileFormat)> {
+        self.found
+            .iter()
+            .filter(move |(.., format)| fits(*format))
+            .map(|(path, size, format)| (path, *size, *format))
+    }
+
+    /// Opens a file as it was found.
+    pub(crate) fn open(&self, path: &EntryPath) -> Result<std::fs::File, consign_bundle::ReadError> {
+        self.source.open(path)
     }
 
     /// What the bundle holds, as far as the formats of its files tell, and why.
@@ -221,6 +241,7 @@ fn class_of(format: FileFormat) -> Option<Class> {
         | F::NpyObjects
         | F::Npz
         | F::Hdf5
+        | F::Netcdf
         | F::Parquet
         | F::Arrow
         | F::Feather

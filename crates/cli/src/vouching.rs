@@ -11,9 +11,9 @@ use consign_metadata::{
 };
 use consign_policy::Policy;
 use consign_signing::{
-    Claim, Content, Decision, EncryptedClaim, Moment, Obstacle, Part, PublicKey, Reason, ReceiptLevel,
-    RuleOrigin, SignedRevocation, SignedStatement, Timestamp, Trust, TrustPolicy, TrustedClaim, Verdict,
-    evaluate,
+    Claim, Content, Decision, EncryptedClaim, Moment, NotEntitled, Obstacle, Part, PublicKey, Reason,
+    ReceiptLevel, RuleOrigin, SignedRevocation, SignedStatement, Timestamp, Trust, TrustPolicy, TrustedClaim,
+    Verdict, evaluate,
 };
 
 use crate::bundle_set::BundleSet;
@@ -24,7 +24,7 @@ use crate::keys::load_public;
 use crate::outcome::Failure;
 use crate::spool::Stream;
 use crate::state::own_keys::with_own_keys;
-use crate::state::{State, not_kept, revocations};
+use crate::state::{CLOCK_TOLERANCE, State, not_kept, revocations};
 
 /// After how many days a key is called old, unless a policy says otherwise.
 pub(crate) const KEY_AGE_DAYS: u64 = 90;
@@ -169,6 +169,15 @@ enum Side {
 }
 
 impl Trusted {
+    /// Whether nobody's signature can count, since nobody was ever trusted.
+    pub(crate) fn is_nobody(&self) -> bool {
+        match &self.who {
+            Who::Keys(keys) => keys.is_empty(),
+            Who::Policy(policy) => policy.keys().is_empty() && policy.imports().is_empty(),
+            Who::Nobody => true,
+        }
+    }
+
     /// The same at the sender's: own keys are trusted as one's own, where trust does not list them.
     pub(crate) fn at_the_senders(mut self) -> Self {
         let own = self.state.own_keys();
@@ -227,6 +236,12 @@ impl VouchingArgs {
         Self { keys, trust: TrustArgs { trust, ..TrustArgs::default() } }
     }
 
+    /// The same, but nothing is remembered.
+    pub(crate) fn forgetful(mut self) -> Self {
+        self.trust.no_remember = true;
+        self
+    }
+
     pub(crate) fn load(&self, context: &Context, handling: &Policy) -> Result<Trusted, Failure> {
         let now = context.now()?;
         let moment = match self.trust.at {
@@ -252,6 +267,7 @@ impl VouchingArgs {
             named.append(&mut revocations::read_named(path)?);
         }
         let seen = state.revocations()?;
+        state.check_bundles()?;
         let levels = handling.levels().iter();
         let key_ages = levels.map(|level| (level.name.clone(), u64::from(level.key_age_days))).collect();
         Ok(Trusted { who, known, moment, named, seen, state, key_ages, side: Side::default() })
@@ -338,7 +354,10 @@ impl VouchingArgs {
         match &self.trust.expect {
             Some(expectation) => against.extend(expectation.check(claim, shown)),
             // Without an announcement the file's name is what a person goes by.
-            None => against.extend(misnamed(set, claim)),
+            None => {
+                against.extend(misnamed(set, claim));
+                notes.extend(nameless(set, claim));
+            }
         }
         let at = |problem: Problem| problem.at(shown.display().to_string());
         against.extend(decision.revoked().map(|revoked| at(revoked.problem())));
@@ -384,6 +403,21 @@ impl VouchingArgs {
             _ => {}
         }
         Ok(Vouching { decision, missing, against, notes })
+    }
+
+    /// Whether somebody who may take a bundle back did; if not, why it does not count.
+    pub(crate) fn takes_back(
+        &self,
+        trusted: &Trusted,
+        statements: &[SignedStatement],
+        claim: &Claim,
+        revocation: &SignedRevocation,
+    ) -> Result<(), NotEntitled> {
+        let revocations = std::slice::from_ref(revocation);
+        let decision = evaluate(statements, claim, &self.trust(trusted), &trusted.moment, revocations);
+        let verdict = decision.revocations().first().map(|one| one.verdict);
+        // One that is about another bundle takes nothing back.
+        verdict.unwrap_or(Err(NotEntitled::NotSigner)).map(drop)
     }
 
     /// Whether what is verified is remembered.
@@ -445,6 +479,7 @@ fn warnings<C>(decision: &Decision<C>, key_age_days: u64) -> Vec<Problem> {
     for signature in decision.signatures().iter().filter(|one| one.verdict == Verdict::Counted) {
         let signer = &signature.signer;
         let name = signer.name.as_ref().map_or_else(|| signer.fingerprint().to_string(), ToString::to_string);
+        notes.extend(ahead(&name, signer.time, decision.moment().time_of_verification()));
         notes.extend(aged(&name, signer.age_in_days, key_age_days));
         notes.extend(ending(&name, signer.not_after, at));
     }
@@ -459,6 +494,16 @@ fn warnings<C>(decision: &Decision<C>, key_age_days: u64) -> Vec<Problem> {
         }
     }
     notes
+}
+
+/// A signature from the future: one of two clocks is wrong. The time is the signer's word, and nothing rests on it.
+fn ahead(name: &str, signed: Timestamp, now: Timestamp) -> Option<Problem> {
+    (signed.unix_seconds() > now.unix_seconds().saturating_add(CLOCK_TOLERANCE)).then(|| {
+        let message =
+            format!("`{name}` states to have signed at {signed}, and this machine's clock shows {now}");
+        let hint = "one of the two clocks is wrong; set this one, or tell the signer";
+        Problem::new("signed-in-future", message).hint(hint)
+    })
 }
 
 /// A key past the age at which it should be replaced.
@@ -572,6 +617,16 @@ fn misnamed(set: &BundleSet, claim: &Claim) -> Option<Problem> {
         let hint = format!("if that is the bundle you were told of, say so: --expect {signed}");
         Problem::new("misnamed", message).at(path.display().to_string()).hint(hint)
     })
+}
+
+/// What comes as a stream goes by no name that could be compared with what was signed: a person must do it.
+fn nameless(set: &BundleSet, claim: &Claim) -> Option<Problem> {
+    set.archive.as_ref().filter(|path| Stream::of(path).is_some())?;
+    let signed = format!("{}@{}", claim.bundle.name, claim.bundle.version);
+    let message =
+        format!("a stream goes by no name, so `{signed}` was compared with nothing that was announced");
+    let hint = format!("if that is the bundle you were told of, say so: --expect {signed}");
+    Some(Problem::new("nothing-announced", message).hint(hint))
 }
 
 /// The rules that are not met, and by how much; nothing if it is not rules that are missed.

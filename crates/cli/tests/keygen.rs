@@ -108,12 +108,12 @@ fn the_environment_names_a_passphrase_file_and_gives_way_to_flags() {
         desk.consign(["keygen", "-o", key])
             .args(arguments)
             .env("CONSIGN_PASSPHRASE_FILE", "passphrase")
-            .write_stdin("from a pipe")
+            .write_stdin("out of a pipe")
             .assert()
             .success();
     }
     for (key, passphrase) in
-        [("environment", "correct horse"), ("file", "battery staple"), ("fd", "from a pipe"), ("none", "")]
+        [("environment", "correct horse"), ("file", "battery staple"), ("fd", "out of a pipe"), ("none", "")]
     {
         public_of(&desk, key, passphrase);
     }

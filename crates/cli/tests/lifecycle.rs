@@ -45,7 +45,7 @@ fn what_is_unpacked_is_what_was_packed() {
 fn made(desk: &Desk, out: &str, packed: &Value) -> (String, Vec<u8>, Vec<u8>) {
     assert_eq!(packed["exit"], 0, "{packed:#}");
     let name = |end: &str| desk.path(out).join(format!("trees-1.0.0.{end}"));
-    let id = packed["result"]["bundle_id"].as_str().unwrap().to_owned();
+    let id = packed["result"]["bundle"]["id"].as_str().unwrap().to_owned();
     (id, fs::read(name("tar.zst")).unwrap(), fs::read(name("manifest.json")).unwrap())
 }
 
@@ -304,10 +304,15 @@ fn siblings_belong_together_by_digest_whatever_they_are_called() {
         desk.succeed(["verify", "renamed", "--key", "key.pub", "--expect", announced]);
     }
     // From standard input, with the attestations named.
-    let verified = desk
-        .consign(["verify", "-", "--attestations", "renamed/mail-7.intoto.jsonl", "--key", "key.pub"])
-        .write_stdin(fs::read(&bundle.archive).unwrap())
-        .output()
-        .unwrap();
+    let verify = |announced: &[&str]| {
+        let words = ["verify", "-", "--attestations", "renamed/mail-7.intoto.jsonl", "--key", "key.pub"];
+        let mut command = desk.consign(words.iter().chain(announced).copied());
+        command.write_stdin(fs::read(&bundle.archive).unwrap()).output().unwrap()
+    };
+    let verified = verify(&["--expect", "digits-classifier@1.0.0"]);
     assert!(verified.status.success(), "{}", support::written_down(&verified));
+    // It has no name that could be held against what was signed, and that is said.
+    let verified = verify(&[]);
+    let said = support::written_down(&verified);
+    assert!(verified.status.success() && said.contains("a stream goes by no name"), "{said}");
 }

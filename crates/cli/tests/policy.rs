@@ -207,7 +207,7 @@ fn statement(desk: &Desk, path: &str) -> Value {
 fn what_derives_from_a_bundle_is_classified_no_lower() {
     let desk = desk();
     desk.succeed(PACK);
-    let parent = desk.json(["inspect", "out"])["result"]["bundle_id"].as_str().unwrap().to_owned();
+    let parent = desk.json(["inspect", "out"])["result"]["bundle"]["id"].as_str().unwrap().to_owned();
     desk.write("derived/b.csv", "1\n");
     describe(&desk, "derived", "internal", &format!("parents: [\"{parent}\"]\n"));
     let pack = ["pack", "derived", "-o", "two", "--key", "ada"];
@@ -287,7 +287,7 @@ fn sender_and_desk_hear_the_same_of_a_laboratorys_policy() {
         desk.write("own.toml", POLICY.replace("recipients = \"listed\"\n", ""));
         let own = ["--policy", "own.toml"];
         let foreseen =
-            desk.json([&["preflight", "data", "--for", "lab.toml", "--to", to][..], &own].concat());
+            desk.json([&["preflight", "data", "--laboratory", "lab.toml", "--for", to][..], &own].concat());
         desk.succeed([&["pack", "data", "-o", "out", "--key", "ada", "--for", to][..], &own].concat());
         let verified =
             desk.json(["verify", "out", "--policy", "lab.toml", "--key", "ada.pub", "--no-remember"]);
@@ -304,7 +304,7 @@ fn a_preflight_writes_nothing_and_tells_all() {
     desk.write("lab.toml", LABORATORY);
     describe(&desk, "data", "restricted", "");
     let before: Vec<_> = fs::read_dir(desk.dir()).unwrap().map(|e| e.unwrap().file_name()).collect();
-    insta::assert_snapshot!("preflight", desk.transcript(["preflight", "data", "--for", "lab.toml"]));
+    insta::assert_snapshot!("preflight", desk.transcript(["preflight", "data", "--laboratory", "lab.toml"]));
     let after: Vec<_> = fs::read_dir(desk.dir()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(before, after);
 }
@@ -355,7 +355,7 @@ fn a_policy_that_is_wrong_is_no_policy() {
     for command in [
         &["verify", "data", "--policy", "wrong.toml"][..],
         &["pack", "data", "-o", "out", "--key", "ada", "--policy", "wrong.toml"],
-        &["preflight", "data", "--for", "wrong.toml"],
+        &["preflight", "data", "--laboratory", "wrong.toml"],
         &["policy", "show", "--policy", "wrong.toml"],
     ] {
         assert_eq!(verdict(&desk, command), (2, vec!["policy-malformed".into()]), "{command:?}");

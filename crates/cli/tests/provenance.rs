@@ -186,7 +186,7 @@ fn the_run_is_captured_as_the_pipeline_says_it() {
 fn configuration_sources_and_parents_are_named_by_digest() {
     let desk = repository();
     let parent = desk.json(["pack", "repo/model", "-o", "parent", "--unsigned"]);
-    let parent = parent["result"]["bundle_id"].as_str().unwrap();
+    let parent = parent["result"]["bundle"]["id"].as_str().unwrap();
     let digest = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     let more = format!(
         "parents: [\"{parent}\", \"{digest}\"]\n\
@@ -537,7 +537,7 @@ fn family(desk: &Desk) -> [String; 3] {
         desk.write(&format!("{name}/content"), name);
         let report = desk.json(["pack", name, "-o", &format!("out/{name}"), "--key", "key", "--policy", "policy.toml"]);
         assert_eq!(report["exit"], 0, "{report:#}");
-        ids.push(report["result"]["bundle_id"].as_str().unwrap().to_owned());
+        ids.push(report["result"]["bundle"]["id"].as_str().unwrap().to_owned());
     }
     ids.try_into().unwrap()
 }

@@ -162,7 +162,7 @@ fn a_bundle_goes_there_and_its_receipt_comes_back() {
         (said.role.as_str(), said.public_key.fingerprint().to_string()),
         ("recipient", world.print("lab"))
     );
-    assert_eq!(received["receipt"]["sha256"], Sha256Digest::of(signed.line()).to_string());
+    assert_eq!(received["receipt"]["sha256"], Sha256Digest::of(signed.line()).hex());
 
     // Once more, nothing changes; what is unpacked is compared.
     let again = world.lab(&receive);
@@ -341,7 +341,9 @@ fn an_inbox_is_emptied_whatever_becomes_of_the_first() {
         let document = world.lab(&["receive", folder, "--key", "lab"]);
         assert_eq!((document["exit"].as_i64(), codes(&document)), (Some(1), vec![code]));
     }
-    let document = world.lab(&and(&RECEIVE, &["--unpack-to", "nowhere"]));
+    // A folder for what comes out is made; a file in its place is told.
+    desk.write("a-file", "");
+    let document = world.lab(&and(&RECEIVE, &["--unpack-to", "a-file"]));
     assert_eq!((document["exit"].as_i64(), codes(&document)), (Some(1), vec!["no-directory"]));
 }
 
@@ -377,7 +379,7 @@ fn a_receipt_for_an_encrypted_bundle_tells_nothing_of_it() {
     let payload = String::from_utf8(signed.receipt().to_payload()).unwrap();
     let inside =
         packed["result"]["archive"]["sha256"].as_str().unwrap_or("sha256:none").replace("sha256:", "");
-    let id = packed["result"]["bundle_id"].as_str().unwrap().replace("sha256:", "");
+    let id = packed["result"]["bundle"]["id"].as_str().unwrap().replace("sha256:", "");
     for word in ["marsupials", "7.3.1", "internal", "quokkas", &id, &inside] {
         assert!(!payload.contains(word), "{word}: {payload}");
     }
@@ -487,7 +489,8 @@ fn each_receipt_is_told_of_in_the_ledger_once() {
             (&"accepted".into(), &"content".into()),
             "{entry:#}"
         );
-        assert_eq!(event["receipt_sha256"], again["result"]["bundles"][0]["receipt"]["sha256"]);
+        let said = again["result"]["bundles"][0]["receipt"]["sha256"].as_str().unwrap();
+        assert_eq!(event["receipt_sha256"], format!("sha256:{said}"));
     }
     // The state of the sender's ledger came with the bundle, and goes back with the receipt.
     let signed = world.receipt("small-1.0.0.receipt.intoto.jsonl");
@@ -590,9 +593,14 @@ fn what_belongs_to_a_bundle_goes_with_it() {
     assert_eq!(again()["exit"], 3);
     assert!(names(&desk.path("inbox")).is_empty());
     fs::remove_file(bundle.folder.join("small-1.0.0.revocation.intoto.jsonl")).unwrap();
-    // One that counts refuses it.
+    // One that counts goes where the bundle went before, and nothing else does; elsewhere nothing goes.
     desk.succeed(["revoke", "out-small-1.0.0", "--reason", "wrong", "--key", "ada"]);
-    assert_eq!((again()["exit"].as_i64(), names(&desk.path("inbox")).len()), (Some(4), 0));
+    let only = vec!["small-1.0.0.revocation.intoto.jsonl".to_owned()];
+    assert_eq!((again()["exit"].as_i64(), names(&desk.path("inbox"))), (Some(0), only));
+    fs::create_dir(desk.path("never")).unwrap();
+    let submit = ["submit", "out-small-1.0.0", "--to", "never", "--key", "ada.pub"];
+    assert_eq!(desk.json(submit)["problems"][0]["code"], "bundle-revoked");
+    assert!(names(&desk.path("never")).is_empty());
 }
 
 #[test]
@@ -622,11 +630,13 @@ fn several_destinations_are_asked_about_before_anything_is_copied() {
     assert!(names(&desk.path("third")).is_empty());
     // Something else under the name at one place: the other gets it, and it is told which did not.
     desk.write("third/small-1.0.0.tar.zst", "something else");
-    let document =
-        world.verdict(&and(&submit, &to(&["third", "first", "nowhere"])), 1, &["taken", "no-directory"]);
+    // A place that is not there is told before anything goes to the others, and is not made.
+    world.verdict(&and(&submit, &to(&["third", "first", "nowhere"])), 2, &["no-destination"]);
+    assert!(names(&desk.path("inbox")).is_empty() && !desk.path("nowhere").exists());
+    let document = world.verdict(&and(&submit, &to(&["third", "first"])), 1, &["taken"]);
     let statuses: Vec<_> =
         document["result"]["deliveries"].as_array().unwrap().iter().map(|one| &one["status"]).collect();
-    assert_eq!(statuses, ["failed", "submitted", "failed"]);
+    assert_eq!(statuses, ["failed", "submitted"]);
     assert_eq!(names(&desk.path("third")), ["small-1.0.0.tar.zst"]);
     assert_eq!(names(&desk.path("inbox")).len(), 3);
     // A part that is there is completed, if it is the same.

@@ -185,8 +185,8 @@ const SUBMIT: [&str; 6] = ["submit", "out", "--to", "lab-inbox", "--identity", "
 #[test]
 fn a_restricted_model_is_released_by_two_people() {
     let world = World::new();
-    let foreseen = ["preflight", "model", "--to", "lab", "--encrypt-to", "lab", "--encrypt-to", "bob"];
-    assert_eq!(world.verdict(&[&foreseen[..], &["--for", "laboratory.toml"]].concat()), done());
+    let foreseen = ["preflight", "model", "--for", "lab", "--encrypt-to", "lab"];
+    assert_eq!(world.verdict(&[&foreseen[..], &["--laboratory", "laboratory.toml"]].concat()), done());
     let packed = world.run(&PACK, None);
     assert!(packed.status.success(), "{}", written_down(&packed));
     let text = String::from_utf8_lossy(&packed.stdout).into_owned();

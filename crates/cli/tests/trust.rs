@@ -137,7 +137,7 @@ fn a25_a_name_may_begin_with_a_dash() {
     desk.succeed(add);
     let document = desk.json(["trust", "add", "--key", "ada.pub", "--fingerprint", &ada, "x"]);
     let hint = document["problems"][0]["hint"].as_str().unwrap();
-    assert!(hint.ends_with("consign trust remove -- --help"), "{hint}");
+    assert!(hint.ends_with("consign trust set --owner PERSON -- --help"), "{hint}");
     desk.succeed(["trust", "show", "--", "--help"]);
     desk.succeed(["trust", "remove", "--", "--help"]);
 }

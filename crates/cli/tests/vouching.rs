@@ -237,3 +237,107 @@ fn outputs_do_not_fall_among_the_inputs() {
     assert_eq!(verdict(&desk, left_out), (0, vec![]));
     assert_eq!(verdict(&desk, left_out), (0, vec![]), "and the same again");
 }
+
+#[test]
+fn attack_a17_a_stream_without_an_announcement_is_said_to_be_compared_with_nothing() {
+    let desk = desk();
+    let archive = std::fs::read(desk.path("one/tiny-1.0.0.tar.zst")).unwrap();
+    let verify = |more: &[&str]| {
+        let words = ["verify", "-", "--attestations", "one/tiny-1.0.0.intoto.jsonl", "--key", "ada.pub"];
+        let mut command = desk.consign(words.iter().chain(more).copied());
+        let output = command.arg("--json").write_stdin(archive.clone()).output().unwrap();
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), document.to_string().contains("nothing-announced"))
+    };
+    assert_eq!(verify(&[]), (Some(0), true));
+    assert_eq!(verify(&["--expect", "tiny@1.0.0"]), (Some(0), false));
+    assert_eq!(verify(&["--expect", "tiny@2.0.0"]), (Some(4), false));
+}
+
+#[test]
+fn attack_a17_what_was_verified_in_part_is_not_remembered_as_whole() {
+    let desk = desk();
+    let remembered = || std::fs::read_to_string(desk.home().join("verified.jsonl")).unwrap_or_default();
+    desk.succeed(["unpack", "one", "part", "--only", "a.csv", "--key", "ada.pub"]);
+    assert_eq!(remembered(), "");
+    desk.succeed(["unpack", "one", "whole", "--key", "ada.pub"]);
+    assert!(remembered().contains("tiny"));
+}
+
+#[test]
+fn attack_a17_a_statement_about_an_archive_vouches_for_its_files_and_none_about_a_directory_for_an_archive() {
+    let desk = desk();
+    desk.succeed(["unpack", "one", "unpacked", "--key", "ada.pub"]);
+    let directory = ["verify", "unpacked", "--manifest", "one/tiny-1.0.0.manifest.json", "--key", "ada.pub"];
+    assert_eq!(desk.json(directory)["result"]["bundles"][0]["level"], "directory");
+    desk.write("unpacked/a.csv", "7,8,9\n");
+    assert_eq!(verdict(&desk, directory).0, 3);
+    // The same files, sealed: that statement says nothing of an archive.
+    desk.write("tiny/a.csv", "1,2,3\n");
+    desk.succeed(["seal", "tiny", "-o", "sealed", "--key", "ada"]);
+    let sealed = std::fs::read_dir(desk.path("sealed")).unwrap().flatten().map(|entry| entry.path());
+    let statement =
+        sealed.into_iter().find(|path| path.to_string_lossy().ends_with(".intoto.jsonl")).unwrap();
+    let statement = statement.to_str().unwrap();
+    let (exit, _) =
+        verdict(&desk, ["verify", "one/tiny-1.0.0.tar.zst", "--attestations", statement, "--key", "ada.pub"]);
+    assert!(matches!(exit, 1..=4), "{exit}");
+}
+
+#[cfg(unix)]
+#[test]
+fn attack_a17_state_that_others_could_have_written_is_not_read() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let desk = desk();
+    let chmod = |path: &std::path::Path, mode: u32| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let verify = ["verify", "one", "--key", "ada.pub"];
+    desk.succeed(verify);
+    let known = desk.home().join("verified.jsonl");
+    chmod(&known, 0o666);
+    assert_eq!(verdict(&desk, verify), (1, vec!["writable-by-others".into()]));
+    chmod(&known, 0o600);
+    desk.succeed(verify);
+    // Revocations that were seen.
+    desk.succeed(["revoke", "two", "--key", "ada", "--reason", "wrong data"]);
+    let _ = verdict(&desk, ["verify", "two", "--key", "ada.pub"]);
+    let folder = desk.home().join("revocations");
+    let file = std::fs::read_dir(&folder).unwrap().flatten().next().unwrap().path();
+    for (place, mode, plain) in [(&file, 0o646, 0o600), (&folder, 0o777, 0o700)] {
+        chmod(place, mode);
+        assert_eq!(verdict(&desk, verify), (1, vec!["writable-by-others".into()]), "{}", place.display());
+        chmod(place, plain);
+    }
+    // And what lies above the home: others could put another one in its place.
+    let above = desk.home().parent().unwrap().to_owned();
+    chmod(&above, 0o777);
+    assert_eq!(verdict(&desk, verify), (1, vec!["writable-by-others".into()]));
+    chmod(&above, 0o1777);
+    desk.succeed(verify);
+}
+
+#[cfg(unix)]
+#[test]
+fn attack_a17_a_file_with_rights_of_its_own_is_no_content() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let desk = desk();
+    desk.write("tiny/run.sh", "#!/bin/sh\n");
+    let chmod = |mode: u32| {
+        let path = desk.path("tiny/run.sh");
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    chmod(0o755);
+    desk.succeed(["seal", "tiny", "-o", "sealed", "--key", "ada", "--version", "3.0.0"]);
+    let manifest = std::fs::read_dir(desk.path("sealed")).unwrap().flatten().map(|entry| entry.path());
+    let manifest =
+        manifest.into_iter().find(|path| path.to_string_lossy().ends_with(".manifest.json")).unwrap();
+    let directory = ["verify", "tiny", "--manifest", manifest.to_str().unwrap(), "--key", "ada.pub"];
+    let before = verdict(&desk, directory);
+    for mode in [0o4755, 0o2755, 0o6755, 0o4644] {
+        chmod(mode);
+        let pack = ["pack", "tiny", "-o", "out", "--key", "ada", "--version", "3.0.0"];
+        assert_eq!(verdict(&desk, pack), (1, vec!["set-user-id".into()]), "{mode:o}");
+        assert_eq!(verdict(&desk, directory).0, 3, "{mode:o}: it was {before:?}");
+    }
+}

@@ -155,7 +155,7 @@ impl Year {
             let run = 4700 + u32::try_from(month).unwrap() * 2;
             self.release("alloys", &version, &[], &[], run);
             let dataset = format!("out/alloys-{version}.manifest.json");
-            let id = self.run(&["inspect", &dataset])["bundle_id"].as_str().unwrap().to_owned();
+            let id = self.run(&["inspect", &dataset])["bundle"]["id"].as_str().unwrap().to_owned();
             // The model is trained on it.
             weights[month * 100_000] ^= 0x55;
             self.desk.write("strength/weights.bin", &weights);

@@ -217,6 +217,7 @@ pub(crate) fn read_header(input: &mut impl BufRead) -> Result<Vec<u8>, DecryptEr
             break;
         }
     }
+    crate::header::check(&head)?;
     let start = head.len();
     head.resize(start + NONCE, 0);
     input.read_exact(&mut head[start..]).map_err(failed)?;

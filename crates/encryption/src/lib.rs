@@ -35,6 +35,7 @@
 mod decrypt;
 mod encrypt;
 mod file;
+mod header;
 mod identity;
 mod recipient;
 

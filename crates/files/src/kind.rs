@@ -45,6 +45,32 @@ fn unescape(text: &str) -> String {
         .fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
 }
 
+/// Whether other machines may write to the file system of an open file or directory, whose locks are perhaps not seen here.
+#[cfg(target_os = "linux")]
+pub fn may_be_shared(handle: impl std::os::fd::AsFd) -> bool {
+    // linux/magic.h: what keeps its files on this machine. Everything else may be shared.
+    const LOCAL: [u32; 10] = [
+        0xef53,      // ext2, ext3, ext4
+        0x5846_5342, // XFS
+        0x9123_683e, // Btrfs
+        0x0102_1994, // tmpfs
+        0x8584_58f6, // ramfs
+        0x794c_7630, // overlayfs
+        0xf2f5_2010, // F2FS
+        0x2fc1_2fc1, // ZFS
+        0xca45_1a4e, // bcachefs
+        0xf15f,      // eCryptfs
+    ];
+    let magic = |stat: rustix::fs::StatFs| u32::from_ne_bytes((stat.f_type as i32).to_ne_bytes());
+    !rustix::fs::fstatfs(handle).is_ok_and(|stat| LOCAL.contains(&magic(stat)))
+}
+
+/// Elsewhere it cannot be told.
+#[cfg(not(target_os = "linux"))]
+pub fn may_be_shared<T>(_: T) -> bool {
+    true
+}
+
 /// Whether the file system of an open file or directory is one of those that may show one mode for all files, whatever
 /// mode they were given: FAT, NTFS, SMB, FUSE and what else comes from systems without modes. It does not say that this one
 /// does.

@@ -5,5 +5,5 @@
 mod kind;
 mod sync;
 
-pub use kind::{FileSystem, may_lose_modes};
+pub use kind::{FileSystem, may_be_shared, may_lose_modes};
 pub use sync::{sync_directory, sync_open_directory};

@@ -8,13 +8,14 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::digest::Sha256Digest;
+use crate::joiners::{is_in_context, is_joiner};
 use crate::limits::{COMPONENT_BYTES_MAX, PATH_BYTES_MAX, PATH_DEPTH_MAX};
-use crate::unicode::{fold, is_deceptive, is_unassigned, printable};
+use crate::unicode::{fold, is_deceptive, is_private, is_unassigned, printable, without_joiners};
 
 /// The path of a file or empty directory inside a bundle, relative to its payload.
 ///
 /// UTF-8, `/`-separated, relative, no empty, `.` or `..` component, no control, invisible, bidirectional or
-/// unassigned character, no backslash, within the limits of [`limits`](crate::limits). Rules that a
+/// unassigned character (joiners stand where a script or an emoji needs them), no backslash, within the limits of [`limits`](crate::limits). Rules that a
 /// [`NameProfile`] can lift are checked by [`EntryPath::check`] and [`NameSet`].
 ///
 /// ```
@@ -49,8 +50,10 @@ pub enum NameRule {
     Backslash,
     /// A control character, line separator, bidirectional control or invisible character.
     Invisible,
-    /// A code point that Unicode 16.0 does not assign, or a private one.
+    /// A code point that Unicode 16.0 does not assign.
     Unassigned,
+    /// A code point for private use.
+    PrivateUse,
     /// Path or component longer than the limits.
     TooLong,
     /// More components than the limit.
@@ -59,6 +62,8 @@ pub enum NameRule {
     FileAndDirectory,
     /// The same name twice, or names out of order.
     Order,
+    /// Two names that differ in nothing but joiners.
+    InvisibleTwin,
     /// Portable only: a character that Windows or bagit-python refuses.
     ReservedCharacter,
     /// Portable only: a trailing dot or space, which Windows strips.
@@ -78,10 +83,12 @@ impl NameRule {
             Self::Backslash => "name-backslash",
             Self::Invisible => "name-invisible-character",
             Self::Unassigned => "name-unassigned-character",
+            Self::PrivateUse => "name-private-use-character",
             Self::TooLong => "name-too-long",
             Self::TooDeep => "name-too-deep",
             Self::FileAndDirectory => "name-file-and-directory",
             Self::Order => "name-order",
+            Self::InvisibleTwin => "name-invisible-twin",
             Self::ReservedCharacter => "name-reserved-character",
             Self::TrailingDotOrSpace => "name-trailing-dot-or-space",
             Self::DeviceName => "name-windows-device",
@@ -192,6 +199,27 @@ fn is_windows_device(part: &str) -> bool {
     })
 }
 
+/// What is said of a character for private use: some stand for characters that Windows does not take in names. Services
+/// for Macintosh numbers them from U+F001 (macOS, Samba's `vfs_fruit`, Linux's `mapposix`); Interix, Cygwin and WSL add
+/// U+F000 (Linux's `mapchars`).
+fn private_use(c: char) -> String {
+    const FROM_MAC: [char; 10] = ['"', '*', ':', '<', '>', '?', '\\', '|', ' ', '.'];
+    let code = u32::from(c);
+    let mac = code.checked_sub(0xf020).and_then(|n| FROM_MAC.get(n as usize)).copied();
+    let added = code.checked_sub(0xf000).and_then(char::from_u32);
+    let added = added.filter(|c| matches!(c, '"' | '*' | ':' | '<' | '>' | '?' | '\\' | '|' | ' ' | '.'));
+    let control = matches!(code, 0xf001..=0xf01f).then(|| format!("U+{:04X}", code - 0xf000));
+    let shown = |c: char| if c == ' ' { "a space".to_owned() } else { format!("`{c}`") };
+    let stands_for = match (mac.map(shown), added.map(shown), control) {
+        (Some(one), Some(other), _) => format!("{one} or {other}"),
+        (Some(one), None, _) | (None, Some(one), _) | (None, None, Some(one)) => one,
+        (None, None, None) => return format!("holds U+{code:04X}, which is for private use"),
+    };
+    format!(
+        "holds U+{code:04X}, which is for private use: a client for SMB or macOS wrote it for {stands_for}"
+    )
+}
+
 impl FromStr for EntryPath {
     type Err = NameFault;
 
@@ -225,7 +253,7 @@ impl FromStr for EntryPath {
         if depth > PATH_DEPTH_MAX {
             return fault(NameRule::TooDeep, format!("is {depth} levels deep (at most {PATH_DEPTH_MAX})"));
         }
-        for c in text.chars() {
+        for (at, c) in text.char_indices() {
             // ASCII letters make up nearly every name; the tables need not be asked about them.
             if c.is_ascii_graphic() && c != '\\' || c == ' ' {
                 continue;
@@ -234,11 +262,23 @@ impl FromStr for EntryPath {
             if c == '\\' {
                 return fault(NameRule::Backslash, "holds a backslash".into());
             }
+            if is_joiner(c) {
+                if is_in_context(text, at) {
+                    continue;
+                }
+                return fault(
+                    NameRule::Invisible,
+                    format!("holds U+{code:04X}, an invisible joiner, where it joins nothing"),
+                );
+            }
             if is_deceptive(c) {
                 return fault(
                     NameRule::Invisible,
                     format!("holds U+{code:04X}, a control or invisible character"),
                 );
+            }
+            if is_private(c) {
+                return fault(NameRule::PrivateUse, private_use(c));
             }
             if is_unassigned(c) {
                 return fault(
@@ -269,8 +309,8 @@ impl fmt::Debug for EntryPath {
     }
 }
 
-/// The rules between names: each once, in bytewise order, no file where a directory must be, and under
-/// [`NameProfile::Portable`] no twins at any level of the tree.
+/// The rules between names: each once, in bytewise order, no file where a directory must be, no two that differ in
+/// nothing but joiners, and under [`NameProfile::Portable`] no twins at any level of the tree.
 ///
 /// ```
 /// use consign_metadata::{NameProfile, NameSet};
@@ -323,7 +363,7 @@ impl Siblings {
     }
 }
 
-/// One part of a path, and what it folds to.
+/// One part of a path, and what it shares with its twins.
 struct FoldedName<'a> {
     text: &'a str,
     folded: Cow<'a, str>,
@@ -331,12 +371,18 @@ struct FoldedName<'a> {
 }
 
 impl<'a> FoldedName<'a> {
-    fn new(text: &'a str) -> Self {
-        let folded = fold(text);
+    /// `None` for a name that has no twin: without [`NameProfile::Portable`] those differ in joiners alone, and there
+    /// are none next to ASCII.
+    fn new(text: &'a str, profile: NameProfile) -> Option<Self> {
+        let folded = match profile {
+            NameProfile::Portable => fold(text),
+            NameProfile::Posix if text.is_ascii() => return None,
+            NameProfile::Posix => without_joiners(text),
+        };
         let digest = Sha256Digest::of(folded.as_bytes());
         let mut key = FoldedKey::default();
         key.copy_from_slice(&digest.as_bytes()[..16]);
-        Self { text, folded, key }
+        Some(Self { text, folded, key })
     }
 }
 
@@ -369,9 +415,7 @@ impl NameSet {
                 return Err(NameFault::new(text, NameRule::FileAndDirectory, reason));
             }
         }
-        if self.profile == NameProfile::Portable {
-            self.insert_parts(text, same)?;
-        }
+        self.insert_parts(text, same)?;
         self.open.truncate(open);
         self.open.push(text.len());
         self.last.clear();
@@ -385,23 +429,28 @@ impl NameSet {
         let shared = &text.as_bytes()[..same];
         let start = shared.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
         let depth = shared[..start].iter().filter(|&&byte| byte == b'/').count();
-        let mut parts = text[start..].split('/').map(FoldedName::new);
+        let profile = self.profile;
+        let mut parts = text[start..].split('/');
         let (Some(first), Some(siblings)) = (parts.next(), self.directories.get_mut(depth)) else {
             return Ok(());
         };
-        if let Some(twin) = siblings.twin(&first) {
-            let reason = format!(
-                "and `{}{}` are one name where case or Unicode normalisation does not count",
-                printable(&text[..start]),
-                printable(twin)
-            );
-            return Err(NameFault::new(&text[..start + first.text.len()], NameRule::Twin, reason));
+        if let Some(first) = FoldedName::new(first, profile) {
+            if let Some(twin) = siblings.twin(&first) {
+                let (rule, words) = if without_joiners(twin) == without_joiners(first.text) {
+                    (NameRule::InvisibleTwin, "differ in nothing but invisible joiners")
+                } else {
+                    (NameRule::Twin, "are one name where case or Unicode normalisation does not count")
+                };
+                let before = printable(&text[..start]);
+                let reason = format!("and `{before}{}` {words}", printable(twin));
+                return Err(NameFault::new(&text[..start + first.text.len()], rule, reason));
+            }
+            siblings.insert(&first);
         }
-        siblings.insert(&first);
         self.directories.truncate(depth + 1);
         self.directories.extend(parts.map(|part| {
             let mut siblings = Siblings::default();
-            siblings.insert(&part);
+            FoldedName::new(part, profile).iter().for_each(|name| siblings.insert(name));
             siblings
         }));
         Ok(())
@@ -442,7 +491,8 @@ mod tests {
             ("a\u{2028}b", NameRule::Invisible),
             ("a\u{e0041}", NameRule::Invisible),
             ("a\u{378}", NameRule::Unassigned),
-            ("a\u{e000}", NameRule::Unassigned),
+            ("a\u{e000}", NameRule::PrivateUse),
+            ("18\u{f03a}51", NameRule::PrivateUse),
             (long.as_str(), NameRule::TooLong),
             (far.as_str(), NameRule::TooLong),
             (deep.as_str(), NameRule::TooDeep),
@@ -481,6 +531,76 @@ mod tests {
         ] {
             assert_eq!(rule(name), None, "{name:?}");
         }
+    }
+
+    #[test]
+    fn field_c7_names_with_joiners_that_scripts_and_emoji_need_pass() {
+        for name in [
+            "نمونه\u{200c}ها/می\u{200c}خواهم.csv",
+            "क\u{94d}\u{200d}ष.txt",
+            "👩\u{200d}🔬/❤\u{fe0f}.png",
+            "1\u{fe0f}\u{20e3}.md",
+        ] {
+            assert_eq!(rule(name), None, "{name:?}");
+            assert_eq!(
+                EntryPath::parse(name, NameProfile::Posix).map(|path| path.to_string()).as_deref(),
+                Ok(name)
+            );
+        }
+        for name in
+            ["a\u{200d}b", "می\u{200c}/خ", "می\u{200c}.csv", "a\u{fe0f}", "con\u{200d}", ".git\u{200c}"]
+        {
+            assert_eq!(rule(name), Some(NameRule::Invisible), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn field_c7_what_is_for_private_use_is_told_as_that() {
+        let reason = |name: &str| EntryPath::parse(name, NameProfile::Posix).unwrap_err().reason;
+        for (name, expected) in [
+            (
+                "18\u{f03a}51",
+                "holds U+F03A, which is for private use: a client for SMB or macOS wrote it for `:`",
+            ),
+            (
+                "a\u{f021}",
+                "holds U+F021, which is for private use: a client for SMB or macOS wrote it for `*`",
+            ),
+            (
+                "a\u{f022}",
+                "holds U+F022, which is for private use: a client for SMB or macOS wrote it for `:` or `\"`",
+            ),
+            (
+                "a\u{f028}",
+                "holds U+F028, which is for private use: a client for SMB or macOS wrote it for a space",
+            ),
+            (
+                "a\u{f00d}",
+                "holds U+F00D, which is for private use: a client for SMB or macOS wrote it for U+000D",
+            ),
+            ("a\u{e000}", "holds U+E000, which is for private use"),
+            ("a\u{10fffd}", "holds U+10FFFD, which is for private use"),
+            ("a\u{378}", "holds U+0378, which Unicode 16.0 does not assign"),
+        ] {
+            assert_eq!(reason(name), expected, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn field_c7_names_that_differ_in_joiners_alone_are_twins_everywhere() {
+        let both = |names: &[&str]| {
+            [NameProfile::Portable, NameProfile::Posix].map(|profile| set_rule(profile, names))
+        };
+        let twins = [Some(NameRule::InvisibleTwin); 2];
+        assert_eq!(both(&["میخواهم", "می\u{200c}خواهم"]), twins);
+        assert_eq!(both(&["x/❤", "x/❤\u{fe0f}"]), twins);
+        assert_eq!(both(&["x/❤/a", "x/❤\u{fe0f}/b"]), twins);
+        assert_eq!(both(&["x/👩\u{200d}🔬", "x/👩🔬"]), twins);
+        assert_eq!(both(&["x/❤", "y/❤\u{fe0f}"]), [None; 2]);
+        // With another spelling beside it they are twins as others are.
+        let names = ["É❤", "é❤\u{fe0f}"];
+        assert_eq!(both(&names), [Some(NameRule::Twin), None]);
+        assert_eq!(both(&["É", "é"]), [Some(NameRule::Twin), None]);
     }
 
     fn set_rule(profile: NameProfile, names: &[&str]) -> Option<NameRule> {

@@ -2,6 +2,7 @@
 //! seem. Types only; how it is found is the scanner's business.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,7 @@ use crate::literal::StaticRuleId;
 use crate::text::{Line, TextError, text_type};
 use crate::unicode::excerpt;
 
-/// Most places that are listed of one rule; the count counts them all.
+/// Most files that are listed of one rule; the counts count them all.
 pub const EXAMPLES_MAX: usize = 20;
 /// Most bytes that the places take up together in a [`Findings`], as JSON.
 const EXAMPLES_BYTES_MAX: usize = 12 * 1024;
@@ -54,6 +55,7 @@ text_type! {
     /// | `code` | content that runs, or may run, when it is loaded or used |
     /// | `marking` | words that demand a classification |
     /// | `malformed` | a file that is not what it says to be, or cannot be looked into |
+    /// | `incomplete` | something that stands for content which is not there |
     ///
     /// ```
     /// use consign_metadata::RuleId;
@@ -153,7 +155,8 @@ pub struct FindingPlace {
     pub excerpt: Option<Line>,
 }
 
-/// What a scan found, put together for a statement: counts are complete, places are the first of each rule.
+/// What a scan found, put together for a statement: each rule once, with the files in which it was found and how often
+/// in each. Counts are complete; of the files the first are listed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Findings {
@@ -189,8 +192,30 @@ pub struct Found {
     pub rule: RuleId,
     /// How often it was found.
     pub count: u64,
-    /// The first places, at most [`EXAMPLES_MAX`].
-    pub examples: Vec<FindingPlace>,
+    /// In how many files; the descriptor counts as one.
+    pub files: u64,
+    /// The first files, at most [`EXAMPLES_MAX`].
+    pub examples: Vec<FoundIn>,
+}
+
+/// Where in one file a rule was found, and how often.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FoundIn {
+    /// The file; absent if it is the descriptor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<EntryPath>,
+    /// How often in that file.
+    pub times: NonZeroU64,
+    /// The first of it: the member of an archive, the cell of a notebook, or the field of the descriptor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<Line>,
+    /// The line of the first, counted from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// What stands there: masked if it is secret, escaped, shortened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excerpt: Option<Line>,
 }
 
 /// Findings that an allow-list lets pass.
@@ -226,33 +251,60 @@ pub struct ModelFacts {
 /// Collects findings of many files, in whatever order they come, into the same [`Findings`].
 #[derive(Clone, Debug, Default)]
 pub struct FindingsBuilder {
-    found: BTreeMap<RuleId, (u64, Vec<FindingPlace>)>,
+    found: BTreeMap<RuleId, BTreeMap<Option<EntryPath>, InFile>>,
     formats: BTreeMap<Line, u64>,
     allowed: BTreeMap<(RuleId, Line, Line), u64>,
     models: Vec<ModelFacts>,
 }
 
+/// What was found of one rule in one file.
+#[derive(Clone, Debug, Default)]
+struct InFile {
+    times: u64,
+    /// The first place, if it is known.
+    first: Option<Place>,
+}
+
+/// A place within a file: member, line, excerpt.
+type Place = (Option<Line>, Option<u64>, Option<Line>);
+
+impl InFile {
+    fn add(&mut self, times: u64, first: Option<Place>) {
+        self.times = self.times.saturating_add(times);
+        self.first = match (self.first.take(), first) {
+            (Some(known), Some(new)) => Some(known.min(new)),
+            (known, new) => known.or(new),
+        };
+    }
+
+    /// `None`, if it was found not once.
+    fn listed(self, path: Option<EntryPath>) -> Option<FoundIn> {
+        let (member, line, excerpt) = self.first.unwrap_or_default();
+        Some(FoundIn { path, times: NonZeroU64::new(self.times)?, member, line, excerpt })
+    }
+}
+
 impl FindingsBuilder {
     /// Adds a finding.
     pub fn add(&mut self, finding: Finding) {
-        let (count, examples) = self.found.entry(finding.rule).or_default();
-        *count += 1;
-        // Sorted and bounded at every step, so that neither order nor number of the findings matters.
-        let at = examples.partition_point(|place| *place <= finding.place);
-        if at < EXAMPLES_MAX {
-            examples.insert(at, finding.place);
-            examples.truncate(EXAMPLES_MAX);
-        }
+        let FindingPlace { path, member, line, excerpt } = finding.place;
+        self.in_file(finding.rule, path).add(1, Some((member, line, excerpt)));
+    }
+
+    fn in_file(&mut self, rule: RuleId, path: Option<EntryPath>) -> &mut InFile {
+        self.found.entry(rule).or_default().entry(path).or_default()
     }
 
     /// Adds a finding that an entry of an allow-list lets pass.
     pub fn allow(&mut self, rule: RuleId, path: Line, reason: Line) {
-        *self.allowed.entry((rule, path, reason)).or_default() += 1;
+        self.allow_many(rule, path, reason, 1);
     }
 
-    /// Adds findings of which no more than the number is known.
-    pub fn add_unplaced(&mut self, rule: RuleId, count: u64) {
-        self.found.entry(rule).or_default().0 += count;
+    /// Adds findings in a file of which no more than the number is known.
+    pub fn add_unplaced(&mut self, rule: RuleId, path: Option<EntryPath>, count: u64) {
+        if count > 0 {
+            self.in_file(rule, path).add(count, None);
+        }
     }
 
     /// Adds as many findings that an entry of an allow-list lets pass.
@@ -276,12 +328,10 @@ impl FindingsBuilder {
 
     /// Adds what another builder has collected.
     pub fn join(&mut self, other: Self) {
-        for (rule, (count, examples)) in other.found {
-            let listed = examples.len() as u64;
-            for place in examples {
-                self.add(Finding { rule: rule.clone(), place });
+        for (rule, files) in other.found {
+            for (path, InFile { times, first }) in files {
+                self.in_file(rule.clone(), path).add(times, first);
             }
-            self.found.entry(rule).or_default().0 += count - listed;
         }
         for (key, count) in other.allowed {
             *self.allowed.entry(key).or_default() += count;
@@ -295,10 +345,37 @@ impl FindingsBuilder {
     }
 
     /// All of it. Where the places would take up too much of a statement, the last of each rule are left out,
-    /// rule by rule; every rule keeps its count.
+    /// rule by rule; every rule keeps its counts.
     pub fn finish(self, scanner: Line) -> Findings {
-        let mut found: Vec<Found> =
-            self.found.into_iter().map(|(rule, (count, examples))| Found { rule, count, examples }).collect();
+        let of_rule = |(rule, files): (RuleId, BTreeMap<Option<EntryPath>, InFile>)| {
+            let (number, count) = (files.len() as u64, files.values().map(|file| file.times).sum());
+            let files = files.into_iter().filter_map(|(path, file)| file.listed(path));
+            Found { rule, count, files: number, examples: files.take(EXAMPLES_MAX).collect() }
+        };
+        let found = self.found.into_iter().map(of_rule).collect();
+        let mut findings = Findings {
+            scanner,
+            formats: self.formats.into_iter().map(|(format, files)| FormatCount { format, files }).collect(),
+            found,
+            allowed: self
+                .allowed
+                .into_iter()
+                .map(|((rule, path, reason), count)| AllowedFinding { rule, path, reason, count })
+                .collect(),
+            models: self.models,
+        };
+        findings.bound();
+        findings
+    }
+}
+
+impl Findings {
+    /// Leaves out what would take up too much of a statement.
+    fn bound(&mut self) {
+        let found = &mut self.found;
+        for one in found.iter_mut() {
+            one.examples.truncate(EXAMPLES_MAX);
+        }
         let mut left = EXAMPLES_BYTES_MAX;
         // The first place of every rule before the second of any.
         let mut keep = vec![0usize; found.len()];
@@ -316,46 +393,35 @@ impl FindingsBuilder {
         for (found, keep) in found.iter_mut().zip(keep) {
             found.examples.truncate(keep);
         }
-        Findings {
-            scanner,
-            formats: self.formats.into_iter().map(|(format, files)| FormatCount { format, files }).collect(),
-            found,
-            allowed: self
-                .allowed
-                .into_iter()
-                .map(|((rule, path, reason), count)| AllowedFinding { rule, path, reason, count })
-                .collect(),
-            models: self.models,
-        }
     }
-}
 
-impl Findings {
     /// The same content with another descriptor: what was found in the old one is left out, and what `descriptor`,
-    /// a scan of the new one alone, found in it is put in. Places of content that had given way to those of the
-    /// descriptor are not known any more; they are counted.
+    /// a scan of the new one alone, found in it is put in. Files that had given way to the descriptor are not known any
+    /// more; they are counted.
     #[must_use]
     pub fn with_descriptor(&self, descriptor: &Self) -> Self {
-        let in_descriptor = |place: &&FindingPlace| place.path.is_none();
-        let mut builder = FindingsBuilder::default();
-        for Found { rule, count, examples } in &self.found {
-            // They stand before all places in files, so that none is missing from the list unless it is full of them.
-            let left_out = examples.iter().filter(in_descriptor).count() as u64;
-            let listed = examples.len() as u64;
-            for place in examples.iter().filter(|place| place.path.is_some()) {
-                builder.add(Finding { rule: rule.clone(), place: place.clone() });
+        // It stands before all files.
+        let in_descriptor = |found: &Found| found.examples.first().filter(|one| one.path.is_none()).cloned();
+        let mut found: BTreeMap<RuleId, Found> = BTreeMap::new();
+        for one in &self.found {
+            let mut kept = one.clone();
+            if let Some(own) = in_descriptor(one) {
+                kept.examples.remove(0);
+                kept.count = kept.count.saturating_sub(own.times.get());
+                kept.files = kept.files.saturating_sub(1);
             }
-            let unplaced = count.saturating_sub(listed);
-            if unplaced > 0 || left_out < listed {
-                builder.add_unplaced(rule.clone(), unplaced);
-            }
-        }
-        for Found { rule, examples, .. } in &descriptor.found {
-            for place in examples.iter().filter(in_descriptor) {
-                builder.add(Finding { rule: rule.clone(), place: place.clone() });
+            if kept.count > 0 {
+                found.insert(kept.rule.clone(), kept);
             }
         }
-        let put_together = builder.finish(self.scanner.clone());
+        for one in &descriptor.found {
+            let Some(own) = in_descriptor(one) else { continue };
+            let none = || Found { rule: one.rule.clone(), count: 0, files: 0, examples: Vec::new() };
+            let kept = found.entry(one.rule.clone()).or_insert_with(none);
+            kept.count = kept.count.saturating_add(own.times.get());
+            kept.files = kept.files.saturating_add(1);
+            kept.examples.insert(0, own);
+        }
         let mut allowed = self.allowed.clone();
         let new = descriptor.allowed.iter().filter(|new| {
             !self
@@ -365,7 +431,9 @@ impl Findings {
         });
         allowed.extend(new.cloned());
         allowed.sort();
-        Self { found: put_together.found, allowed, ..self.clone() }
+        let mut together = Self { found: found.into_values().collect(), allowed, ..self.clone() };
+        together.bound();
+        together
     }
 
     /// How often a rule of this kind was found and not allowed.
@@ -442,8 +510,28 @@ mod tests {
         let findings = forward.finish(scanner.clone());
         assert_eq!(findings, left.finish(scanner));
         assert_eq!(findings.found.iter().map(|found| found.count).collect::<Vec<_>>(), [50, 50]);
+        assert_eq!(findings.found.iter().map(|found| found.files).collect::<Vec<_>>(), [50, 50]);
         assert_eq!(findings.found[0].examples.len(), EXAMPLES_MAX);
         assert_eq!(findings.count_of_kind("secret"), 50);
+    }
+
+    #[test]
+    fn field_c9_a_file_stands_once_for_each_rule_however_often_it_breaks_it() {
+        let mut builder = FindingsBuilder::default();
+        for (path, line) in [("b", 7), ("a", 3), ("a", 2), ("a", 9), ("c", 1)] {
+            builder.add(finding("code/pickle", path, line));
+        }
+        builder.add_unplaced("code/pickle".parse().unwrap(), "a".parse().ok(), 5);
+        builder.add_unplaced("code/pickle".parse().unwrap(), "d".parse().ok(), 2);
+        let found = builder.finish("test 1".parse().unwrap()).found.remove(0);
+        assert_eq!((found.count, found.files), (12, 4));
+        let told = |one: &FoundIn| (one.path.clone().unwrap().to_string(), one.times.get(), one.line);
+        let expected = [("a", 8, Some(2)), ("b", 1, Some(7)), ("c", 1, Some(1)), ("d", 2, None)];
+        let expected = expected.map(|(path, times, line)| (path.to_owned(), times, line));
+        assert_eq!(found.examples.iter().map(told).collect::<Vec<_>>(), expected);
+        // There is one spelling of it, and what was found not once is not found.
+        let zero = r#"{"path":"a","times":0}"#;
+        assert!(serde_json::from_str::<FoundIn>(zero).is_err());
     }
 
     #[test]

@@ -66,6 +66,8 @@ formats! {
     Npz = "npz", "NumPy arrays (ZIP)";
     /// HDF5, also of Keras and NetCDF 4.
     Hdf5 = "hdf5", "HDF5";
+    /// Arrays behind a header, before NetCDF 4: CDF-1, CDF-2 and CDF-5.
+    Netcdf = "netcdf", "NetCDF (classic)";
     /// Columns on disk.
     Parquet = "parquet", "Parquet table";
     /// Arrow IPC file, also called Feather 2.
@@ -206,12 +208,15 @@ pub fn sniff(head: &[u8], size: u64, name: &str) -> FileFormat {
 }
 
 /// Formats that a few bytes at a fixed place give away.
-const MAGIC: [(usize, &[u8], FileFormat); 39] = [
+const MAGIC: [(usize, &[u8], FileFormat); 42] = [
     (0, b"GGUF", FileFormat::Gguf),
     (0, b"lmgg", FileFormat::Ggml),
     (0, b"fmgg", FileFormat::Ggml),
     (0, b"tjgg", FileFormat::Ggml),
     (0, b"\x89HDF\r\n\x1a\n", FileFormat::Hdf5),
+    (0, b"CDF\x01", FileFormat::Netcdf),
+    (0, b"CDF\x02", FileFormat::Netcdf),
+    (0, b"CDF\x05", FileFormat::Netcdf),
     // HDF5 behind a user block, which has 512 bytes or twice as many, and so on; as far as the head goes.
     (4096, b"\x89HDF\r\n\x1a\n", FileFormat::Hdf5),
     (8192, b"\x89HDF\r\n\x1a\n", FileFormat::Hdf5),

@@ -15,6 +15,7 @@ mod draft;
 mod entry_path;
 mod findings;
 mod format;
+mod joiners;
 pub mod limits;
 mod literal;
 mod manifest;
@@ -46,7 +47,7 @@ pub use draft::{Differing, Draft, DraftContact, Merged, ProposedExclude};
 pub use entry_path::{EntryPath, NameFault, NameProfile, NameRule, NameSet};
 pub use findings::{
     AllowedFinding, EXAMPLES_MAX, Finding, FindingPlace, Findings, FindingsBuilder, FormatCount, Found,
-    ModelFacts, RuleId,
+    FoundIn, ModelFacts, RuleId,
 };
 pub use format::{FileFormat, SNIFF_BYTES, sniff};
 pub use literal::{StaticLine, StaticRuleId};
@@ -63,6 +64,6 @@ pub use text::{
 };
 pub use text_problems::TextProblems;
 pub use time::{Date, Timestamp};
-pub use tracking::{Files, Tracked, tracked};
+pub use tracking::{DVC_BYTES_MAX, DvcOutput, Files, Tracked, dvc_outputs, tracked};
 pub use unicode::{is_printable, printable};
 pub use uri::{CommitId, Repository, URI_MAX, Uri};

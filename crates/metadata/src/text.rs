@@ -6,8 +6,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer};
 
+use crate::joiners::is_in_context;
 use crate::literal::StaticLine;
-use crate::unicode::{excerpt, is_deceptive};
+use crate::unicode::{deceptive_in, excerpt, is_deceptive};
 
 /// Reads a string and parses it, so that a value of `T` never holds what its parser refuses.
 pub(crate) fn deserialize_parsed<'de, D, T>(deserializer: D) -> Result<T, D::Error>
@@ -113,7 +114,7 @@ pub(crate) fn check_line(text: &str) -> Result<(), TextError> {
     if text.trim() != text {
         return Err(TextError(format!("`{}` begins or ends with white space", excerpt(text))));
     }
-    match text.chars().find(|&c| is_deceptive(c)) {
+    match deceptive_in(text) {
         Some(c) => Err(TextError(format!(
             "`{}` holds the character U+{:04X}, which does not show or changes how a line reads",
             excerpt(text),
@@ -135,7 +136,13 @@ fn check_email(text: &str) -> Result<(), TextError> {
 
 pub(crate) fn check_paragraph(text: &str) -> Result<(), TextError> {
     check_common(text, PARAGRAPH_MAX)?;
-    match text.chars().find(|&c| is_deceptive(c) && !matches!(c, '\n' | '\t' | '\u{200d}' | '\u{fe0f}')) {
+    // Lines of a paragraph may break anywhere, also between a sign and its selector.
+    let found = text.char_indices().find(|&(at, c)| match c {
+        '\n' | '\t' | '\u{200d}' | '\u{fe0f}' => false,
+        '\u{200c}' => !is_in_context(text, at),
+        c => is_deceptive(c),
+    });
+    match found.map(|(_, c)| c) {
         Some(c) => Err(TextError(format!(
             "holds the character U+{:04X}, which does not show or changes how a line reads",
             u32::from(c)

@@ -10,6 +10,8 @@ use caseless::Caseless as _;
 use unicode_general_category::{GeneralCategory, get_general_category};
 use unicode_normalization::UnicodeNormalization as _;
 
+use crate::joiners::{is_in_context, is_joiner};
+
 /// Whether `c` is a control, a line or paragraph separator, a bidirectional control, or shows nothing
 /// (`Default_Ignorable_Code_Point`): what must not stand in a name or a line, because the text that a person
 /// sees would differ from the bytes (CVE-2014-9390, CVE-2021-42574).
@@ -28,18 +30,42 @@ pub(crate) fn is_deceptive(c: char) -> bool {
         | 0xFE00..=0xFE0F | 0xFFA0 | 0xFFF0..=0xFFF8 | 0xE0000..=0xE0FFF)
 }
 
+/// The first character of a text that must not stand in a name or a line: one that is deceptive, unless it is a joiner
+/// where a script or an emoji needs it.
+pub(crate) fn deceptive_in(text: &str) -> Option<char> {
+    let found = text.char_indices().find(|&(at, c)| {
+        // ASCII letters make up nearly every text; the tables need not be asked about them.
+        !matches!(c, ' '..='~') && is_deceptive(c) && !(is_joiner(c) && is_in_context(text, at))
+    });
+    found.map(|(_, c)| c)
+}
+
 /// Whether `c` is unassigned, for private use or a noncharacter in Unicode 16.0.
 pub(crate) fn is_unassigned(c: char) -> bool {
     matches!(get_general_category(c), GeneralCategory::Unassigned | GeneralCategory::PrivateUse)
 }
 
-/// What two names share when a case-insensitive or normalising file system takes them for one:
-/// NFD, full default case folding, NFD (Unicode 16.0, section 3.13, D145).
+/// Whether `c` is for private use.
+pub(crate) fn is_private(c: char) -> bool {
+    get_general_category(c) == GeneralCategory::PrivateUse
+}
+
+/// A text without its joiners: what it looks like, or nearly so.
+pub(crate) fn without_joiners(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() || !text.contains(is_joiner) {
+        return text.into();
+    }
+    text.chars().filter(|&c| !is_joiner(c)).collect::<String>().into()
+}
+
+/// What two names share when a case-insensitive or normalising file system, or a person, takes them for one: without
+/// joiners, NFD, full default case folding, NFD (Unicode 16.0, section 3.13, D145).
 ///
 /// It never brings a `/` in, and never reaches across one: paths fold part by part.
 pub(crate) fn fold(text: &str) -> Cow<'_, str> {
     if !text.is_ascii() {
-        return text.nfd().default_case_fold().nfd().collect::<String>().into();
+        let shown = without_joiners(text);
+        return shown.nfd().default_case_fold().nfd().collect::<String>().into();
     }
     if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return text.to_ascii_lowercase().into();

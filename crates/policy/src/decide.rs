@@ -70,7 +70,7 @@ impl<'a> Judge<'a> {
 
     pub(crate) fn refuse(&mut self, rule: RuleName, message: impl Into<String>, fix: impl Into<String>) {
         let fix = self.said_to_the_reader(rule, fix.into());
-        self.decision.refusals.push(Reason { rule, message: message.into(), fix });
+        self.decision.refusals.push(Reason { rule, message: message.into(), fix, finding: None });
     }
 
     /// What to do, in the words of the side that reads them: a recipient mends nothing, but can have it mended.
@@ -87,11 +87,11 @@ impl<'a> Judge<'a> {
     }
 
     pub(crate) fn pend(&mut self, rule: RuleName, message: impl Into<String>, fix: impl Into<String>) {
-        self.decision.pending.push(Reason { rule, message: message.into(), fix: fix.into() });
+        self.decision.pending.push(Reason { rule, message: message.into(), fix: fix.into(), finding: None });
     }
 
     pub(crate) fn warn(&mut self, rule: RuleName, message: impl Into<String>, fix: impl Into<String>) {
-        self.decision.warnings.push(Reason { rule, message: message.into(), fix: fix.into() });
+        self.decision.warnings.push(Reason { rule, message: message.into(), fix: fix.into(), finding: None });
     }
 
     pub(crate) fn note(&mut self, note: impl Into<String>) {
@@ -248,7 +248,7 @@ impl<'a> Judge<'a> {
         let findings = if let Scan::Done(findings) = request.findings { Some(findings) } else { None };
         for found in findings.iter().flat_map(|findings| &findings.found) {
             if let Some(marking) = policy.markings().iter().find(|marking| marking.rule == found.rule) {
-                let what = format!("the marking `{}`{}", marking.word, place(found));
+                let what = format!("the marking `{}`{}", marking.word, places(found));
                 self.floor(level, RuleName::Marking, &marking.level, &what);
             }
         }
@@ -270,20 +270,18 @@ impl<'a> Judge<'a> {
 
     fn findings(&mut self, level: &Level) {
         let Some(findings) = self.scanned(level) else { return };
-        let fix = |rule: &RuleId| match rule.kind() {
-            "secret" => {
-                "take it out and revoke it; if it is no secret, say why in an allow-list: `--findings-allow FILE`"
-            }
-            "code" => {
-                "convert the model to a format without code, such as safetensors, or leave the file out"
-            }
-            _ => "mend the file or leave it out",
-        };
         for found in findings.found.iter().filter(|found| found.rule.kind() != "marking") {
             let (action, _) = self.policy.action(level, &found.rule);
-            let times = if found.count == 1 { String::new() } else { format!(" ({} times)", found.count) };
-            let message = format!("found {}{}{times}", found.rule, place(found));
+            let message = format!("found {}{}", found.rule, places(found));
             self.act(action, name_of(&found.rule), message, fix(&found.rule));
+            let reasons = match action {
+                Action::Deny => &mut self.decision.refusals,
+                Action::Warn => &mut self.decision.warnings,
+                Action::Note => continue,
+            };
+            if let Some(reason) = reasons.last_mut() {
+                reason.finding = Some(found.rule.clone());
+            }
         }
         for allowed in &findings.allowed {
             let (action, allowable) = self.policy.action(level, &allowed.rule);
@@ -514,23 +512,52 @@ fn name_of(rule: &RuleId) -> RuleName {
         "secret" => RuleName::Secrets,
         "code" => RuleName::Code,
         "marking" => RuleName::Marking,
+        "incomplete" => RuleName::Incomplete,
         _ => RuleName::Malformed,
     }
 }
 
-/// Where the first finding is, for messages.
-fn place(found: &consign_metadata::Found) -> String {
-    let Some(first) = found.examples.first() else { return String::new() };
-    let mut text = match &first.path {
-        Some(path) => format!(" in `{path}`"),
-        None => " in the descriptor".into(),
+/// What to do about a finding.
+fn fix(rule: &RuleId) -> &'static str {
+    match (rule.kind(), rule.as_str()) {
+        ("secret", _) => {
+            "take it out and revoke it; if it is no secret, say why in an allow-list: `--findings-allow FILE`"
+        }
+        (_, "code/auto-run" | "code/git-config") => {
+            "leave it out with `exclude`; it would run something where the bundle is unpacked"
+        }
+        ("code", _) => {
+            "convert the model to a format without code, such as safetensors, or leave the file out"
+        }
+        (_, "incomplete/lfs-pointer") => {
+            "fetch the content first (`git lfs pull`, `git annex get`), or leave the pointer out"
+        }
+        (_, "incomplete/dvc-pointer") => "fetch the content first (`dvc pull`), or leave the file out",
+        (_, "incomplete/missing-shard") => {
+            "add the files that are missing, or leave out those that need them"
+        }
+        (_, "incomplete/download") => "finish the download and remove what it left, or leave the file out",
+        ("incomplete", _) => "put the content in its place, or leave the file out",
+        _ => "mend the file or leave it out",
+    }
+}
+
+/// How often and where something was found, for messages: ` 7 times in 6 files, first in `a.pkl`: …`.
+fn places(found: &consign_metadata::Found) -> String {
+    let Some(first) = found.examples.first() else { return format!(" {} times", found.count) };
+    let file = match &first.path {
+        Some(path) => format!("`{path}`"),
+        None => "the descriptor".into(),
     };
-    if let Some(member) = &first.member {
-        text.push_str(&format!(", `{member}`"));
-    }
-    if let Some(line) = first.line {
-        text.push_str(&format!(", line {line}"));
-    }
+    let within = first.member.iter().map(|member| format!("`{member}`"));
+    let within: Vec<_> = within.chain(first.line.map(|line| format!("line {line}"))).collect();
+    let within = within.join(", ");
+    let behind = |word: &str| if within.is_empty() { String::new() } else { format!(", {word}{within}") };
+    let mut text = match (found.files, found.count) {
+        (..=1, 1) => format!(" in {file}{}", behind("")),
+        (..=1, count) => format!(" {count} times in {file}{}", behind("first in ")),
+        (files, count) => format!(" {count} times in {files} files, first in {file}{}", behind("")),
+    };
     if let Some(excerpt) = &first.excerpt {
         text.push_str(&format!(": {excerpt}"));
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use consign_metadata::{Problem, Sha256Digest, did_you_mean};
+use consign_metadata::{Problem, RuleId, Sha256Digest, did_you_mean};
 use consign_signing::Override;
 
 use crate::request::Stage;
@@ -56,6 +56,8 @@ rules! {
     Code = "code", "policy-code";
     /// No malformed file was found that is denied.
     Malformed = "malformed", "policy-malformed";
+    /// Nothing was found to be missing that is denied.
+    Incomplete = "incomplete", "policy-incomplete";
     /// The bundle is encrypted.
     Encryption = "encryption", "policy-encryption";
     /// Addressees are named where they must be.
@@ -126,6 +128,7 @@ pub struct Reason {
     pub(crate) rule: RuleName,
     pub(crate) message: String,
     pub(crate) fix: String,
+    pub(crate) finding: Option<RuleId>,
 }
 
 impl Reason {
@@ -142,6 +145,11 @@ impl Reason {
     /// What to do about it.
     pub fn fix(&self) -> &str {
         &self.fix
+    }
+
+    /// The rule of the scanner, if what is the matter is a finding.
+    pub fn finding(&self) -> Option<&RuleId> {
+        self.finding.as_ref()
     }
 
     /// The same as a problem with a stable code.

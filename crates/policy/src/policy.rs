@@ -222,14 +222,21 @@ impl Policy {
         self.destinations.iter().filter(move |known| reader.is_some() && known.recipient.as_ref() == reader)
     }
 
-    /// Whoever a name means: a recipient by any of their names, by one of their destinations, or by its folder.
+    /// Whoever a name means: a recipient by any of their names, by one of their destinations or its folder, or by their
+    /// organization.
     pub fn party(&self, name: &str) -> Option<&Recipient> {
         if let Called::Listed(known) = self.called(name) {
             return Some(known);
         }
         let is = |known: &&Destination| known.name.as_str() == name || known.path.as_str() == name;
         let reader = self.destinations.iter().find(is).and_then(|known| known.recipient.as_ref());
-        reader.and_then(|reader| self.recipient(reader.as_str()))
+        if let Some(reader) = reader {
+            return self.recipient(reader.as_str());
+        }
+        // An organization means somebody only if one of its people is listed.
+        let of = |known: &&Recipient| known.organization.as_ref().is_some_and(|of| of.as_str() == name);
+        let mut members = self.recipients.iter().filter(of);
+        members.next().filter(|_| members.next().is_none())
     }
 
     /// Every spelling by which a record may name a party: their names, their organization, and the names and folders of

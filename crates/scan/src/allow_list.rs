@@ -185,7 +185,7 @@ fn short_line(reader: &mut TomlReader, value: TomlValue<'_>) -> Option<Line> {
 }
 
 fn rule(reader: &mut TomlReader, value: TomlValue<'_>) -> Option<RulePattern> {
-    const KINDS: [&str; 4] = ["secret", "code", "marking", "malformed"];
+    const KINDS: [&str; 5] = ["secret", "code", "marking", "malformed", "incomplete"];
     let line = short_line(reader, value)?;
     let text = line.as_str();
     let kind = text.split_once('/').map_or(text, |(kind, _)| kind);

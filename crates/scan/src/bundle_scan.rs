@@ -7,8 +7,9 @@ use consign_metadata::{
     EntryPath, Finding, FindingPlace, Findings, FindingsBuilder, Problem, StaticLine, literal,
 };
 
-use crate::model::EXTERNAL_DATA;
-
+use crate::incomplete::{self, FileNames};
+use crate::inspect::Need;
+use crate::model::{line_of, rule};
 use crate::scanner::{FileReport, FileScan, Scanner};
 
 /// The scanner's name and the edition of its rules, as statements have it. The edition is raised whenever the same
@@ -16,7 +17,7 @@ use crate::scanner::{FileReport, FileScan, Scanner};
 const SCANNER: StaticLine = literal!(StaticLine, "consign-scan 1");
 
 /// Most files that are remembered to be needed by others.
-const NEEDS_MAX: usize = 10_000;
+const NEEDS_MAX: usize = 100_000;
 
 /// Collects the findings of a bundle.
 ///
@@ -27,7 +28,7 @@ const NEEDS_MAX: usize = 10_000;
 /// let mut file = scan.file(&"a.csv".parse()?, 8);
 /// file.update(b"a,b\n1,2\n");
 /// scan.add(file.finish());
-/// let scanned = scan.finish(|path| path.as_str() == "a.csv");
+/// let scanned = scan.finish([&"a.csv".parse()?]);
 /// assert!(scanned.findings.found.is_empty());
 /// assert_eq!(scanned.findings.formats[0].format.as_str(), "csv");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -43,7 +44,11 @@ struct Collected {
     /// How much each entry of the allow-list let pass.
     used: BTreeMap<usize, u64>,
     /// Files that others need beside them, each with the one that needs it.
-    needs: BTreeSet<(EntryPath, EntryPath)>,
+    needs: BTreeSet<(EntryPath, Need)>,
+    /// How many more of them there are.
+    more_needs: u64,
+    /// Every finding that is not allowed, as far as places are listed.
+    places: Vec<Finding>,
 }
 
 /// What was found in a bundle.
@@ -51,6 +56,9 @@ struct Collected {
 pub struct Scanned {
     /// For the statement.
     pub findings: Findings,
+    /// Every finding with its place, by rule and place; of a file with more than [`LISTED_MAX`](crate::LISTED_MAX)
+    /// findings those.
+    pub places: Vec<Finding>,
     /// Entries of the allow-list that let nothing pass.
     pub unused: Vec<Problem>,
 }
@@ -82,34 +90,89 @@ impl BundleScan {
     }
 
     fn collect(&self, report: FileReport, is_file: bool) {
-        let FileReport { format, findings, more, allowed, facts, needs } = report;
+        let FileReport { path, format, findings, more, allowed, facts, needs } = report;
         let mut collected = self.collected.lock().unwrap_or_else(PoisonError::into_inner);
-        let Collected { builder, used, needs: all } = &mut *collected;
-        all.extend(needs.into_iter().take(NEEDS_MAX.saturating_sub(all.len())));
         if is_file && let Ok(format) = format.id().parse() {
-            builder.format(format);
+            collected.builder.format(format);
         }
-        findings.into_iter().for_each(|finding| builder.add(finding));
-        more.into_iter().for_each(|(rule, count)| builder.add_unplaced(rule, count));
+        findings.into_iter().for_each(|finding| collected.add(finding));
+        more.into_iter().for_each(|(rule, count)| collected.builder.add_unplaced(rule, path.clone(), count));
         for ((n, rule), count) in allowed {
-            if let Some(entry) = self.scanner.allow().entries().get(n) {
-                *used.entry(n).or_default() += count;
-                builder.allow_many(rule, entry.path().clone(), entry.reason().clone(), count);
-            }
+            self.allow(&mut collected, n, rule, count);
         }
-        facts.into_iter().for_each(|facts| builder.model(facts));
+        facts.into_iter().for_each(|facts| collected.builder.model(facts));
+        if let Some(path) = path {
+            needs.into_iter().for_each(|need| collected.need(path.clone(), need));
+        }
     }
 
-    /// All of it. `holds` says whether the bundle has a file of that name: a model whose other half is missing is
-    /// reported.
-    pub fn finish(self, holds: impl Fn(&EntryPath) -> bool) -> Scanned {
-        let Collected { mut builder, used, needs } =
-            self.collected.into_inner().unwrap_or_else(PoisonError::into_inner);
-        for (model, needed) in needs.into_iter().filter(|(_, needed)| !holds(needed)) {
-            let excerpt = format!("{needed} is not in the bundle").parse().ok();
-            let place = FindingPlace { path: Some(model), member: None, line: None, excerpt };
-            builder.add(Finding { rule: EXTERNAL_DATA.into(), place });
+    /// Notes down that an entry of the allow-list let findings pass.
+    fn allow(&self, collected: &mut Collected, n: usize, rule: consign_metadata::RuleId, count: u64) {
+        if let Some(entry) = self.scanner.allow().entries().get(n) {
+            *collected.used.entry(n).or_default() += count;
+            collected.builder.allow_many(rule, entry.path().clone(), entry.reason().clone(), count);
         }
-        Scanned { findings: builder.finish(SCANNER.into()), unused: self.scanner.allow().unused(&used) }
+    }
+
+    /// What only a part of a bundle shows: of files that others need, and of gaps in numbered ones, nothing is said.
+    pub fn finish_part(self) -> Scanned {
+        self.put_together(|_, _| {})
+    }
+
+    /// All of it. `files` are the names of all files of the bundle: what is missing beside them is reported, such as the
+    /// other half of a model or a shard.
+    pub fn finish<'a>(self, files: impl IntoIterator<Item = &'a EntryPath>) -> Scanned {
+        let names = FileNames::new(files);
+        self.put_together(|collected, add| {
+            let mut missing = BTreeSet::new();
+            let last = collected.needs.last().map(|(by, _)| by.clone());
+            for (by, Need { path, files, rule }) in std::mem::take(&mut collected.needs) {
+                let there = names.at(&path);
+                if there >= files {
+                    continue;
+                }
+                let words = match there {
+                    0 => format!("{path} is not in the bundle"),
+                    n => format!("{path} holds {n} of {files} files"),
+                };
+                let place =
+                    FindingPlace { path: Some(by), member: None, line: None, excerpt: line_of(&words) };
+                add(collected, Finding { rule: rule.into(), place });
+                missing.insert(path);
+            }
+            incomplete::missing(&names, &missing).into_iter().for_each(|finding| add(collected, finding));
+            if let Some(last) = last.filter(|_| collected.more_needs > 0) {
+                collected.builder.add_unplaced(rule::TOO_MANY.into(), Some(last), collected.more_needs);
+            }
+        })
+    }
+
+    /// `at_end` adds what is known only now.
+    fn put_together(self, at_end: impl FnOnce(&mut Collected, &dyn Fn(&mut Collected, Finding))) -> Scanned {
+        let mut collected =
+            std::mem::take(&mut *self.collected.lock().unwrap_or_else(PoisonError::into_inner));
+        at_end(&mut collected, &|collected, finding| match self.scanner.allow().find(&finding) {
+            Some(entry) => self.allow(collected, entry, finding.rule, 1),
+            None => collected.add(finding),
+        });
+        let Collected { builder, used, mut places, .. } = collected;
+        places.sort_by(|a, b| (&a.rule, &a.place).cmp(&(&b.rule, &b.place)));
+        let unused = self.scanner.allow().unused(&used);
+        Scanned { findings: builder.finish(SCANNER.into()), places, unused }
+    }
+}
+
+impl Collected {
+    fn add(&mut self, finding: Finding) {
+        self.builder.add(finding.clone());
+        self.places.push(finding);
+    }
+
+    /// Remembers what a file needs. Which are remembered, where they are too many, does not depend on the order.
+    fn need(&mut self, by: EntryPath, need: Need) {
+        if self.needs.insert((by, need)) && self.needs.len() > NEEDS_MAX {
+            self.needs.pop_last();
+            self.more_needs += 1;
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use consign_metadata::{EntryPath, Finding, FindingPlace, Line, ModelFacts, RuleId};
+use consign_metadata::{EntryPath, Finding, FindingPlace, Line, ModelFacts, RuleId, StaticRuleId};
 
 /// Findings of one file that are listed with their places; of more, the number is kept.
 pub const LISTED_MAX: usize = 1000;
@@ -37,7 +37,25 @@ pub struct Report {
     pub facts: Option<ModelFacts>,
     /// Files of the bundle that this one needs beside it, such as external data of an ONNX model. Whether they
     /// exist is for the caller to check.
-    pub needs: Vec<EntryPath>,
+    pub needs: Vec<Need>,
+}
+
+/// What a file needs beside it in the bundle.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Need {
+    /// The file, or the folder.
+    pub path: EntryPath,
+    /// How many files there must be at least: more than one only in a folder.
+    pub files: u64,
+    /// The rule that is broken without it.
+    pub rule: StaticRuleId,
+}
+
+impl Need {
+    /// A file without which a rule is broken.
+    pub fn file(rule: StaticRuleId, path: EntryPath) -> Self {
+        Self { path, files: 1, rule }
+    }
 }
 
 impl Report {

@@ -1,4 +1,4 @@
-//! Looks for secrets, markings and code in files while they stream by. Executes nothing, opens nothing.
+//! Looks for secrets, markings, code and what is missing in files while they stream by. Executes nothing, opens nothing.
 //!
 //! [`Scanner`] holds the rules; [`FileScan`] looks at one file, in whatever pieces its bytes come; [`BundleScan`] puts
 //! together what was found in all of them. What is found depends on the content alone: neither on how it was cut into
@@ -8,6 +8,8 @@ mod allow_list;
 mod blocks;
 mod bundle_scan;
 mod content;
+mod data;
+mod incomplete;
 mod inflate;
 mod inspect;
 mod marking;
@@ -22,7 +24,8 @@ mod zip;
 
 pub use allow_list::{ALLOW_ENTRIES_MAX, ALLOW_LIST_BYTES_MAX, ALLOW_TEXT_MAX, AllowEntry, AllowList};
 pub use bundle_scan::{BundleScan, Scanned};
-pub use inspect::{Inspect, LISTED_MAX, Report, Subject};
+pub use data::{DataFacts, DataFault, DataVariable, HEADER_MAX, VARIABLES_MAX, data_facts, is_tabular};
+pub use inspect::{Inspect, LISTED_MAX, Need, Report, Subject};
 pub use marking::{MARKING_MAX, MARKINGS_MAX, Marking};
 pub use members::{Member, MemberFactory, Nesting};
 pub use model::{ModelMembers, model_inspector};

@@ -7,7 +7,8 @@ use consign_metadata::{EntryPath, FileFormat, Finding, Line, ModelFacts, RuleId}
 
 use crate::allow_list::AllowList;
 use crate::content::ContentScan;
-use crate::inspect::{Inspect, Report, Subject};
+use crate::incomplete::Incomplete;
+use crate::inspect::{Inspect, Need, Report, Subject};
 use crate::marking::{Marking, Markings};
 use crate::members::Nesting;
 use crate::secret::{Context, Engine};
@@ -59,6 +60,8 @@ struct Inner {
 /// What was found in a file, with the allow-list applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileReport {
+    /// The file; absent for the descriptor.
+    pub path: Option<EntryPath>,
     /// What kind of file it is, judged by its content.
     pub format: FileFormat,
     /// What was found and is not allowed, in the order of the places; no more than [`LISTED_MAX`](crate::LISTED_MAX).
@@ -70,7 +73,7 @@ pub struct FileReport {
     /// What the header of a model says.
     pub facts: Option<ModelFacts>,
     /// Files of the bundle that this one needs beside it; whether they are there is asked at the end.
-    pub needs: Vec<(EntryPath, EntryPath)>,
+    pub needs: Vec<Need>,
 }
 
 impl Scanner {
@@ -95,14 +98,15 @@ impl Scanner {
     pub fn file(&self, path: &EntryPath, size: u64) -> FileScan {
         let subject = Subject { path: Some(path.clone()), member: None };
         let content = ContentScan::new(self.clone(), subject, path.as_str(), size, Nesting::of_file(size));
-        FileScan { scanner: self.clone(), path: path.clone(), content, report: Report::default() }
+        let incomplete = Incomplete::new(path);
+        FileScan { scanner: self.clone(), path: path.clone(), content, incomplete, report: Report::default() }
     }
 
     /// Looks at a name alone, such as that of an empty directory.
     pub fn name(&self, path: &EntryPath) -> FileReport {
         let mut report = Report::default();
         self.search_name(path, &mut report);
-        self.report(FileFormat::Empty, report)
+        self.report(Some(path.clone()), FileFormat::Empty, report)
     }
 
     fn search_name(&self, path: &EntryPath, report: &mut Report) {
@@ -124,7 +128,7 @@ impl Scanner {
                 self.search_text(&format!("{leaf} = \"{text}\""), subject, &mut report);
             }
         }
-        self.report(FileFormat::Empty, report)
+        self.report(None, FileFormat::Empty, report)
     }
 
     fn search_text(&self, text: &str, subject: Subject, report: &mut Report) {
@@ -135,12 +139,11 @@ impl Scanner {
     }
 
     /// Applies the allow-list.
-    fn report(&self, format: FileFormat, report: Report) -> FileReport {
-        let Report { mut findings, mut more, facts, needs: _ } = report;
+    fn report(&self, path: Option<EntryPath>, format: FileFormat, report: Report) -> FileReport {
+        let Report { mut findings, mut more, facts, needs } = report;
         let allow = &self.inner.allow;
         let mut allowed: BTreeMap<(usize, RuleId), u64> = BTreeMap::new();
         if !allow.entries().is_empty() {
-            let path = findings.iter().find_map(|finding| finding.place.path.clone());
             findings.retain(|finding| match allow.find(finding) {
                 Some(entry) => {
                     *allowed.entry((entry, finding.rule.clone())).or_default() += 1;
@@ -160,7 +163,7 @@ impl Scanner {
             });
         }
         findings.sort_by(|a, b| (&a.place, &a.rule).cmp(&(&b.place, &b.rule)));
-        FileReport { format, findings, more, allowed, facts, needs: Vec::new() }
+        FileReport { path, format, findings, more, allowed, facts, needs }
     }
 }
 
@@ -169,6 +172,7 @@ pub struct FileScan {
     scanner: Scanner,
     path: EntryPath,
     content: ContentScan,
+    incomplete: Incomplete,
     report: Report,
 }
 
@@ -176,15 +180,14 @@ impl FileScan {
     /// The next bytes, in order.
     pub fn update(&mut self, bytes: &[u8]) {
         self.content.update(bytes, &mut self.report);
+        self.incomplete.update(bytes);
     }
 
     /// That was all of it.
     pub fn finish(mut self) -> FileReport {
         self.content.finish(&mut self.report);
+        self.incomplete.finish(&mut self.report);
         self.scanner.search_name(&self.path, &mut self.report);
-        let needs = std::mem::take(&mut self.report.needs);
-        let mut report = self.scanner.report(self.content.format(), self.report);
-        report.needs = needs.into_iter().map(|needed| (self.path.clone(), needed)).collect();
-        report
+        self.scanner.report(Some(self.path), self.content.format(), self.report)
     }
 }

@@ -3,7 +3,7 @@
 use crate::inspect::{Inspect, Report};
 
 /// How many bytes at the beginning say whether it is such text where no byte order mark does.
-const JUDGED: usize = 256;
+pub(crate) const JUDGED: usize = 256;
 /// Fewer units say nothing.
 const UNITS_MIN: usize = 8;
 

@@ -28,7 +28,7 @@ fn h6_h7_h8_h9_files_of_the_libraries_are_understood() {
     assert_eq!(facts("floats.onnx"), (1, 3, "FLOAT".into()));
     assert_eq!(facts("external.onnx"), (1, 3, "FLOAT".into()));
     let needs = scan("m/external.onnx", &files["external.onnx"]).needs;
-    assert_eq!(needs.iter().map(consign_metadata::EntryPath::as_str).collect::<Vec<_>>(), ["m/weights.bin"]);
+    assert_eq!(needs.iter().map(|need| need.path.as_str()).collect::<Vec<_>>(), ["m/weights.bin"]);
 
     let expected: BTreeMap<&str, Vec<&str>> = [
         ("custom.onnx", vec!["code/onnx-custom-op my.ops.Mine"]),

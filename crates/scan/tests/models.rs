@@ -412,7 +412,7 @@ fn h7_external_data_stays_in_the_bundle() {
     {
         let report = scan("models/a.onnx", &external(location));
         assert_eq!(found(&report), [""; 0]);
-        assert_eq!(report.needs.iter().map(consign_metadata::EntryPath::as_str).collect::<Vec<_>>(), [path]);
+        assert_eq!(report.needs.iter().map(|need| need.path.as_str()).collect::<Vec<_>>(), [path]);
     }
     // The model lies in an attribute of a node, and under a name that promises nothing.
     let entry = message(13, &[text(2, "../x"), text(1, "location")]);
@@ -560,7 +560,6 @@ fn h9_gguf() {
     };
     for (bytes, fault) in [
         (gguf(1, &[], &[], 0), "has a version that is not known"),
-        (gguf(0x0300_0000, &[], &[], 0), "is big-endian, which is not looked into"),
         (counts(u64::MAX, 0), "lists more than can be looked into"),
         (counts(0, u64::MAX), "lists more than can be looked into"),
         (gguf(3, &[key("x", 8, &u64::MAX.to_le_bytes())], &[], 0), "has a length that cannot be"),
@@ -722,6 +721,134 @@ fn attack_a5_other_code_is_named() {
 }
 
 #[test]
+fn attack_a5_a_configuration_is_read_in_every_encoding_in_which_python_reads_it() {
+    let text =
+        r#"{"class_name": "Sequential", "config": {"layers": [{"class_name": "Lambda", "config": {}}]}}"#;
+    let wide = |unit: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(unit).collect::<Vec<u8>>();
+    let widest = |unit: fn(u32) -> [u8; 4]| text.chars().flat_map(|c| unit(c.into())).collect::<Vec<u8>>();
+    for bytes in [
+        text.as_bytes().to_vec(),
+        [b"\xef\xbb\xbf", text.as_bytes()].concat(),
+        wide(u16::to_le_bytes),
+        wide(u16::to_be_bytes),
+        [&b"\xff\xfe"[..], &wide(u16::to_le_bytes)].concat(),
+        widest(u32::to_le_bytes),
+        widest(u32::to_be_bytes),
+        [&b"\xff\xfe\0\0"[..], &widest(u32::to_le_bytes)].concat(),
+    ] {
+        for lengths in [&[usize::MAX][..], &[1], &[100, 3]] {
+            let report = looking::scan_in("config.json", &bytes, lengths);
+            assert_eq!(found(&report), ["code/keras-lambda Lambda"], "{:?}", &bytes[..8]);
+        }
+    }
+}
+
+#[test]
+fn attack_a5_tags_of_yaml_are_known_in_every_spelling() {
+    let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let filler = "key: value\n".repeat(40_000);
+    for (bytes, rule) in [
+        (
+            b"%TAG ! tag:yaml.org,2002:py\n---\n!thon/object/apply:os.system [id]\n".to_vec(),
+            "code/yaml-python",
+        ),
+        (b"%TAG !x! tag:yaml.org,2002:\n---\na: !x!python/name:os.system ''\n".to_vec(), "code/yaml-python"),
+        (b"a: !!%70ython/object/apply:os.system ['id']\n".to_vec(), "code/yaml-python"),
+        (b"a: !!p%79thon/object/apply:os.system ['id']\n".to_vec(), "code/yaml-python"),
+        (b"a: !<tag:yaml%2Eorg,2002:python/name:os.system> ''\n".to_vec(), "code/yaml-python"),
+        (b"[!!%70ython/name:os.system '']\n".to_vec(), "code/yaml-python"),
+        (b"m:\n  \"_targ\\x65t_\": os.system\n".to_vec(), "code/remote-code"),
+        (b"m:\n  \"\\u005ftarget\\U0000005f\": os.system\n".to_vec(), "code/remote-code"),
+        (utf16("a: !!python/object/apply:os.system ['id']\n"), "code/yaml-python"),
+        ([filler.as_bytes(), b"m: {_target_: os.system}\n"].concat(), "code/remote-code"),
+    ] {
+        for lengths in [&[usize::MAX][..], &[1], &[4099]] {
+            let report = looking::scan_in("conf.yaml", &bytes, lengths);
+            assert!(
+                has(&report, rule),
+                "{:?}: {:?}",
+                bytes.escape_ascii().to_string().get(..60),
+                found(&report)
+            );
+        }
+    }
+    for text in ["a: 100%TAG\n", "b: wow! 50%ab\n", "c: '!!%70'\n", "d: \"\\x41\"\n", "e: !Ref name\n"] {
+        assert_eq!(findings("conf.yaml", text.as_bytes()), [""; 0], "{text}");
+    }
+}
+
+#[test]
+fn attack_a5_a_name_is_a_promise() {
+    for (name, bytes, rule) in [
+        ("a.npy", &b"\x80\x04K\x01."[..], "malformed/npy"),
+        ("a.npy", b"text\n", "malformed/npy"),
+        ("a.npz", b"\x80\x04K\x01.", "malformed/zip"),
+        ("m.keras", b"{}", "malformed/zip"),
+        ("m.h5", b"{}", "malformed/keras"),
+        ("m.hdf5", b"\x80\x04K\x01.", "malformed/keras"),
+        ("m.safetensors", b"\x80\x04K\x01.", "malformed/safetensors"),
+        ("m.gguf", b"\x80\x04K\x01.", "malformed/gguf"),
+        ("m.joblib", b"x^\x01\x02\x03", "malformed/pickle"),
+        ("m.pkl.gz", b"\x1f\x8b\x08\0\0\0\0\0\0\0\x07", "malformed/pickle"),
+    ] {
+        assert!(has(&scan(name, bytes), rule), "{name}: {:?}", findings(name, bytes));
+    }
+    // Several arrays in one file, as `numpy.save` writes them to one that is open.
+    let array = b"\x93NUMPY\x01\0\x38\0{'descr': '<i2', 'fortran_order': False, 'shape': (2,)}\n\x01\0\x02\0";
+    assert_eq!(findings("a.npy", array), [""; 0]);
+    assert_eq!(findings("a.npy", &array.repeat(3)), [""; 0]);
+    assert_eq!(
+        findings("a.npy", &[&array[..], b"x"].concat()),
+        ["malformed/npy is not as long as its shape says"]
+    );
+    let objects = b"\x93NUMPY\x01\0\x37\0{'descr': '|O', 'fortran_order': False, 'shape': (2,)}\n";
+    let report = scan("a.npy", &[&array[..], objects, b"cposix\nsystem\n(S'id'\ntR."].concat());
+    assert!(has(&report, "code/pickle-dangerous"), "{:?}", found(&report));
+}
+
+#[test]
+fn field_c10_unusual_gguf_is_not_malformed() {
+    let big = |name: &str| {
+        let mut bytes = b"GGUF".to_vec();
+        bytes.extend(3_u32.to_be_bytes());
+        bytes.extend(1_u64.to_be_bytes());
+        bytes.extend(1_u64.to_be_bytes());
+        bytes.extend(12_u64.to_be_bytes());
+        bytes.extend(b"general.name");
+        bytes.extend(8_u32.to_be_bytes());
+        bytes.extend(1_u64.to_be_bytes());
+        bytes.extend(b"m");
+        bytes.extend((name.len() as u64).to_be_bytes());
+        bytes.extend(name.as_bytes());
+        bytes.extend(1_u32.to_be_bytes());
+        bytes.extend(4_u64.to_be_bytes());
+        bytes.extend(0_u32.to_be_bytes());
+        bytes.extend(0_u64.to_be_bytes());
+        bytes.resize(bytes.len().next_multiple_of(32) + 16, 0);
+        bytes
+    };
+    for bytes in [
+        big("a"),
+        big(&"n".repeat(200)),
+        gguf(3, &[], &[(&"n".repeat(64), &[4], 0, 0)], 32),
+        gguf(3, &[], &[(&"n".repeat(1000), &[4], 0, 0)], 32),
+        gguf(3, &[], &[("a", &[32], 31, 0)], 32),
+        gguf(3, &[], &[("a", &[64], 38, 0)], 64),
+    ] {
+        let report = scan("m.gguf", &bytes);
+        assert_eq!(found(&report), [""; 0]);
+        assert_eq!(report.facts.map(|facts| facts.tensors), Some(1));
+    }
+    let mut cut = big("a");
+    cut.truncate(cut.len() - 1);
+    assert_eq!(findings("m.gguf", &cut), ["malformed/gguf ends within the tensors"]);
+    assert_eq!(
+        findings("m.gguf", &gguf(3, &[], &[(&"n".repeat(1025), &[4], 0, 0)], 32)),
+        ["malformed/gguf has a name that is too long"]
+    );
+}
+
+#[test]
 fn attack_a16_in_a_bundle() {
     let scanner = consign_scan::Scanner::new(consign_scan::ScanOptions::default());
     let bytes = b"[core]\n\tfsmonitor = touch x\n";
@@ -747,9 +874,7 @@ fn attack_a5_a_pickle_that_is_compressed_in_another_way_is_not_passed_over() {
         }
     }
     assert!(!has(&scan("images.tar.zst", b"\x28\xb5\x2f\xfd\x00\x00\x00"), "malformed/pickle"));
-    let wide: Vec<u8> = "{\"class_name\": \"Lambda\"}".encode_utf16().flat_map(u16::to_le_bytes).collect();
-    assert!(has(&scan("config.json", &wide), "malformed/model-config"));
-    for block in [4096, 32_768] {
+    for block in [4096, 32_768, 65_536, 1 << 20] {
         let mut hdf5 = vec![0; block];
         hdf5.extend(b"\x89HDF\r\n\x1a\n model_config {\"class_name\": \"Lambda\", \"config\": {}}");
         assert!(has(&scan("m.h5", &hdf5), "code/keras-lambda"), "{block}");

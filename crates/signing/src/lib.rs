@@ -111,7 +111,7 @@ pub use note::{
     NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX, Note, NoteError, NoteSignError, NoteText, NoteVerifier,
     VerifiedNote, ledger_origin,
 };
-pub use passphrase::{Passphrase, PassphraseAnswer, PassphraseError, PassphraseRequest};
+pub use passphrase::{PASSPHRASE_EASY, Passphrase, PassphraseAnswer, PassphraseError, PassphraseRequest};
 #[cfg(feature = "pkcs11")]
 pub use pkcs11::{PinRequest, Pkcs11Error, Pkcs11Signer, pkcs11_public_key};
 pub use pkcs11_uri::{Pkcs11Uri, Pkcs11UriError};

@@ -7,6 +7,11 @@ use crate::fingerprint::Fingerprint;
 /// Longest passphrase, in bytes.
 const PASSPHRASE_MAX: usize = 1024;
 
+/// A passphrase with fewer characters than this is easy to guess.
+pub const PASSPHRASE_EASY: usize = 12;
+/// The same for one with fewer different characters.
+const DIFFERENT_EASY: usize = 5;
+
 /// A passphrase. It is wiped when dropped and never printed.
 ///
 /// ```
@@ -52,6 +57,26 @@ impl Passphrase {
     pub fn from_line(bytes: &[u8]) -> Result<Self, PassphraseError> {
         let line = bytes.strip_suffix(b"\n").map_or(bytes, |line| line.strip_suffix(b"\r").unwrap_or(line));
         Self::new(Zeroizing::new(line.to_vec()))
+    }
+
+    /// Whether it is too easy to guess to protect a new key: it is shorter than twelve characters, or made of fewer than five
+    /// different ones. No such rule tells a good passphrase; it keeps out those that a thief of the file tries first.
+    ///
+    /// ```
+    /// use consign_signing::Passphrase;
+    /// let easy = |text: &str| Passphrase::from_line(text.as_bytes()).is_ok_and(|one| one.is_easy_to_guess());
+    /// assert!(easy("pw") && easy("abababababababab") && !easy("correct horse battery staple"));
+    /// ```
+    pub fn is_easy_to_guess(&self) -> bool {
+        // What is no UTF-8 is counted by bytes.
+        let (length, different): (usize, Vec<u32>) = match std::str::from_utf8(&self.0) {
+            Ok(text) => (text.chars().count(), text.chars().map(u32::from).collect()),
+            Err(_) => (self.0.len(), self.0.iter().copied().map(u32::from).collect()),
+        };
+        let mut different = Zeroizing::new(different);
+        different.sort_unstable();
+        different.dedup();
+        length < PASSPHRASE_EASY || different.len() < DIFFERENT_EASY
     }
 
     /// Whether it is the same as another, as when a new one is typed twice.

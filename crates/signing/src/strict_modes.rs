@@ -76,9 +76,9 @@ impl StrictModesError {
 }
 
 /// Reads a file of the caller's that others must not be able to change: neither the file nor the directory that
-/// it lies in. `None` if there is no such file.
+/// it lies in, nor those above. `None` if there is no such file.
 ///
-/// Links are followed; the file that was opened is judged, and the directory that it really lies in. What lies
+/// Links are followed; the file that was opened is judged, and the directories that it really lies in. What lies
 /// on a file system that is mounted read-only nobody can change, so there the bits do not count, only the owner.
 ///
 /// ```
@@ -163,6 +163,8 @@ mod unix {
     /// As many as Linux follows (path_resolution(7)).
     const LINKS_MAX: usize = 40;
     const STICKY: u32 = 0o1000;
+    /// Owns, in a container, what belongs to users of the system around it: the root of that system among them.
+    const NOBODY: u32 = 65534;
 
     pub(super) fn check_opened(file: &File, path: &Path) -> Result<(), StrictModesError> {
         let fail = |path: &Path, kind| StrictModesError { path: path.to_owned(), kind };
@@ -173,7 +175,39 @@ mod unix {
         let real = fs::canonicalize(path).map_err(|error| fail(path, error.into()))?;
         let directory = real.parent().unwrap_or(Path::new("/"));
         let metadata = fs::metadata(directory).map_err(|error| fail(directory, error.into()))?;
-        judge(&metadata, read_only).map_err(|kind| fail(directory, kind))
+        judge(&metadata, read_only).map_err(|kind| fail(directory, kind))?;
+        for above in directory.ancestors().skip(1) {
+            let metadata = fs::metadata(above).map_err(|error| fail(above, error.into()))?;
+            judge_above(&metadata).map_err(|kind| fail(above, kind))?;
+        }
+        Ok(())
+    }
+
+    /// A directory further up: in one that others may write to they can put another in the place of the one below. The
+    /// group of a user's own, as many systems make one for each, is nobody else.
+    fn judge_above(metadata: &Metadata) -> Result<(), StrictModesErrorKind> {
+        if metadata.uid() != NOBODY {
+            check_owner(metadata)?;
+        }
+        let mode = metadata.mode() & 0o7777;
+        let others = if own_group(metadata.gid()) { 0o002 } else { 0o022 };
+        if mode & others == 0 || mode & STICKY != 0 {
+            return Ok(());
+        }
+        Err(StrictModesErrorKind::Writable { mode })
+    }
+
+    /// Whether a group is the caller's own: it has the caller's number, and no members are listed.
+    fn own_group(gid: u32) -> bool {
+        let listed = |groups: String| {
+            groups.lines().any(|line| {
+                let mut fields = line.split(':').skip(2);
+                fields.next().and_then(|id| id.parse().ok()) == Some(gid)
+                    && fields.next().is_some_and(|members| !members.is_empty())
+            })
+        };
+        let euid = rustix::process::geteuid().as_raw();
+        gid == euid && euid != 0 && fs::read_to_string("/etc/group").is_ok_and(|groups| !listed(groups))
     }
 
     /// Resolves the path as the system does, and looks at everything that it meets.
@@ -337,6 +371,17 @@ mod tests {
             assert_eq!(read_unwritable(&path).is_ok(), passes, "{file:o} in {folder:o}");
         }
         chmod(&home, 0o755);
+        // Nor where others can put another folder in the place of the one that it lies in.
+        let above = dir.path();
+        for (mode, passes) in [(0o700, true), (0o755, true), (0o1777, true), (0o775, false), (0o757, false)] {
+            chmod(above, mode);
+            let read = read_unwritable(&path);
+            assert_eq!(read.is_ok(), passes, "{mode:o}");
+            if let Err(error) = read {
+                assert_eq!(error.path, fs::canonicalize(above).unwrap());
+            }
+        }
+        chmod(above, 0o700);
         // A link is judged by where it leads.
         let elsewhere = dir.path().join("elsewhere");
         fs::create_dir(&elsewhere).unwrap();

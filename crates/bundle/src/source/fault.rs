@@ -25,11 +25,27 @@ pub enum SourceFault {
     /// A socket, pipe or device.
     #[error("`{}` is neither a file nor a directory", shown(.0))]
     Special(PathBuf),
-    /// A version-control folder.
+    /// A file that runs with the rights of its owner or group, which a bundle does not keep.
+    #[error(
+        "`{}` runs with the rights of its owner or group (mode {mode:04o}), which a bundle does not keep",
+        shown(path)
+    )]
+    Privileged {
+        /// The file, below the source.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// What a run of consign works on, or left when it was killed.
+    #[error("`{}` is unfinished work of consign itself", shown(.0))]
+    Unfinished(PathBuf),
+    /// A version-control folder, or a file that stands for it.
     #[error("`{}` belongs to version control", shown(path))]
     VersionControl {
-        /// The folder, below the source.
+        /// Where it is, below the source.
         path: PathBuf,
+        /// Whether it is a folder.
+        folder: bool,
         /// Number of files in it.
         files: u64,
         /// Their size.
@@ -65,6 +81,8 @@ impl SourceFault {
             Self::Name(fault) => Some(&fault.path),
             Self::Link { path, .. }
             | Self::Special(path)
+            | Self::Unfinished(path)
+            | Self::Privileged { path, .. }
             | Self::VersionControl { path, .. }
             | Self::Unreadable { path, .. } => path.to_str(),
         }
@@ -76,6 +94,8 @@ impl SourceFault {
             Self::Name(fault) => fault.rule.code(),
             Self::Link { .. } => "symlink",
             Self::Special(_) => "special-file",
+            Self::Unfinished(_) => "unfinished",
+            Self::Privileged { .. } => "set-user-id",
             Self::VersionControl { .. } => "version-control",
             Self::Unreadable { .. } => "unreadable",
         }
@@ -86,6 +106,8 @@ impl SourceFault {
         match self {
             Self::Name(fault) => Path::new(&fault.path),
             Self::Special(path)
+            | Self::Unfinished(path)
+            | Self::Privileged { path, .. }
             | Self::Link { path, .. }
             | Self::VersionControl { path, .. }
             | Self::Unreadable { path, .. } => path,
@@ -132,7 +154,7 @@ pub enum ReadError {
         error: io::Error,
     },
     /// It is not what it was.
-    #[error("`{0}` changed while it was being packed")]
+    #[error("`{0}` changed while it was being read")]
     Changed(EntryPath),
 }
 

@@ -17,6 +17,7 @@ use super::{
     check_readable, kind_of,
 };
 use crate::header::HeaderKind;
+use crate::publish;
 
 /// Folders, or files that stand for them, in which version-control systems keep their own.
 const VERSION_CONTROL: [&str; 9] =
@@ -98,7 +99,12 @@ impl Walk<'_> {
         }
         if !self.options.include_vcs && name.to_str().is_some_and(|name| VERSION_CONTROL.contains(&name)) {
             let (files, bytes) = count_files(dir, name, &metadata, 0);
-            self.faults.push(SourceFault::VersionControl { path, files, bytes });
+            let folder = metadata.is_dir();
+            self.faults.push(SourceFault::VersionControl { path, folder, files, bytes });
+            return true;
+        }
+        if !self.options.include_vcs && name.to_str().is_some_and(publish::is_unfinished) {
+            self.faults.push(SourceFault::Unfinished(path));
             return true;
         }
         let place = place.map(|(root, place)| (*root, place.join(name)));
@@ -128,6 +134,9 @@ impl Walk<'_> {
             // Told now rather than when everything before it has been read.
             if let Err(error) = check_readable(dir, name, metadata) {
                 self.faults.push(SourceFault::Unreadable { path: path.into(), error });
+            }
+            if let Some(mode) = privileged(metadata) {
+                self.faults.push(SourceFault::Privileged { path: path.into(), mode });
             }
             self.add(path, kind_of(metadata), Some(metadata), place);
         } else {
@@ -188,7 +197,12 @@ impl Walk<'_> {
                 if metadata.is_dir() && !self.options.include_vcs && below.iter().any(is_vcs) =>
             {
                 let (files, bytes) = count_files(&parent, last, &metadata, 0);
-                self.faults.push(SourceFault::VersionControl { path: path.into(), files, bytes });
+                self.faults.push(SourceFault::VersionControl {
+                    path: path.into(),
+                    folder: true,
+                    files,
+                    bytes,
+                });
             }
             Ok((parent, metadata)) => {
                 let before = self.summary.files;
@@ -231,6 +245,18 @@ impl Walk<'_> {
         let place = place.map(|(root, path)| Box::new(Place { root, path, other_mode: false }));
         self.entries.push(SourceEntry { path: entry_path, kind, identity, place });
     }
+}
+
+/// The mode of a file that runs with rights that are not those of who runs it.
+#[cfg(unix)]
+fn privileged(metadata: &Metadata) -> Option<u32> {
+    let mode = cap_std::fs::MetadataExt::mode(metadata) & 0o7777;
+    (mode & 0o6000 != 0).then_some(mode)
+}
+
+#[cfg(not(unix))]
+fn privileged(_: &Metadata) -> Option<u32> {
+    None
 }
 
 fn open_below(root: &Dir, path: &Path) -> io::Result<Dir> {

@@ -251,7 +251,10 @@ impl<'a> Incoming<'a> {
 fn bring_to_disk(root: &Path, paths: &[&Path]) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     if paths.len() > ONE_BY_ONE {
-        return Ok(rustix::fs::syncfs(fs::File::open(root)?)?);
+        match rustix::fs::syncfs(fs::File::open(root)?).map_err(io::Error::from) {
+            Err(error) if publish::is_unable(&error) => {}
+            result => return result,
+        }
     }
     let _ = (root, ONE_BY_ONE);
     for path in paths {

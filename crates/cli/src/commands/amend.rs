@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::act::{Act, Action};
 use crate::addressing;
+use crate::bundle_out::BundleOut;
 use crate::bundle_set::{BundleSet, Names};
 use crate::checked::{
     archive_claim, archive_failure, archive_path, bundle_claim, check_copy, expected, sole_claim,
@@ -95,11 +96,9 @@ pub(crate) struct Amend {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Amended {
-    /// `amended` or `dry-run`.
+    /// `amended`, `dry-run`, or `refused` by the policy.
     status: &'static str,
-    name: String,
-    version: String,
-    classification: String,
+    bundle: BundleOut,
     /// The old version.
     from_version: String,
     /// Its bundle id, which stands among the parents of the new one.
@@ -110,7 +109,6 @@ pub(crate) struct Amended {
     basis: String,
     /// What is different, in one line.
     changed: String,
-    bundle_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     archive: Option<AmendedArchive>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,8 +117,6 @@ pub(crate) struct Amended {
     attestations: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     signer: Option<SignerOut>,
-    /// Whom it is for.
-    addressees: Vec<String>,
     /// What the handling policy says.
     handling: Handling,
     /// What the laboratories say to accepting it that were asked.
@@ -141,6 +137,7 @@ pub(crate) struct Amended {
 struct AmendedArchive {
     path: PathBuf,
     size: u64,
+    #[serde(serialize_with = "crate::bundle_out::bare")]
     sha256: String,
     encoder: String,
 }
@@ -148,24 +145,28 @@ struct AmendedArchive {
 impl Report for Amended {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         let (good, warn) = (style::GOOD, style::WARN);
-        let what = if self.status == "dry-run" { "would amend" } else { self.status };
-        let class = self.classification.to_uppercase();
-        writeln!(out, "{good}{what}{good:#} {} {}  [{class}]", self.name, self.version)?;
+        let (good, what) = match self.status {
+            "refused" => (style::ERROR, "not amended"),
+            "dry-run" => (good, "would amend"),
+            status => (good, status),
+        };
+        let class = self.bundle.class();
+        writeln!(out, "{good}{what}{good:#} {} {}  [{class}]", self.bundle.name, self.bundle.version)?;
         writeln!(out, "  from          {}, {}", self.from_version, self.from)?;
         writeln!(out, "  changed       {}", consign_metadata::printable(&self.changed))?;
         let files = count(self.files, "file", "files");
         let how = match (self.status, self.basis.as_str()) {
-            ("dry-run", _) => "as they are",
+            ("dry-run" | "refused", _) => "as they are",
             (_, "unseen") => "as they are, not looked at",
             _ => "as they are, each verified",
         };
         writeln!(out, "  content       {files}, {}, {how}", size(self.bytes))?;
-        addressing::in_words(&self.addressees, "  ", 13, out)?;
+        addressing::in_words(&self.bundle.addressees, "  ", 13, out)?;
         if let Some(archive) = &self.archive {
             writeln!(out, "  archive       {} ({})", archive.path.display(), size(archive.size))?;
             writeln!(out, "                {}", archive.sha256)?;
         }
-        writeln!(out, "  bundle id     {}", self.bundle_id)?;
+        writeln!(out, "  bundle id     {}", self.bundle.id())?;
         if let Some(path) = &self.manifest {
             writeln!(out, "  manifest      {}", path.display())?;
         }
@@ -181,7 +182,7 @@ impl Report for Amended {
             _ => {}
         }
         if let Some(findings) = &self.findings {
-            scan_args::in_words(findings, out)?;
+            scan_args::in_words(findings, Some(&self.handling), out)?;
         }
         if let Some(stored) = &self.stored {
             stored.human(out)?;
@@ -189,7 +190,7 @@ impl Report for Amended {
         for note in &self.notes {
             writeln!(out, "  note          {note}")?;
         }
-        self.handling.human(out, 13)?;
+        self.handling.human_but_findings(out, 13)?;
         self.laboratories.iter().try_for_each(|laboratory| laboratory.human(out))
     }
 }
@@ -229,8 +230,11 @@ impl Amend {
         let id = Manifest::id_of(&plan.manifest.to_bytes());
         let foreseen = plan.claim(id, old.content.clone());
         let answers = plan.terms.ask_manifest(Stage::Pack, &plan.manifest, &foreseen);
-        answers.permit(&self.bundle)?;
         let mut report = Amended::new(self, &manifest, &plan, (signed.id, id), &answers);
+        if let Err(Failure { exit, problems }) = answers.permit(&self.bundle) {
+            report.status = "refused";
+            return Ok(Outcome { exit, problems, report: Some(Box::new(report)) });
+        }
         if self.dry_run {
             report.status = "dry-run";
             return Ok(Outcome::done(report));
@@ -437,7 +441,7 @@ impl Amend {
         let answers = plan.terms.ask_manifest(Stage::Pack, &plan.manifest, &claim);
         (report.handling, report.laboratories) = (answers.handling(), answers.laboratories());
         let permit = answers.permit(&self.bundle)?;
-        report.bundle_id = made.id.to_string();
+        report.bundle.id = Some(made.id.to_string());
         let mut outputs = Outputs::new(out);
         report.manifest = Some(outputs.file(&names.manifest, &made.manifest_bytes)?);
         let bundle = claim.bundle.clone();
@@ -463,7 +467,10 @@ impl Amend {
                 .bundle(&bundle)
                 .archive(made.facts.sha256)
                 .with("from", &report.from)
-                .with("addressees", (!report.addressees.is_empty()).then_some(&report.addressees)),
+                .with(
+                    "addressees",
+                    (!report.bundle.addressees.is_empty()).then_some(&report.bundle.addressees),
+                ),
         );
         Ok(())
     }
@@ -491,21 +498,17 @@ impl Amended {
         let core = &plan.description.core;
         Self {
             status: "amended",
-            name: core.name.to_string(),
-            version: core.version.to_string(),
-            classification: core.classification.to_string(),
+            bundle: BundleOut::described(core, Some(id)).for_whom(addressing::told(&plan.terms.addressees)),
             from_version: old.core().version.to_string(),
             from: from.to_string(),
             files: old.files().len() as u64,
             bytes: old.payload_bytes(),
             basis: if amend.unseen { Basis::Unseen } else { Basis::Verified }.to_string(),
             changed: consign_metadata::diff(old, &plan.manifest).in_one_line(),
-            bundle_id: id.to_string(),
             archive: None,
             manifest: None,
             attestations: None,
             signer: None,
-            addressees: addressing::told(&plan.terms.addressees),
             handling: answers.handling(),
             laboratories: answers.laboratories(),
             findings: plan.findings.clone(),

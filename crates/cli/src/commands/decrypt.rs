@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::verify::AsOf;
 use crate::act::Action;
+use crate::bundle_out::BundleOut;
 use crate::bundle_set::Names;
 use crate::checked::{archive_path, interrupted};
 use crate::commands::pack::taken;
@@ -54,17 +55,12 @@ pub(crate) struct Decrypt {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Decrypted {
-    name: String,
-    version: String,
-    classification: String,
-    bundle_id: String,
+    bundle: BundleOut,
     archive: PathBuf,
     manifest: PathBuf,
     attestations: PathBuf,
     files: u64,
     bytes: u64,
-    /// Whom it is for, by the sender's word.
-    addressees: Vec<String>,
     /// What the handling policy says.
     handling: Handling,
     /// Whether a trusted key vouches for it, now.
@@ -80,16 +76,16 @@ pub(crate) struct Decrypted {
 impl Report for Decrypted {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         let (good, warn) = (style::GOOD, style::WARN);
-        let class = self.classification.to_uppercase();
-        writeln!(out, "{good}decrypted{good:#} {} {}  [{class}]", self.name, self.version)?;
+        let class = self.bundle.class();
+        writeln!(out, "{good}decrypted{good:#} {} {}  [{class}]", self.bundle.name, self.bundle.version)?;
         writeln!(
             out,
             "  content       {}, {}, each verified",
             count(self.files, "file", "files"),
             size(self.bytes)
         )?;
-        writeln!(out, "  bundle id     {}", self.bundle_id)?;
-        for addressee in &self.addressees {
+        writeln!(out, "  bundle id     {}", self.bundle.id())?;
+        for addressee in &self.bundle.addressees {
             writeln!(out, "  for           {addressee}")?;
         }
         writeln!(out, "  archive       {}", self.archive.display())?;
@@ -204,16 +200,13 @@ impl Decrypt {
         context.record(act.with("encrypted_sha256", encrypted.to_string()));
         let addressees = examined.claim.as_ref().map(|claim| claim.addressees.iter());
         let report = Decrypted {
-            name: core.name.to_string(),
-            version: core.version.to_string(),
-            classification: core.classification.to_string(),
-            bundle_id: verified.id().to_string(),
+            bundle: BundleOut::described(core, Some(verified.id()))
+                .for_whom(addressees.into_iter().flatten().map(ToString::to_string).collect()),
             archive: out.join(&names.archive),
             manifest: out.join(&names.manifest),
             attestations: out.join(&names.attestations),
             files: manifest.files().len() as u64,
             bytes: manifest.payload_bytes(),
-            addressees: addressees.into_iter().flatten().map(ToString::to_string).collect(),
             handling: Handling::of(&policy, Stage::Unpack, decision),
             trusted: examined.holds_now() && conflict.is_none(),
             as_of: examined.decision.as_ref().filter(|_| asserted).map(|decision| {

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::act::{Act, Action};
 use crate::addressing;
+use crate::bundle_out::BundleOut;
 use crate::bundle_set::BundleSet;
 use crate::checked::{archive_path, check, interrupted, sole_claim};
 use crate::commands::pack::taken;
@@ -69,23 +70,20 @@ pub(crate) struct Encrypt {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct EncryptedBundle {
-    name: String,
-    version: String,
-    bundle_id: String,
+    bundle: BundleOut,
     archive: EncryptedOut,
     attestations: PathBuf,
     fingerprint: String,
     role: String,
-    addressees: Vec<String>,
     handling: Handling,
 }
 
 impl Report for EncryptedBundle {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         let good = style::GOOD;
-        writeln!(out, "{good}encrypted{good:#} {} {}", self.name, self.version)?;
+        writeln!(out, "{good}encrypted{good:#} {} {}", self.bundle.name, self.bundle.version)?;
         self.archive.human(out)?;
-        for addressee in &self.addressees {
+        for addressee in &self.bundle.addressees {
             writeln!(out, "  for           {addressee}")?;
         }
         writeln!(out, "  attestations  {}", self.attestations.display())?;
@@ -164,9 +162,7 @@ impl Encrypt {
         let act = Act::of(Action::Encrypted, &claim).signed_by(key.public_key(), &statement.signer.role);
         context.record(act.with("encrypted_sha256", &sha256).with("recipients", sealing.recipients()));
         Ok(Outcome::done(EncryptedBundle {
-            name: claim.bundle.name.to_string(),
-            version: claim.bundle.version.to_string(),
-            bundle_id: claim.bundle.id.to_string(),
+            bundle: BundleOut::claimed(&claim),
             archive: EncryptedOut {
                 path: self.output.join(&names.archive),
                 size,
@@ -176,7 +172,6 @@ impl Encrypt {
             attestations: self.output.join(&names.attestations),
             fingerprint: key.public_key().fingerprint().to_string(),
             role,
-            addressees: claim.addressees.iter().map(ToString::to_string).collect(),
             handling,
         }))
     }

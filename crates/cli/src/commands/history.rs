@@ -131,7 +131,8 @@ impl History {
             version.entries.push(entry);
         }
         if let Some(to) = &self.to {
-            let concerned = |entry: &LoggedEvent| Filter::to(to).admits(entry.event.as_ref());
+            let of_recipient = Filter::to(to).by_any_name(context);
+            let concerned = |entry: &LoggedEvent| of_recipient.admits(entry.event.as_ref());
             for version in &mut versions {
                 version.entries.retain(concerned);
             }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::addressing;
+use crate::bundle_out::BundleOut;
 use crate::bundle_set::{BundleSet, read_manifest};
 use crate::checked::archive_failure;
 use crate::context::Context;
@@ -41,12 +42,7 @@ pub(crate) struct Inspect {
 pub(crate) struct Inspected {
     /// Always false: nothing here is verified.
     verified: bool,
-    name: String,
-    version: String,
-    classification: String,
-    bundle_id: String,
-    /// Whom the signers say that it is for; empty if they do not say, or not the same.
-    addressees: Vec<String>,
+    bundle: BundleOut,
     #[serde(skip_serializing_if = "Option::is_none")]
     archive: Option<ArchiveOut>,
     contact: Value,
@@ -82,6 +78,7 @@ struct ArchiveOut {
     path: PathBuf,
     size: u64,
     /// The digest that the tail leads to.
+    #[serde(serialize_with = "crate::bundle_out::bare")]
     sha256: String,
     frames: usize,
     encoder: String,
@@ -139,15 +136,11 @@ impl Inspect {
             _ => (None, Vec::new()),
         };
         let core = manifest.core();
-        let bundle_id = Manifest::id_of(&bytes).to_string();
+        let bundle_id = Manifest::id_of(&bytes);
         drop(bytes);
         Ok(Outcome::done(Inspected {
             verified: false,
-            name: core.name.to_string(),
-            version: core.version.to_string(),
-            classification: core.classification.to_string(),
-            bundle_id,
-            addressees,
+            bundle: BundleOut::described(core, Some(bundle_id)).for_whom(addressees),
             archive,
             contact: serde_json::to_value(&core.contact).unwrap_or_default(),
             license: core.license.clone(),
@@ -187,6 +180,7 @@ struct EncryptedFile {
     path: Option<PathBuf>,
     /// Size and digest by the statements.
     size: u64,
+    #[serde(serialize_with = "crate::bundle_out::bare")]
     sha256: String,
 }
 
@@ -313,15 +307,15 @@ fn formats(manifest: &Manifest) -> Vec<Format> {
 impl Report for Inspected {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         let (warn, hint, faint) = (style::WARN, style::HINT, style::FAINT);
-        let class = self.classification.to_uppercase();
+        let class = self.bundle.class();
         let line = "=".repeat(class.chars().count() + 4);
         writeln!(out, "{warn}{line}\n= {class} =\n{line}{warn:#}")?;
-        writeln!(out, "{hint}{} {}{hint:#}", self.name, self.version)?;
+        writeln!(out, "{hint}{} {}{hint:#}", self.bundle.name, self.bundle.version)?;
         writeln!(
             out,
             "{faint}Claims of whoever made it; nothing is verified here. See `consign verify`.{faint:#}\n"
         )?;
-        writeln!(out, "bundle id   {}", self.bundle_id)?;
+        writeln!(out, "bundle id   {}", self.bundle.id())?;
         if let Some(archive) = &self.archive {
             writeln!(out, "archive     {}, {}", size(archive.size), archive.sha256)?;
             let frames = count(archive.frames as u64, "frame", "frames");
@@ -373,7 +367,7 @@ impl Report for Inspected {
             if findings.found.is_empty() && findings.allowed.is_empty() {
                 writeln!(out, "            none")?;
             }
-            scan_args::in_words(findings, out)?;
+            scan_args::in_words(findings, None, out)?;
         }
         if let Some(files) = &self.files {
             writeln!(out)?;
@@ -392,7 +386,7 @@ impl Inspected {
     /// What the descriptor says, a line a field.
     fn described(&self, out: &mut dyn Write) -> io::Result<()> {
         let core = self.manifest.core();
-        addressing::in_words(&self.addressees, "", 11, out)?;
+        addressing::in_words(&self.bundle.addressees, "", 11, out)?;
         let organization = core.contact.organization.as_ref().map_or_else(String::new, |o| format!(", {o}"));
         let role = core.contact.role.as_ref().map_or_else(String::new, |role| format!(" ({role})"));
         writeln!(out, "contact     {}{role} <{}>{organization}", core.contact.name, core.contact.email)?;

@@ -14,7 +14,7 @@ use crate::act::{Act, Action};
 use crate::context::{Context, directory_for};
 use crate::exit::Exit;
 use crate::key_source::KeySource;
-use crate::keys::{PassphraseArgs, prompt_new};
+use crate::keys::{PassphraseArgs, new_passphrase};
 use crate::outcome::{Failure, Outcome, Report};
 use crate::style;
 
@@ -120,17 +120,13 @@ impl Keygen {
         let passphrase = if self.no_passphrase {
             None
         } else {
-            match self.passphrase.given()? {
-                Some(passphrase) => Some(passphrase),
-                None => Some(prompt_new()?.ok_or_else(|| {
-                    let problem =
-                        Problem::new("passphrase-needed", "there is no terminal to ask for a passphrase on");
-                    Failure::usage(
-                        problem
-                            .hint("give `--passphrase-file FILE`, `--passphrase-fd N` or `--no-passphrase`"),
-                    )
-                })?),
-            }
+            Some(new_passphrase(&self.passphrase)?.ok_or_else(|| {
+                let problem =
+                    Problem::new("passphrase-needed", "there is no terminal to ask for a passphrase on");
+                Failure::usage(
+                    problem.hint("give `--passphrase-file FILE`, `--passphrase-fd N` or `--no-passphrase`"),
+                )
+            })?)
         };
         #[cfg(feature = "encryption")]
         if self.encryption {

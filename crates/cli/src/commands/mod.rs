@@ -39,7 +39,7 @@ use crate::outcome::{Failure, Outcome};
 
 /// Packs models and datasets into immutable, signed bundles that anyone can open and the recipient can verify
 #[derive(Parser)]
-#[command(name = "consign", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "consign", version, max_term_width = 100)]
 pub(crate) struct Arguments {
     /// Print one JSON document on standard output
     #[arg(long, global = true, env = "CONSIGN_JSON", value_parser = FalseyValueParser::new(), help_heading = "Global options")]

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use consign_bundle::publish::{prepare, publish};
+use consign_bundle::publish::{exclusive, prepare, publish};
 use consign_bundle::{
     ArchiveFacts, Base, Compression, EncoderId, PackError, PackOptions, PackedArchive, Partial, Place, Scope,
     SourceSummary, Store, VerifiedArchive, hash_source, pack,
@@ -20,6 +20,7 @@ use serde::Serialize;
 
 use crate::act::{Act, Action};
 use crate::addressing;
+use crate::bundle_out::BundleOut;
 use crate::bundle_set::{BundleSet, Names};
 use crate::checked::{
     archive_claim, archive_failure, bundle_claim, check, modes_not_told, open_archive, sole_claim,
@@ -37,7 +38,7 @@ use crate::outcome::{Failure, Outcome, Report};
 use crate::provenance::args::{Captured, Placed, ProvenanceArgs, keep};
 use crate::provenance::facts::ProvenanceOut;
 use crate::restated;
-use crate::scan_args::{self, ScanArgs, ScanObserver};
+use crate::scan_args::{self, FindingOut, ScanArgs, ScanObserver};
 use crate::sign_statement::sign_statement;
 use crate::source_args::{Described, OutputFolder, SourceArgs, check_output, pack_failure};
 use crate::store_args::{self, KeepArgs, KeptOut};
@@ -130,11 +131,9 @@ impl KeyArgs {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Packed {
-    /// `packed`, `unchanged`, or `dry-run`.
+    /// `packed`, `unchanged`, `dry-run`, or `refused` by the policy.
     status: &'static str,
-    name: String,
-    version: String,
-    classification: String,
+    bundle: BundleOut,
     files: u64,
     directories: u64,
     bytes: u64,
@@ -144,8 +143,6 @@ pub(crate) struct Packed {
     /// Bytes of content that an earlier run with `--resume` had finished.
     #[serde(skip_serializing_if = "Option::is_none")]
     kept: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bundle_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     archive: Option<ArchiveOut>,
     /// Where it was kept.
@@ -165,8 +162,6 @@ pub(crate) struct Packed {
     #[serde(skip_serializing_if = "Option::is_none")]
     provenance: Option<ProvenanceOut>,
     excluded: Vec<ExcludedOut>,
-    /// Whom it is for.
-    addressees: Vec<String>,
     /// What the handling policy says.
     handling: Option<Handling>,
     /// What the laboratories say to accepting it that were asked.
@@ -175,6 +170,9 @@ pub(crate) struct Packed {
     /// What the scan of the content found; absent if no content was read.
     #[serde(skip_serializing_if = "Option::is_none")]
     findings: Option<Findings>,
+    /// Every finding with its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    places: Option<Vec<FindingOut>>,
     notes: Vec<String>,
 }
 
@@ -183,6 +181,7 @@ pub(crate) struct Packed {
 struct ArchiveOut {
     path: PathBuf,
     size: u64,
+    #[serde(serialize_with = "crate::bundle_out::bare")]
     sha256: String,
     encoder: String,
 }
@@ -225,24 +224,25 @@ struct ExcludedOut {
 impl Report for Packed {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         let (good, warn, faint) = (style::GOOD, style::WARN, style::FAINT);
-        let what = match self.status {
-            "unchanged" => "unchanged",
-            "dry-run" => "would pack",
-            _ => "packed",
+        let (good, what) = match self.status {
+            "refused" => (style::ERROR, "not packed"),
+            "unchanged" => (good, "unchanged"),
+            "dry-run" => (good, "would pack"),
+            _ => (good, "packed"),
         };
         writeln!(
             out,
             "{good}{what}{good:#} {} {}  [{}]",
-            self.name,
-            self.version,
-            self.classification.to_uppercase()
+            self.bundle.name,
+            self.bundle.version,
+            self.bundle.class()
         )?;
         let empty = match self.directories {
             0 => String::new(),
             n => format!(", {}", count(n, "empty directory", "empty directories")),
         };
         writeln!(out, "  content       {}{empty}, {}", count(self.files, "file", "files"), size(self.bytes))?;
-        addressing::in_words(&self.addressees, "  ", 13, out)?;
+        addressing::in_words(&self.bundle.addressees, "  ", 13, out)?;
         for excluded in self.excluded.iter().filter(|excluded| excluded.files > 0) {
             writeln!(
                 out,
@@ -264,7 +264,7 @@ impl Report for Packed {
         if let Some(encrypted) = &self.encrypted {
             encrypted.human(out)?;
         }
-        if let Some(id) = &self.bundle_id {
+        if let Some(id) = &self.bundle.id {
             writeln!(out, "  bundle id     {id}")?;
         }
         if let Some(path) = &self.manifest {
@@ -287,7 +287,7 @@ impl Report for Packed {
             provenance.human(out)?;
         }
         if let Some(findings) = &self.findings {
-            scan_args::in_words(findings, out)?;
+            scan_args::in_words(findings, self.handling.as_ref(), out)?;
         }
         if let Some(stored) = &self.stored {
             stored.human(out)?;
@@ -296,7 +296,7 @@ impl Report for Packed {
             writeln!(out, "  note          {note}")?;
         }
         if let Some(handling) = &self.handling {
-            handling.human(out, 13)?;
+            handling.human_but_findings(out, 13)?;
         }
         self.laboratories.iter().try_for_each(|laboratory| laboratory.human(out))?;
         if let Some(archive) = &self.archive {
@@ -305,7 +305,11 @@ impl Report for Packed {
             writeln!(out, "\n{faint}Without consign, a recipient checks and opens it with:{faint:#}")?;
             writeln!(out, "  echo '{digest}  {path}' | sha256sum -c")?;
             writeln!(out, "  zstd -dc {path} | tar -xf -")?;
-            writeln!(out, "  (cd {} && sha256sum -c --quiet manifest-sha256.txt)", shell_word(&self.name))?;
+            writeln!(
+                out,
+                "  (cd {} && sha256sum -c --quiet manifest-sha256.txt)",
+                shell_word(&self.bundle.name)
+            )?;
         }
         #[cfg(feature = "encryption")]
         if let Some(encrypted) = &self.encrypted {
@@ -327,8 +331,46 @@ struct Order<'a> {
     provenance: Option<&'a Captured>,
 }
 
+/// Why nothing was packed.
+enum Stopped {
+    Failed(Failure),
+    /// The policy refuses it; what is known of it so far is told all the same.
+    Refused(Box<Packed>, Failure),
+}
+
+impl From<Failure> for Stopped {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl Stopped {
+    fn refused(mut report: Packed, failure: Failure) -> Self {
+        report.status = "refused";
+        Self::Refused(Box::new(report), failure)
+    }
+}
+
+/// What is known of the content where an archive of that name is there already.
+enum Read {
+    /// Nothing yet.
+    Not(ScanObserver),
+    /// It was packed, while somebody else did, too.
+    Whole(Manifest, Findings),
+}
+
 impl Pack {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
+        match self.pack(context) {
+            Ok(outcome) => Ok(outcome),
+            Err(Stopped::Failed(failure)) => Err(failure),
+            Err(Stopped::Refused(report, Failure { exit, problems })) => {
+                Ok(Outcome { exit, problems, report: Some(report) })
+            }
+        }
+    }
+
+    fn pack(&self, context: &Context) -> Result<Outcome, Stopped> {
         let policy = self.terms.policy(context)?;
         let described = self.source.load(context, policy.scheme(), false)?;
         let mut terms = self.terms.load(context, policy, &described.description.core)?;
@@ -340,8 +382,10 @@ impl Pack {
         let mut report = Packed::new(&described, &self.output);
         check_output(source, &self.output)?;
         // Everything but what only the content can say is decided before any of it is read.
-        report.addressees = addressing::told(&terms.addressees);
-        report.asked(&described.ask(&terms, Scan::NotYet), &self.source.directory)?;
+        report.bundle.addressees = addressing::told(&terms.addressees);
+        if let Err(failure) = report.asked(&described.ask(&terms, Scan::NotYet), &self.source.directory) {
+            return Err(Stopped::refused(report, failure));
+        }
         if self.dry_run {
             report.status = "dry-run";
             return Ok(Outcome::done(report));
@@ -362,7 +406,7 @@ impl Pack {
             provenance: captured.as_ref(),
         };
         if sealing.is_none() && self.output.join(&names.archive).exists() {
-            let report = self.unchanged(context, &order, scan, report)?;
+            let report = self.unchanged(context, &order, Read::Not(scan), report)?;
             return Ok(self.kept(context, store.as_ref(), report));
         }
         folder.check()?;
@@ -476,12 +520,14 @@ impl Pack {
     fn permit(
         &self,
         claim: &Claim,
-        described: &Described,
-        terms: &Terms,
-        report: &mut Packed,
-    ) -> Result<Permit, Failure> {
-        let answers = described.ask(terms, claim.findings.as_ref().into());
-        report.asked(&answers, &self.source.directory)
+        order: &Order<'_>,
+        mut report: Packed,
+    ) -> Result<(Permit, Packed), Stopped> {
+        let answers = order.described.ask(order.terms, claim.findings.as_ref().into());
+        match report.asked(&answers, &self.source.directory) {
+            Ok(permit) => Ok((permit, report)),
+            Err(failure) => Err(Stopped::refused(report, failure)),
+        }
     }
 
     /// Signs what was packed, and gives all files their names: the archive last, so that whoever sees it sees
@@ -492,13 +538,19 @@ impl Pack {
         order: &Order<'_>,
         packed: PackedArchive,
         findings: Findings,
-        mut report: Packed,
-    ) -> Result<Packed, Failure> {
-        let Order { described, terms, names, key, provenance } = *order;
+        report: Packed,
+    ) -> Result<Packed, Stopped> {
+        let Order { names, key, provenance, .. } = *order;
         let out = &self.output;
         let failed = |error: io::Error| unwritable(out, &error);
+        // Of several that pack into one folder at once, each sees all that another has put there, or nothing.
+        let held = exclusive(out).map_err(failed)?;
+        if out.join(&names.archive).exists() {
+            drop((held, packed.file));
+            return self.unchanged(context, order, Read::Whole(packed.manifest, findings), report);
+        }
         let claim = claim(&packed.manifest, packed.id, &packed.facts, order, findings)?;
-        let permit = self.permit(&claim, described, terms, &mut report)?;
+        let (permit, mut report) = self.permit(&claim, order, report)?;
         report.made(packed.id, &packed.facts, out, names);
         let acts = acts(&claim, &packed.manifest, key.map(|key| (key, &self.key.role)));
         let mut files = Vec::new();
@@ -507,7 +559,7 @@ impl Pack {
                 files.push((names.manifest.clone(), prepare(out, &packed.manifest_bytes).map_err(failed)?));
             }
             Some(bytes) if bytes == packed.manifest_bytes => {}
-            Some(_) => return Err(taken(&out.join(&names.manifest))),
+            Some(_) => return Err(taken(&out.join(&names.manifest)).into()),
         }
         let mut placed = None;
         if let Some(key) = key {
@@ -530,7 +582,7 @@ impl Pack {
                     let there = found.statements().iter().find(of_it).map(|s| &s.statement().claim);
                     let otherwise = there.map_or_else(Vec::new, |there| restated::differences(there, &claim));
                     restated::check(&attestations, &otherwise)?;
-                    return Err(taken(&attestations));
+                    return Err(taken(&attestations).into());
                 }
             } else {
                 let signed = sign_statement(context, key, claim, &self.key.role, Basis::Packed, &permit)?;
@@ -542,7 +594,7 @@ impl Pack {
         files.extend(placed.as_mut().and_then(|placed| report.comes_from(placed)));
         files.push((names.archive.clone(), packed.file));
         if context.cancel.load(std::sync::atomic::Ordering::Relaxed) {
-            return Err(Failure::failed(crate::checked::interrupted()));
+            return Err(Failure::failed(crate::checked::interrupted()).into());
         }
         publish(out, files).map_err(|(path, error)| match error.kind() {
             io::ErrorKind::AlreadyExists => taken(&path),
@@ -563,16 +615,16 @@ impl Pack {
         (sealing, key): (&Sealing, &OpenKey),
         packed: PackedArchive,
         findings: Findings,
-        mut report: Packed,
-    ) -> Result<Outcome, Failure> {
+        report: Packed,
+    ) -> Result<Outcome, Stopped> {
         let out = &self.output;
         let claim = claim(&packed.manifest, packed.id, &packed.facts, order, findings)?;
-        let permit = self.permit(&claim, order.described, order.terms, &mut report)?;
+        let (permit, mut report) = self.permit(&claim, order, report)?;
         let mut acts = acts(&claim, &packed.manifest, Some((key, &self.key.role)));
         let inner = sign_statement(context, key, claim, &self.key.role, Basis::Packed, &permit)?;
         let outer = sealing.claim(&inner)?;
         let names = crate::encrypted_set::EncryptedNames::of(&outer);
-        report.bundle_id = Some(packed.id.to_string());
+        report.bundle.id = Some(packed.id.to_string());
         report.encrypted = Some(EncryptedOut {
             path: out.join(&names.archive),
             size: outer.size,
@@ -597,32 +649,38 @@ impl Pack {
         &self,
         context: &Context,
         order: &Order<'_>,
-        scan: ScanObserver,
+        read: Read,
         mut report: Packed,
-    ) -> Result<Packed, Failure> {
-        let Order { described, terms, names, key, provenance } = *order;
+    ) -> Result<Packed, Stopped> {
+        let Order { described, names, key, provenance, .. } = *order;
         let out = &self.output;
         let archive = out.join(&names.archive);
         let set = BundleSet::find_one(&archive)?;
         let there = check(context, &set, Scope::Content, threads(self.threads))?;
-        let meter = context.meter("hashing", described.source.summary().bytes);
-        let manifest = hash_source(
-            &described.source,
-            &described.description,
-            threads(self.threads),
-            Some(&scan),
-            &meter,
-        );
-        drop(meter);
-        let manifest = manifest.map_err(|error| pack_failure(error, out))?;
+        let (manifest, findings) = match read {
+            Read::Whole(manifest, findings) => (manifest, Ok(findings)),
+            Read::Not(scan) => {
+                let meter = context.meter("hashing", described.source.summary().bytes);
+                let manifest = hash_source(
+                    &described.source,
+                    &described.description,
+                    threads(self.threads),
+                    Some(&scan),
+                    &meter,
+                );
+                drop(meter);
+                (manifest.map_err(|error| pack_failure(error, out))?, Err(scan))
+            }
+        };
         let manifest_bytes = manifest.to_bytes();
         let id = Manifest::id_of(&manifest_bytes);
         if id != there.id() {
-            return Err(differs(&archive, &there, &manifest));
+            return Err(differs(&archive, &there, &manifest).into());
         }
         report.made(id, there.facts(), out, names);
         report.status = "unchanged";
-        let findings = report.found(scan.finish(&described.description, &manifest));
+        let findings =
+            findings.unwrap_or_else(|scan| report.found(scan.finish(&described.description, &manifest)));
         self.tidy(names)?;
         if !out.join(&names.manifest).exists() {
             report.manifest = None;
@@ -631,7 +689,8 @@ impl Pack {
             // What was packed unsigned before, or lost its attestations, is signed now.
             (Some(key), None) => {
                 let claim = claim(there.manifest(), id, there.facts(), order, findings)?;
-                let permit = self.permit(&claim, described, terms, &mut report)?;
+                let permit;
+                (permit, report) = self.permit(&claim, order, report)?;
                 let acts = acts(&claim, there.manifest(), Some((key, &self.key.role)));
                 let signed = sign_statement(context, key, claim, &self.key.role, Basis::Packed, &permit)?;
                 let bytes = Attestations::new(signed).to_bytes();
@@ -836,15 +895,12 @@ impl Packed {
         }
         Self {
             status: "packed",
-            name: core.name.to_string(),
-            version: core.version.to_string(),
-            classification: core.classification.to_string(),
+            bundle: BundleOut::described(core, None),
             files: summary.files,
             directories: summary.directories,
             bytes: summary.bytes,
             reused: None,
             kept: None,
-            bundle_id: None,
             archive: None,
             stored: None,
             #[cfg(feature = "encryption")]
@@ -853,7 +909,6 @@ impl Packed {
             attestations: None,
             signer: None,
             provenance: None,
-            addressees: Vec::new(),
             handling: None,
             laboratories: Vec::new(),
             excluded: excluded(described)
@@ -861,6 +916,7 @@ impl Packed {
                 .map(|e| ExcludedOut { pattern: e.pattern.to_string(), files: e.count })
                 .collect(),
             findings: None,
+            places: None,
             notes,
         }
     }
@@ -876,6 +932,7 @@ impl Packed {
     fn found(&mut self, scanned: Scanned) -> Findings {
         self.notes.extend(scanned.unused.iter().map(scan_args::unused_in_words));
         self.findings = Some(scanned.findings.clone());
+        self.places = Some(FindingOut::all(scanned.places));
         scanned.findings
     }
 
@@ -886,8 +943,8 @@ impl Packed {
         let _ = writeln!(
             crate::stream::stderr(),
             "packing {} {} [{}] for {} <{}>: {}, {}",
-            self.name,
-            self.version,
+            self.bundle.name,
+            self.bundle.version,
             classification.as_str().to_uppercase(),
             contact.name,
             contact.email,
@@ -897,7 +954,7 @@ impl Packed {
     }
 
     fn made(&mut self, id: BundleId, facts: &ArchiveFacts, out: &Path, names: &Names) {
-        self.bundle_id = Some(id.to_string());
+        self.bundle.id = Some(id.to_string());
         self.archive = Some(ArchiveOut {
             path: out.join(&names.archive),
             size: facts.size,

@@ -4,18 +4,19 @@ use std::io::{self, Write};
 use std::num::NonZeroUsize;
 
 use consign_bundle::hash_source;
-use consign_metadata::Findings;
-use consign_policy::Scan;
+use consign_metadata::{Findings, Problem};
+use consign_policy::{Policy, Scan};
 use consign_scan::Scanned;
 use serde::Serialize;
 
 use crate::addressing;
+use crate::bundle_out::BundleOut;
 use crate::context::{Context, threads};
 use crate::encryption::foreseen;
 use crate::exit::Exit;
 use crate::handling::{Handling, LaboratoryOut, Terms, TermsArgs};
 use crate::outcome::{Failure, Outcome, Report};
-use crate::scan_args::{self, ScanArgs};
+use crate::scan_args::{self, FindingOut, ScanArgs};
 use crate::source_args::{Described, SourceArgs, pack_failure};
 use crate::style::{count, size};
 
@@ -46,16 +47,15 @@ pub(crate) struct Preflight {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Foreseen {
-    name: String,
-    version: String,
-    classification: String,
+    bundle: BundleOut,
     files: u64,
     bytes: u64,
     /// What the scan of the content found; absent with `--no-scan`.
     #[serde(skip_serializing_if = "Option::is_none")]
     findings: Option<Findings>,
-    /// Whom it will be for.
-    addressees: Vec<String>,
+    /// Every finding with its place; absent with `--no-scan`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    places: Option<Vec<FindingOut>>,
     /// What one's own policy says to packing it.
     own: Handling,
     /// What each laboratory says to accepting it: those that are named, then those of the addressees.
@@ -64,12 +64,12 @@ pub(crate) struct Foreseen {
 
 impl Report for Foreseen {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
-        let class = self.classification.to_uppercase();
-        writeln!(out, "{} {}  [{class}]", self.name, self.version)?;
+        let class = self.bundle.class();
+        writeln!(out, "{} {}  [{class}]", self.bundle.name, self.bundle.version)?;
         writeln!(out, "  content       {}, {}", count(self.files, "file", "files"), size(self.bytes))?;
-        addressing::in_words(&self.addressees, "  ", 13, out)?;
+        addressing::in_words(&self.bundle.addressees, "  ", 13, out)?;
         if let Some(findings) = &self.findings {
-            scan_args::in_words(findings, out)?;
+            scan_args::in_words(findings, Some(&self.own), out)?;
         }
         self.own.verdict(out, "pack")?;
         self.laboratories.iter().try_for_each(|laboratory| laboratory.human(out))
@@ -79,28 +79,48 @@ impl Report for Foreseen {
 impl Preflight {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         let own = self.terms.policy(context)?;
-        let described = self.source.load(context, own.scheme(), false)?;
+        let (described, unfilled) = self.described(context, &own)?;
         let core = &described.description.core;
         let mut terms = self.terms.load(context, own, core)?;
         terms.encryption = foreseen(&self.encrypt_to, &terms.policy, core)?;
         let found = if self.no_scan { None } else { Some(self.look(context, &described, &terms)?) };
         let scan = found.as_ref().map_or(Scan::NotYet, |found| Scan::Done(&found.findings));
         let answers = described.ask(&terms, scan);
-        let problems = answers.refusals(&self.source.directory);
+        let mut problems = unfilled;
+        let mut exit = if problems.is_empty() { Exit::Done } else { Exit::Usage };
+        let refusals = answers.refusals(&self.source.directory);
+        if !refusals.is_empty() {
+            exit = exit.and(Exit::Refused);
+            problems.extend(refusals);
+        }
         let summary = described.source.summary();
+        let (findings, places) = found.map(|found| (found.findings, FindingOut::all(found.places))).unzip();
         let report = Foreseen {
-            name: core.name.to_string(),
-            version: core.version.to_string(),
-            classification: core.classification.to_string(),
+            bundle: BundleOut::described(core, None).for_whom(addressing::told(&terms.addressees)),
             files: summary.files,
             bytes: summary.bytes,
-            addressees: addressing::told(&terms.addressees),
             own: answers.handling(),
             laboratories: answers.laboratories(),
-            findings: found.map(|found| found.findings),
+            findings,
+            places,
         };
-        let exit = if problems.is_empty() { Exit::Done } else { Exit::Refused };
         Ok(Outcome { exit, problems, report: Some(Box::new(report)) })
+    }
+
+    /// The directory with its description. Where the descriptor lacks nothing but fields that say nothing to a policy, others
+    /// stand in for them, so that what the policies say is told in the same round as what is missing.
+    fn described(&self, context: &Context, own: &Policy) -> Result<(Described, Vec<Problem>), Failure> {
+        let failure = match self.source.load(context, own.scheme(), false) {
+            Ok(described) => return Ok((described, Vec::new())),
+            Err(failure) => failure,
+        };
+        let Some(stand_ins) = stand_ins(&failure.problems) else { return Err(failure) };
+        let mut source = self.source.clone();
+        source.set.extend(stand_ins);
+        match source.load(context, own.scheme(), false) {
+            Ok(described) => Ok((described, failure.problems)),
+            Err(_) => Err(failure),
+        }
     }
 
     /// Reads the content as packing would, for all that any of the policies looks for.
@@ -113,4 +133,22 @@ impl Preflight {
         let manifest = manifest.map_err(|error| pack_failure(error, &self.source.directory))?;
         Ok(scan.finish(description, &manifest))
     }
+}
+
+/// Values for required fields that a policy does not ask about.
+const STAND_INS: &[(&str, &str)] = &[
+    ("name", "unnamed"),
+    ("version", "0.0.0"),
+    ("contact.name", "nobody"),
+    ("contact.email", "nobody@example.org"),
+];
+
+/// What stands in for the fields that are missing; nothing, if anything else is wrong.
+fn stand_ins(problems: &[Problem]) -> Option<Vec<String>> {
+    let stand_in = |problem: &Problem| {
+        let field = problem.at.as_deref()?.rsplit(": ").next()?;
+        let (name, value) = STAND_INS.iter().find(|(name, _)| *name == field)?;
+        (problem.code == "missing-field").then(|| format!("{name}={value}"))
+    };
+    problems.iter().map(stand_in).collect()
 }

@@ -93,6 +93,7 @@ struct Says {
     /// The bundle is what was claimed, not what was found.
     claimed_only: bool,
     /// The bytes that arrived.
+    #[serde(serialize_with = "crate::bundle_out::bare")]
     sha256: String,
     size: u64,
     encrypted: bool,
@@ -117,6 +118,7 @@ struct Says {
     #[serde(skip_serializing_if = "Option::is_none")]
     ledger: Option<LedgerState>,
     /// SHA-256 of the receipt's line without its line feed.
+    #[serde(serialize_with = "crate::bundle_out::bare")]
     receipt_sha256: String,
 }
 

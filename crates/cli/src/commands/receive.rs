@@ -10,14 +10,15 @@ use std::path::{Path, PathBuf};
 use consign_bundle::{Scope, Selection, TreeLayout, compare_directory};
 use consign_metadata::{Manifest, Problem, Role, printable};
 use consign_policy::{Policy, Stage};
-use consign_signing::{About, BundleClaim, Receipt, ReceiptLevel};
+use consign_signing::{About, Receipt, ReceiptLevel};
 use serde::Serialize;
 
 use crate::act::{Act, Action};
 use crate::addressing;
+use crate::bundle_out::BundleOut;
 use crate::bundle_set::{Broken, BundleSet};
 use crate::checked::sole_claim;
-use crate::context::{Context, directory_for, threads};
+use crate::context::{Context, make_folder, threads};
 use crate::encrypted_set::EncryptedSet;
 use crate::encryption::IdentityArgs;
 use crate::examined::{Asked, Examined, Extraction, destination_exists};
@@ -31,11 +32,13 @@ use crate::receipts::{Arrival, Issuer, Written};
 use crate::recipients::SaidRecipients;
 use crate::style::{self, size};
 use crate::vouching::{TrustArgs, Trusted, VouchingArgs};
+use crate::withdrawn::{self, ReceivedRevocation};
 
 /// Take bundles in: check each, ask the policy, unpack it where told, and sign a receipt
 ///
 /// Every bundle of a folder is handled, whatever becomes of the others. A receipt is signed for a refusal too, with its
-/// reasons; for what could not be looked at there is none.
+/// reasons; for what could not be looked at there is none. A revocation that lies there and counts puts aside what was
+/// unpacked of its bundle.
 #[derive(clap::Args)]
 pub(crate) struct Receive {
     /// Archive, attestations, or folder with any number of bundles
@@ -47,9 +50,10 @@ pub(crate) struct Receive {
         value_name = "KEY",
         env = "CONSIGN_KEY",
         hide_env_values = true,
+        required_unless_present = "dry_run",
         help_heading = "Key options"
     )]
-    key: OsString,
+    key: Option<OsString>,
     /// What to sign as
     #[arg(
         long = "role",
@@ -72,6 +76,9 @@ pub(crate) struct Receive {
     /// Put receipts into this folder [default: beside each bundle]
     #[arg(long, value_name = "DIR")]
     receipts: Option<PathBuf>,
+    /// Say what would become of each bundle: nothing is signed, unpacked, moved or remembered
+    #[arg(long)]
+    dry_run: bool,
     /// How many threads to use [default: as many as there are processors]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -81,7 +88,12 @@ pub(crate) struct Receive {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Received {
+    /// Whether nothing was to be changed.
+    dry_run: bool,
     bundles: Vec<ReceivedBundle>,
+    /// Revocations that lay there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    revocations: Vec<ReceivedRevocation>,
 }
 
 /// What became of one bundle.
@@ -100,9 +112,7 @@ struct ReceivedBundle {
     level: Option<ReceiptLevel>,
     /// Name, version, classification and id: claims, unless it was accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    bundle: Option<BundleClaim>,
-    /// Whom it is for, by its statements.
-    addressees: Vec<String>,
+    bundle: Option<BundleOut>,
     /// The file that arrived: the archive, or the encrypted file.
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<Arrived>,
@@ -127,6 +137,7 @@ struct ReceivedBundle {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Arrived {
     size: u64,
+    #[serde(serialize_with = "crate::bundle_out::bare")]
     sha256: String,
     encrypted: bool,
 }
@@ -146,34 +157,43 @@ impl Report for Received {
             if n > 0 {
                 writeln!(out)?;
             }
-            bundle.human(out)?;
+            bundle.human(self.dry_run, out)?;
+        }
+        for (n, revocation) in self.revocations.iter().enumerate() {
+            if n + self.bundles.len() > 0 {
+                writeln!(out)?;
+            }
+            revocation.human(out)?;
         }
         Ok(())
     }
 }
 
 impl ReceivedBundle {
-    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+    fn human(&self, dry_run: bool, out: &mut dyn Write) -> io::Result<()> {
         let (good, error) = (style::GOOD, style::ERROR);
         let path = printable(&self.path);
         match (self.verdict, &self.bundle) {
-            (Some("accepted"), Some(BundleClaim { name, version, classification, .. })) => {
-                let class = classification.as_str().to_uppercase();
-                writeln!(out, "{good}accepted{good:#} {name} {version}  [{class}]")?;
+            (Some("accepted"), Some(bundle)) => {
+                let (BundleOut { name, version, .. }, class) = (bundle, bundle.class());
+                let what = if dry_run { "would accept" } else { "accepted" };
+                writeln!(out, "{good}{what}{good:#} {name} {version}  [{class}]")?;
             }
+            (Some(_), _) if dry_run => writeln!(out, "{error}would refuse{error:#} {path}")?,
             (Some(verdict), _) => writeln!(out, "{error}{verdict}{error:#} {path}")?,
             (None, _) => writeln!(out, "{error}not handled{error:#} {path}")?,
         }
         match &self.bundle {
             Some(bundle) if self.verdict == Some("accepted") => {
-                writeln!(out, "  bundle id     {}", bundle.id)?;
+                writeln!(out, "  bundle id     {}", bundle.id())?;
             }
-            Some(BundleClaim { name, version, .. }) => {
+            Some(BundleOut { name, version, .. }) => {
                 writeln!(out, "  claims to be  {name} {version}")?;
             }
             None => {}
         }
-        addressing::in_words(&self.addressees, "  ", 13, out)?;
+        let addressees = self.bundle.as_ref().map(|bundle| bundle.addressees.as_slice());
+        addressing::in_words(addressees.unwrap_or_default(), "  ", 13, out)?;
         if let Some(Arrived { size: bytes, sha256, encrypted }) = &self.file {
             let what = if *encrypted { "encrypted" } else { "archive" };
             writeln!(out, "  {what:<13} {}, {sha256}", size(*bytes))?;
@@ -205,15 +225,15 @@ enum Found {
 }
 
 impl Found {
-    /// Every bundle of a folder, or the one that a file belongs to.
-    fn all(named: &Path) -> Result<Vec<Self>, Failure> {
+    /// Every bundle of a folder, or the one that a file belongs to; none, if it is or holds nothing but revocations.
+    fn all(named: &Path, revocations: bool) -> Result<Vec<Self>, Failure> {
         if !named.is_dir() {
-            return Self::one(named).map(|one| vec![one]);
+            return if revocations { Ok(Vec::new()) } else { Self::one(named).map(|one| vec![one]) };
         }
         let encrypted = EncryptedSet::each_in_folder(named)?.into_iter().map(|set| set.map(Self::Encrypted));
         let plain = BundleSet::each_in_folder(named)?.into_iter().map(|set| set.map(Self::Plain));
         let all: Vec<_> = plain.chain(encrypted).map(|set| set.unwrap_or_else(Self::Broken)).collect();
-        if all.is_empty() {
+        if all.is_empty() && !revocations {
             let problem = Problem::new("no-bundle", "holds no bundle: no `.tar.zst` and no `.intoto.jsonl`");
             return Err(Failure::failed(problem.at(named.display().to_string())));
         }
@@ -243,7 +263,8 @@ struct Desk<'a> {
     vouching: &'a VouchingArgs,
     policy: &'a Policy,
     trusted: &'a Trusted,
-    issuer: Issuer<'a>,
+    /// Who signs receipts; nobody, if nothing is to be changed.
+    issuer: Option<Issuer<'a>>,
     told: OnceCell<BTreeSet<String>>,
 }
 
@@ -262,24 +283,31 @@ impl Desk<'_> {
 struct Looked {
     examined: Examined,
     unpacked: Option<PathBuf>,
+    /// The directory that was made for it, whether it counts or not.
+    made: Option<PathBuf>,
 }
 
 impl Looked {
     fn failed(failure: Failure) -> Self {
-        Self { examined: Examined::failed(failure), unpacked: None }
+        Self { examined: Examined::failed(failure), unpacked: None, made: None }
     }
 }
 
 impl Receive {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
-        for folder in [&self.unpack_to, &self.receipts].into_iter().flatten() {
-            directory_for(&folder.join("any"))?;
-        }
         let policy = self.policy.load(context)?;
-        let vouching = self.trust.vouching();
+        let vouching = if self.dry_run { self.trust.vouching().forgetful() } else { self.trust.vouching() };
         let trusted = vouching.load(context, &policy)?;
-        let key: OpenKey = KeySource::parse(&self.key)?.open(context, &self.passphrase)?;
-        let issuer = Issuer { key: &key, role: &self.role, policy: policy.digest(), time: context.now()? };
+        if trusted.is_nobody() && !self.dry_run {
+            return Err(nobody_trusted());
+        }
+        let open = |key: &OsString| KeySource::parse(key)?.open(context, &self.passphrase);
+        let key: Option<OpenKey> = self.key.as_ref().filter(|_| !self.dry_run).map(open).transpose()?;
+        let time = context.now()?;
+        let issuer = key.as_ref().map(|key| Issuer { key, role: &self.role, policy: policy.digest(), time });
+        if !self.dry_run {
+            [&self.unpack_to, &self.receipts].into_iter().flatten().try_for_each(|at| make_folder(at))?;
+        }
         let desk = Desk {
             context,
             vouching: &vouching,
@@ -289,9 +317,27 @@ impl Receive {
             told: OnceCell::new(),
         };
         let mut outcome = Outcome { exit: Exit::Done, problems: Vec::new(), report: None };
-        let mut bundles = Vec::new();
+        let (mut bundles, mut revocations) = (Vec::new(), Vec::new());
         'all: for named in &self.bundles {
-            let found = match Found::all(named) {
+            // What was taken back is put aside before anything else is looked at.
+            let files = match withdrawn::files(named) {
+                Ok(files) => files,
+                Err(failure) => {
+                    outcome.exit = outcome.exit.and(failure.exit);
+                    outcome.problems.extend(failure.problems);
+                    continue;
+                }
+            };
+            for file in &files {
+                match withdrawn::take_in(context, &vouching, &trusted, file, !self.dry_run) {
+                    Ok(more) => revocations.extend(more),
+                    Err(failure) => {
+                        outcome.exit = outcome.exit.and(failure.exit);
+                        outcome.problems.extend(failure.problems);
+                    }
+                }
+            }
+            let found = match Found::all(named, !files.is_empty()) {
                 Ok(found) => found,
                 Err(failure) => {
                     outcome.exit = outcome.exit.and(failure.exit);
@@ -309,7 +355,7 @@ impl Receive {
                 }
             }
         }
-        outcome.report = Some(Box::new(Received { bundles }));
+        outcome.report = Some(Box::new(Received { dry_run: self.dry_run, bundles, revocations }));
         Ok(outcome)
     }
 
@@ -375,7 +421,8 @@ impl Receive {
             self.unpack_to.as_ref().zip(claim).map(|(folder, claim)| {
                 folder.join(format!("{}-{}", claim.bundle.name, claim.bundle.version))
             });
-        let fresh = directory.as_deref().filter(|directory| directory.symlink_metadata().is_err());
+        let fresh =
+            directory.as_deref().filter(|at| at.symlink_metadata().is_err()).filter(|_| !self.dry_run);
         let mut looked = None;
         if let Some(destination) = fresh {
             let extraction =
@@ -386,6 +433,8 @@ impl Receive {
             looked = told.then_some(examined);
         }
         let extracted = looked.is_some();
+        let made = looked.as_ref().is_some_and(|examined| examined.verified.is_some());
+        let made = directory.clone().filter(|_| made);
         let mut examined = looked.unwrap_or_else(|| {
             let mut examined = asked.look(set, shown, Scope::Content);
             asked.decide(&mut examined, shown, said);
@@ -401,22 +450,33 @@ impl Receive {
                 examined.exit = Exit::NotTrusted;
             }
         }
-        if let (Exit::Done, Some(verified)) = (examined.exit, &examined.verified) {
+        if let (Exit::Done, Some(verified), false) = (examined.exit, &examined.verified, self.dry_run) {
             desk.context.keep_manifest(set, verified.manifest(), verified.id());
         }
         let mut unpacked = None;
         if let (Exit::Done, Some(directory), Some(verified)) = (examined.exit, &directory, &examined.verified)
         {
-            let held = if extracted { Ok(()) } else { self.holds(desk, directory, verified.manifest()) };
+            let there = directory.symlink_metadata().is_ok();
+            let held = if extracted || (self.dry_run && !there) {
+                Ok(())
+            } else {
+                self.holds(desk, directory, verified.manifest())
+            };
             match held {
-                Ok(()) => unpacked = Some(directory.clone()),
+                Ok(()) if self.dry_run => {}
+                Ok(()) => {
+                    if desk.vouching.remembers() {
+                        examined.notes.extend(desk.context.keep_unpacked(set, directory));
+                    }
+                    unpacked = Some(directory.clone());
+                }
                 Err(failure) => {
                     examined.exit = failure.exit;
                     examined.problems.extend(failure.problems);
                 }
             }
         }
-        Looked { examined, unpacked }
+        Looked { examined, unpacked, made }
     }
 
     /// A directory that was there before must hold just what would have been unpacked.
@@ -436,7 +496,7 @@ impl Receive {
         &self,
         desk: &Desk<'_>,
         path: &Path,
-        Looked { mut examined, mut unpacked }: Looked,
+        Looked { mut examined, mut unpacked, made }: Looked,
         arrival: Option<Result<Arrival, Failure>>,
     ) -> (Exit, ReceivedBundle) {
         let receipt = self.receipt(desk, path, &examined, arrival);
@@ -451,15 +511,23 @@ impl Receive {
                 (None, None)
             }
         };
-        let verdict = receipt.as_ref().map(|(receipt, _)| verdict(receipt));
+        if let (None, Some(made)) = (&unpacked, made) {
+            // What was not received is not left lying among what was. Nobody else knew of the directory.
+            let _ = std::fs::remove_dir_all(made);
+        }
+        let verdict = match (&receipt, examined.exit) {
+            (Some((receipt, _)), _) => Some(verdict(receipt)),
+            (None, Exit::Done) if self.dry_run => Some("accepted"),
+            (None, Exit::NotIntact | Exit::NotTrusted | Exit::Refused) if self.dry_run => Some("refused"),
+            (None, _) => None,
+        };
         let trusted = examined.trusted();
         let signers = trusted.iter().flat_map(|trusted| trusted.signers()).map(|signer| Signer {
             fingerprint: signer.fingerprint().to_string(),
             role: signer.role.to_string(),
             name: signer.name.as_ref().map(ToString::to_string),
         });
-        let bundle = examined.claim.as_ref().map(|claim| claim.bundle.clone());
-        let addressees = examined.claim.as_ref().map(|claim| addressing::told(&claim.addressees));
+        let bundle = examined.claim.as_ref().map(BundleOut::claimed);
         let report = ReceivedBundle {
             path: path.display().to_string(),
             verdict,
@@ -476,7 +544,6 @@ impl Receive {
                 .as_ref()
                 .map(|handled| Handling::of(desk.policy, Stage::Receive, handled)),
             bundle,
-            addressees: addressees.unwrap_or_default(),
             notes: std::mem::take(&mut examined.notes),
             unpacked,
             receipt: receipt.as_ref().map(|(_, written)| written.clone()),
@@ -498,21 +565,19 @@ impl Receive {
         examined: &Examined,
         arrival: Option<Result<Arrival, Failure>>,
     ) -> Result<Option<(Arrival, Receipt, Written)>, Failure> {
-        let Some(arrival) = arrival else { return Ok(None) };
+        let (Some(arrival), Some(issuer)) = (arrival, &desk.issuer) else { return Ok(None) };
         let receipt = |arrival: &Arrival| match examined.exit {
             Exit::Done => {
                 let proofs = examined.vouched.as_ref().zip(examined.trusted()).zip(examined.permit());
                 let accepted = proofs.and_then(|((vouched, trusted), permit)| {
-                    desk.issuer.accepted(arrival, vouched, trusted, &permit)
+                    issuer.accepted(arrival, vouched, trusted, &permit)
                 });
                 accepted.map(Some).ok_or_else(|| {
                     let problem = Problem::new("statement-disagrees", "what was signed is not what arrived");
                     Failure::new(Exit::NotIntact, problem.at(path.display().to_string()))
                 })
             }
-            Exit::NotIntact | Exit::NotTrusted | Exit::Refused => {
-                Ok(Some(desk.issuer.refused(arrival, examined)))
-            }
+            Exit::NotIntact | Exit::NotTrusted | Exit::Refused => Ok(Some(issuer.refused(arrival, examined))),
             Exit::Failed | Exit::Usage | Exit::Signal(_) => Ok(None),
         };
         let arrival = match (arrival, examined.exit) {
@@ -523,9 +588,19 @@ impl Receive {
         };
         let Some(receipt) = receipt(&arrival)? else { return Ok(None) };
         let beside = consign_bundle::publish::parent(path);
-        let written = desk.issuer.write(self.receipts.as_deref().unwrap_or(beside), &receipt)?;
+        let written = issuer.write(self.receipts.as_deref().unwrap_or(beside), &receipt)?;
         Ok(Some((arrival, receipt, written)))
     }
+}
+
+/// Without anybody who is trusted every bundle would be refused, and the refusal would be signed.
+fn nobody_trusted() -> Failure {
+    let message = "nobody's signature counts here yet, so that every bundle would be refused in your name";
+    let hint = format!(
+        "let the sender's key count first: consign trust add NAME --key SENDER.pub --fingerprint {} --role owner --owner PERSON; to look without signing anything: `--dry-run`",
+        crate::vouching::TOLD_FINGERPRINT
+    );
+    Failure::new(Exit::NotTrusted, Problem::new("no-trust", message).hint(hint))
 }
 
 fn verdict(receipt: &Receipt) -> &'static str {
@@ -535,8 +610,8 @@ fn verdict(receipt: &Receipt) -> &'static str {
 fn record(context: &Context, examined: &Examined, receipt: &Receipt, report: &ReceivedBundle) {
     let act = |action| {
         let act = Act::new(action).archive(receipt.sha256);
-        match &report.bundle {
-            Some(bundle) => act.bundle(bundle),
+        match &examined.claim {
+            Some(claim) => act.bundle(&claim.bundle),
             None => act,
         }
     };

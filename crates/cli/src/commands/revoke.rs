@@ -1,5 +1,6 @@
 //! `consign revoke`: take a bundle back, signed.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -9,10 +10,12 @@ use consign_signing::{Revocation, Revocations, SignedRevocation, Signer as _};
 use serde::Serialize;
 
 use crate::act::{Act, Action};
+use crate::bundle_out::BundleOut;
 use crate::bundle_set::{BundleSet, REVOCATIONS, too_many};
 use crate::checked::sole_claim;
-use crate::context::{Context, unwritable};
-use crate::keys::{PassphraseArgs, load_private};
+use crate::context::{Context, make_folder, unwritable};
+use crate::key_source::KeySource;
+use crate::keys::PassphraseArgs;
 use crate::outcome::{Failure, Outcome, Report};
 use crate::state::revocations::read_revocations;
 use crate::style;
@@ -29,9 +32,15 @@ pub(crate) struct Revoke {
     /// Why, in one line
     #[arg(long, value_name = "TEXT")]
     reason: Line,
-    /// The private key to sign with
-    #[arg(long, value_name = "FILE", env = "CONSIGN_KEY", help_heading = "Key options")]
-    key: PathBuf,
+    /// The key to sign with: a private key in a file, `ssh-agent:FINGERPRINT`, a `pkcs11:` URI, or `exec:NAME`
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "CONSIGN_KEY",
+        hide_env_values = true,
+        help_heading = "Key options"
+    )]
+    key: OsString,
     /// What to sign as
     #[arg(long, value_name = "ROLE", default_value = "owner", help_heading = "Key options")]
     role: Role,
@@ -45,9 +54,7 @@ pub(crate) struct Revoke {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Revoked {
-    name: String,
-    version: String,
-    bundle_id: String,
+    bundle: BundleOut,
     reason: String,
     revocations: PathBuf,
     fingerprint: String,
@@ -58,8 +65,8 @@ pub(crate) struct Revoked {
 impl Report for Revoked {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         let warn = style::WARN;
-        writeln!(out, "{warn}revoked{warn:#} {} {}", self.name, self.version)?;
-        writeln!(out, "  bundle id     {}", self.bundle_id)?;
+        writeln!(out, "{warn}revoked{warn:#} {} {}", self.bundle.name, self.bundle.version)?;
+        writeln!(out, "  bundle id     {}", self.bundle.id())?;
         writeln!(out, "  reason        {}", self.reason)?;
         writeln!(out, "  by            {} as {} ({})", self.fingerprint, self.role, self.time)?;
         writeln!(
@@ -78,7 +85,7 @@ impl Revoke {
             let problem = Problem::new("unsigned", "there is no statement that could be taken back");
             return Err(Failure::failed(problem.at(self.bundle.display().to_string())));
         };
-        let key = load_private(&self.key, &self.passphrase)?;
+        let key = KeySource::parse(&self.key)?.open(context, &self.passphrase)?;
         let (role, time) = (self.role.clone(), context.now()?);
         let revocation = Revocation::of(claim, self.reason.clone(), *key.public_key(), role, time);
         let signed = SignedRevocation::sign(&key, &revocation)
@@ -88,14 +95,15 @@ impl Revoke {
             (Some(folder), _) => folder.clone(),
             (None, folder) => folder.unwrap_or(Path::new(".")).to_owned(),
         };
+        if self.output.is_some() {
+            make_folder(&folder)?;
+        }
         let path = folder.join(&name);
         let act = Act::of(Action::BundleRevoked, claim).signed_by(key.public_key(), &self.role);
         write(&folder, &name, signed)?;
         context.record(act.with("reason", &self.reason));
         Ok(Outcome::done(Revoked {
-            name: claim.bundle.name.to_string(),
-            version: claim.bundle.version.to_string(),
-            bundle_id: claim.bundle.id.to_string(),
+            bundle: BundleOut::claimed(claim),
             reason: self.reason.to_string(),
             revocations: path,
             fingerprint: key.public_key().fingerprint().to_string(),

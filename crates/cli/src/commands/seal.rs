@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::act::{Act, Action};
 use crate::addressing;
+use crate::bundle_out::BundleOut;
 use crate::bundle_set::{Names, read_attestations, read_manifest};
 use crate::checked::{bundle_claim, modes_not_told};
 use crate::commands::pack::{KeyArgs, SignerOut, excluded, taken};
@@ -22,7 +23,7 @@ use crate::outcome::{Failure, Outcome, Report};
 use crate::provenance::args::{ProvenanceArgs, keep};
 use crate::provenance::facts::ProvenanceOut;
 use crate::restated;
-use crate::scan_args::{self, ScanArgs};
+use crate::scan_args::{self, FindingOut, ScanArgs};
 use crate::sign_statement::sign_statement;
 use crate::source_args::{OutputFolder, SourceArgs, check_output, pack_failure};
 use crate::style::{self, count, shell_word, size};
@@ -57,15 +58,13 @@ pub(crate) struct Seal {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Sealed {
-    /// `sealed` or `unchanged`.
+    /// `sealed`, `unchanged`, or `refused` by the policy.
     status: &'static str,
-    name: String,
-    version: String,
-    classification: String,
+    bundle: BundleOut,
     files: u64,
     bytes: u64,
-    bundle_id: String,
-    manifest: PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manifest: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     attestations: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,8 +72,6 @@ pub(crate) struct Sealed {
     /// What was signed about where it comes from.
     #[serde(skip_serializing_if = "Option::is_none")]
     provenance: Option<ProvenanceOut>,
-    /// Whom it is for.
-    addressees: Vec<String>,
     /// What the handling policy says.
     handling: Handling,
     /// What the laboratories say to accepting it that were asked.
@@ -82,6 +79,8 @@ pub(crate) struct Sealed {
     laboratories: Vec<LaboratoryOut>,
     /// What the scan of the content found.
     findings: Findings,
+    /// Every finding with its place.
+    places: Vec<FindingOut>,
     notes: Vec<String>,
     #[serde(skip)]
     directory: PathBuf,
@@ -89,37 +88,40 @@ pub(crate) struct Sealed {
 
 impl Report for Sealed {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
-        let (good, warn) = (style::GOOD, style::WARN);
-        let class = self.classification.to_uppercase();
-        writeln!(out, "{good}{}{good:#} {} {}  [{class}]", self.status, self.name, self.version)?;
+        let warn = style::WARN;
+        let class = self.bundle.class();
+        let (style, what) = match self.status {
+            "refused" => (style::ERROR, "not sealed"),
+            status => (style::GOOD, status),
+        };
+        writeln!(out, "{style}{what}{style:#} {} {}  [{class}]", self.bundle.name, self.bundle.version)?;
         writeln!(out, "  content       {}, {}", count(self.files, "file", "files"), size(self.bytes))?;
-        addressing::in_words(&self.addressees, "  ", 13, out)?;
-        writeln!(out, "  bundle id     {}", self.bundle_id)?;
-        writeln!(out, "  manifest      {}", self.manifest.display())?;
+        addressing::in_words(&self.bundle.addressees, "  ", 13, out)?;
+        writeln!(out, "  bundle id     {}", self.bundle.id())?;
+        if let Some(manifest) = &self.manifest {
+            writeln!(out, "  manifest      {}", manifest.display())?;
+        }
         match (&self.signer, &self.attestations) {
             (Some(signer), Some(path)) => {
                 writeln!(out, "  attestations  {}", path.display())?;
                 signer.human(out)?;
             }
+            _ if self.manifest.is_none() => {}
             _ => writeln!(out, "  {warn}NOT SIGNED: nobody can tell where it comes from{warn:#}")?,
         }
         if let Some(provenance) = &self.provenance {
             provenance.human(out)?;
         }
-        scan_args::in_words(&self.findings, out)?;
+        scan_args::in_words(&self.findings, Some(&self.handling), out)?;
         for note in &self.notes {
             writeln!(out, "  note          {note}")?;
         }
-        self.handling.human(out, 13)?;
+        self.handling.human_but_findings(out, 13)?;
         self.laboratories.iter().try_for_each(|laboratory| laboratory.human(out))?;
+        let Some(manifest) = &self.manifest else { return Ok(()) };
         let word = |path: &PathBuf| shell_word(&path.display().to_string());
         writeln!(out, "\nA recipient checks the directory with:")?;
-        writeln!(
-            out,
-            "  consign verify {} --manifest {} --key PUB",
-            word(&self.directory),
-            word(&self.manifest)
-        )
+        writeln!(out, "  consign verify {} --manifest {} --key PUB", word(&self.directory), word(manifest))
     }
 }
 
@@ -183,10 +185,30 @@ impl Seal {
         claim.findings = Some(scanned.findings.clone());
         terms.apply(&mut claim);
         let answers = terms.ask_manifest(Stage::Pack, &manifest, &claim);
-        let (handling, laboratories) = (answers.handling(), answers.laboratories());
-        let permit = answers.permit(&self.source.directory)?;
         let told = modes_not_told(source).into_iter();
-        let mut notes: Vec<_> = scanned.unused.iter().map(scan_args::unused_in_words).chain(told).collect();
+        let mut report = Sealed {
+            status: "refused",
+            bundle: BundleOut::described(core, Some(id)).for_whom(addressing::told(&terms.addressees)),
+            files: manifest.files().len() as u64,
+            bytes: manifest.payload_bytes(),
+            manifest: None,
+            attestations: None,
+            signer: None,
+            provenance: None,
+            handling: answers.handling(),
+            laboratories: answers.laboratories(),
+            findings: scanned.findings,
+            places: FindingOut::all(scanned.places),
+            notes: scanned.unused.iter().map(scan_args::unused_in_words).chain(told).collect(),
+            directory: self.source.directory.clone(),
+        };
+        let permit = match answers.permit(&self.source.directory) {
+            Ok(permit) => permit,
+            Err(Failure { exit, problems }) => {
+                return Ok(Outcome { exit, problems, report: Some(Box::new(report)) });
+            }
+        };
+        let notes = &mut report.notes;
         let mut acts =
             vec![Act::of(Action::Sealed, &claim).with("files", manifest.files().len()).made_of(&manifest)];
         let mut signer = None;
@@ -220,7 +242,7 @@ impl Seal {
                 };
                 let otherwise: Vec<_> = restated::other_role(&mine.signer.role, &role).into_iter().collect();
                 restated::check(&attestations_path, &otherwise)?;
-                if mine.claim.findings.as_ref().is_some_and(|signed| *signed != scanned.findings) {
+                if mine.claim.findings.as_ref().is_some_and(|signed| *signed != report.findings) {
                     notes.push(scan_args::OTHER_FINDINGS.into());
                 }
                 role = mine.signer.role.clone();
@@ -248,24 +270,11 @@ impl Seal {
         if !self.no_remember {
             notes.extend(keep(context, &bytes, id, placed.as_ref()));
         }
-        Ok(Outcome::done(Sealed {
-            status,
-            name: core.name.to_string(),
-            version: core.version.to_string(),
-            classification: core.classification.to_string(),
-            files: manifest.files().len() as u64,
-            bytes: manifest.payload_bytes(),
-            bundle_id: id.to_string(),
-            manifest: manifest_path,
-            attestations: signer.is_some().then_some(attestations_path),
-            signer,
-            provenance: placed.map(|placed| placed.out),
-            addressees: addressing::told(&terms.addressees),
-            handling,
-            laboratories,
-            findings: scanned.findings,
-            notes,
-            directory: self.source.directory.clone(),
-        }))
+        report.status = status;
+        report.manifest = Some(manifest_path);
+        report.attestations = signer.is_some().then_some(attestations_path);
+        report.signer = signer;
+        report.provenance = placed.map(|placed| placed.out);
+        Ok(Outcome::done(report))
     }
 }

@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use crate::act::{Act, Action};
 use crate::addressing;
+use crate::bundle_out::BundleOut;
 use crate::bundle_set::{BundleSet, join, read_attestations, read_manifest, too_many};
 use crate::checked::{archive_claim, bundle_claim, check, modes_not_compared, sole_claim};
 use crate::context::{Context, threads, unwritable};
@@ -97,8 +98,7 @@ pub(crate) struct Sign {
 pub(crate) struct Added {
     /// `signed`, `merged` or `unchanged`.
     status: &'static str,
-    name: String,
-    version: String,
+    bundle: BundleOut,
     attestations: PathBuf,
     /// How many signatures there are now.
     signatures: usize,
@@ -119,7 +119,7 @@ pub(crate) struct Added {
 impl Report for Added {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         let good = style::GOOD;
-        writeln!(out, "{good}{}{good:#} {} {}", self.status, self.name, self.version)?;
+        writeln!(out, "{good}{}{good:#} {} {}", self.status, self.bundle.name, self.bundle.version)?;
         if let (Some(fingerprint), Some(role)) = (&self.fingerprint, &self.role) {
             writeln!(out, "  by            {fingerprint} as {role}")?;
         }
@@ -211,7 +211,12 @@ impl Sign {
         let decision = decide_bundle(&policy, Stage::Sign, &checked.manifest, &standing);
         let handling = Handling::of(&policy, Stage::Sign, &decision);
         let permit = permit(&decision, &policy, &self.bundle)?;
-        self.confirm(checked, there, key, &handling)?;
+        if !self.confirm(checked, there, key, &handling)? {
+            let declined = Problem::new("not-confirmed", "not signed: the answer was no");
+            let act = Act::of(Action::Refused, &checked.claim).signed_by(key.public_key(), &self.role);
+            context.record(act.with("step", "sign").problems(std::slice::from_ref(&declined)));
+            return Err(Failure::failed(declined));
+        }
         sign_statement(context, key, checked.claim.clone(), &self.role, checked.basis, &permit)
     }
 
@@ -249,11 +254,9 @@ impl Sign {
             let act = self.act(&checked.claim, Some((&key, checked.basis)));
             context.record(act.with("recipients", &sealed_to));
         }
-        let bundle = &checked.claim.bundle;
         Ok(Outcome::done(Added {
             status: if there { "unchanged" } else { "signed" },
-            name: bundle.name.to_string(),
-            version: bundle.version.to_string(),
+            bundle: BundleOut::claimed(&checked.claim),
             attestations: path.clone(),
             signatures: after.statements().len(),
             fingerprint: Some(key.public_key().fingerprint().to_string()),
@@ -417,20 +420,20 @@ impl Sign {
         Ok(Checked { claim: claim.clone(), manifest, basis })
     }
 
-    /// Shows what is vouched for, and asks.
+    /// Shows what is vouched for, and asks. Gives the answer.
     fn confirm(
         &self,
         checked: &Checked,
         there: Option<&Attestations>,
         key: &OpenKey,
         handling: &Handling,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         let mut err = crate::stream::stderr();
         let shown = self.show(checked, there, key, &mut err).and_then(|()| handling.human(&mut err, 13));
         let failed = |error: io::Error| Failure::failed(Problem::new("terminal", error.to_string()));
         shown.map_err(failed)?;
         if self.yes {
-            return Ok(());
+            return Ok(true);
         }
         if !io::stdin().is_terminal() {
             let problem = Problem::new("not-confirmed", "there is no terminal to ask on");
@@ -439,10 +442,7 @@ impl Sign {
         write!(err, "Sign this as {}? [y/N] ", self.role).and_then(|()| err.flush()).map_err(failed)?;
         let mut answer = String::new();
         crate::terminal::answers().read_line(&mut answer).map_err(failed)?;
-        if matches!(answer.trim(), "y" | "Y" | "yes") {
-            return Ok(());
-        }
-        Err(Failure::failed(Problem::new("not-confirmed", "not signed")))
+        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
     }
 
     fn show(
@@ -525,7 +525,10 @@ impl Sign {
         if let Some(statement) = statement.filter(|_| !unchanged) {
             context.record(self.act(&statement.claim, signer));
         }
-        let text = |get: fn(&Claim) -> String| statement.map(|s| get(&s.claim)).unwrap_or_default();
+        let Some(bundle) = statement.map(|statement| BundleOut::claimed(&statement.claim)) else {
+            let problem = Problem::new("nothing-to-sign", "there is no statement in the attestations");
+            return Err(Failure::failed(problem.at(path.display().to_string())));
+        };
         let status = match (unchanged, signer.is_some()) {
             (true, _) => "unchanged",
             (false, true) => "signed",
@@ -533,8 +536,7 @@ impl Sign {
         };
         Ok(Outcome::done(Added {
             status,
-            name: text(|claim| claim.bundle.name.to_string()),
-            version: text(|claim| claim.bundle.version.to_string()),
+            bundle,
             attestations: path.into(),
             signatures: after.statements().len(),
             fingerprint: signer.map(|(key, _)| key.public_key().fingerprint().to_string()),

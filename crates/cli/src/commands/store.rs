@@ -10,6 +10,7 @@ use consign_metadata::{BundleId, BundleName, BundleVersion, Problem, Sha256Diges
 use serde::Serialize;
 
 use crate::act::{Act, Action};
+use crate::bundle_out::BundleOut;
 use crate::bundle_set::BundleSet;
 use crate::context::{Context, threads};
 use crate::exit::Exit;
@@ -88,9 +89,8 @@ struct Gc {
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct StoredOut {
-    name: String,
-    version: String,
-    bundle_id: String,
+    bundle: BundleOut,
+    #[serde(serialize_with = "crate::bundle_out::bare")]
     archive_sha256: String,
     /// Bytes of the archive.
     bytes: u64,
@@ -99,9 +99,13 @@ pub(crate) struct StoredOut {
 impl StoredOut {
     fn of(recipe: &Recipe) -> Self {
         Self {
-            name: recipe.name.to_string(),
-            version: recipe.version.to_string(),
-            bundle_id: recipe.id.to_string(),
+            bundle: BundleOut {
+                name: recipe.name.to_string(),
+                version: recipe.version.to_string(),
+                classification: None,
+                id: Some(recipe.id.to_string()),
+                addressees: Vec::new(),
+            },
             archive_sha256: recipe.archive.sha256.to_string(),
             bytes: recipe.archive.size,
         }
@@ -122,7 +126,7 @@ struct AddedBundle {
     /// `stored` or `unchanged`.
     status: &'static str,
     #[serde(flatten)]
-    bundle: StoredOut,
+    stored: StoredOut,
     /// Objects that the store did not hold yet.
     new_objects: u64,
     /// Their bytes.
@@ -132,9 +136,10 @@ struct AddedBundle {
 impl Report for AddedToStore {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         let good = style::GOOD;
-        for AddedBundle { status, bundle, new_bytes, .. } in &self.bundles {
+        for AddedBundle { status, stored, new_bytes, .. } in &self.bundles {
+            let StoredOut { bundle, archive_sha256, bytes } = stored;
             writeln!(out, "{good}{status}{good:#} {} {}", bundle.name, bundle.version)?;
-            writeln!(out, "  archive       {} ({})", bundle.archive_sha256, size(bundle.bytes))?;
+            writeln!(out, "  archive       {archive_sha256} ({})", size(*bytes))?;
             writeln!(out, "  new           {}", size(*new_bytes))?;
         }
         writeln!(out, "  store         {}", self.store.display())
@@ -159,8 +164,8 @@ impl Report for StoreListed {
             writeln!(
                 out,
                 "{} {}  {}  {}",
-                bundle.name,
-                bundle.version,
+                bundle.bundle.name,
+                bundle.bundle.version,
                 size(bundle.bytes),
                 bundle.archive_sha256
             )?;
@@ -212,7 +217,7 @@ impl Report for StoreVerified {
             writeln!(
                 out,
                 "  {error}broken{error:#}        {} {}  {}",
-                broken.name, broken.version, broken.archive_sha256
+                broken.bundle.name, broken.bundle.version, broken.archive_sha256
             )?;
         }
         if self.unneeded + self.leftovers > 0 {
@@ -252,7 +257,11 @@ impl Report for StoreCollected {
         let objects = count(self.objects, "object", "objects");
         writeln!(out, "{good}{what}{good:#} {objects}, {}", size(self.bytes))?;
         for bundle in &self.removed {
-            writeln!(out, "  bundle        {} {}  {}", bundle.name, bundle.version, bundle.archive_sha256)?;
+            writeln!(
+                out,
+                "  bundle        {} {}  {}",
+                bundle.bundle.name, bundle.bundle.version, bundle.archive_sha256
+            )?;
         }
         if self.leftovers > 0 {
             writeln!(out, "  unfinished    {}", count(self.leftovers, "file", "files"))?;
@@ -288,7 +297,7 @@ impl Add {
             match deposit(context, &store, set) {
                 Ok(deposited) => report.bundles.push(AddedBundle {
                     status: if deposited.unchanged { "unchanged" } else { "stored" },
-                    bundle: StoredOut::of(&deposited.recipe),
+                    stored: StoredOut::of(&deposited.recipe),
                     new_objects: deposited.new_objects,
                     new_bytes: deposited.new_bytes,
                 }),
@@ -356,9 +365,13 @@ impl Verify {
         let broken = checked.broken.iter().map(|archive| match store.recipe(archive) {
             Ok(recipe) => StoredOut::of(&recipe),
             Err(_) => StoredOut {
-                name: "?".into(),
-                version: "?".into(),
-                bundle_id: "?".into(),
+                bundle: BundleOut {
+                    name: "?".into(),
+                    version: "?".into(),
+                    classification: None,
+                    id: None,
+                    addressees: Vec::new(),
+                },
                 archive_sha256: archive.to_string(),
                 bytes: 0,
             },

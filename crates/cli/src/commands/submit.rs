@@ -12,7 +12,8 @@ use serde::Serialize;
 
 use crate::act::{Act, Action};
 use crate::addressing::{self, LaboratoryArgs};
-use crate::bundle_set::BundleSet;
+use crate::bundle_out::BundleOut;
+use crate::bundle_set::{BundleSet, Names};
 use crate::checked::{archive_path, sole_claim};
 use crate::context::{Context, threads};
 use crate::encrypted_set::{EncryptedFiles, opened_with_its_files};
@@ -62,15 +63,11 @@ pub(crate) struct Submit {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Submitted {
-    name: String,
-    version: String,
-    classification: String,
-    bundle_id: String,
+    bundle: BundleOut,
     /// SHA-256 of the archive, or of the encrypted file.
+    #[serde(serialize_with = "crate::bundle_out::bare")]
     archive_sha256: String,
     bytes: u64,
-    /// Whom it is for.
-    addressees: Vec<String>,
     /// The files that belong together.
     files: Vec<PieceName>,
     /// What became of it, for each `--to`.
@@ -84,7 +81,8 @@ pub(crate) struct Submitted {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Delivery {
-    /// `submitted`; `completed`, if a part of it was there; `unchanged`, if all of it was; `dry-run`; or `failed`.
+    /// `submitted`; `completed`, if a part of it was there; `unchanged`, if all of it was; `dry-run`; `refused` by the
+    /// policy, there or at another destination; or `failed`.
     status: &'static str,
     /// What `--to` named.
     to: String,
@@ -99,20 +97,20 @@ struct Delivery {
 impl Report for Submitted {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         let (good, error, warn) = (style::GOOD, style::ERROR, style::WARN);
-        let class = self.classification.to_uppercase();
+        let class = self.bundle.class();
         for (n, delivery) in self.deliveries.iter().enumerate() {
             if n > 0 {
                 writeln!(out)?;
             }
             let (style, what) = match delivery.status {
                 "dry-run" => (good, "would submit"),
-                "failed" => (error, "not submitted"),
+                "failed" | "refused" => (error, "not submitted"),
                 status => (good, status),
             };
-            writeln!(out, "{style}{what}{style:#} {} {}  [{class}]", self.name, self.version)?;
+            writeln!(out, "{style}{what}{style:#} {} {}  [{class}]", self.bundle.name, self.bundle.version)?;
             writeln!(out, "  to            {}", printable(&delivery.destination.display().to_string()))?;
-            writeln!(out, "  bundle id     {}", self.bundle_id)?;
-            addressing::in_words(&self.addressees, "  ", 13, out)?;
+            writeln!(out, "  bundle id     {}", self.bundle.id())?;
+            addressing::in_words(&self.bundle.addressees, "  ", 13, out)?;
             writeln!(out, "  archive       {}, {}", size(self.bytes), self.archive_sha256)?;
             for file in &self.files {
                 writeln!(out, "  file          {}", file.name)?;
@@ -127,6 +125,48 @@ impl Report for Submitted {
     }
 }
 
+/// A bundle that was taken back, and who was told.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Withdrawn {
+    bundle: BundleOut,
+    /// The revocation; nothing else was handed over.
+    files: Vec<PieceName>,
+    /// What became of it, for each `--to` that has the bundle.
+    revocation: Vec<RevocationDelivery>,
+}
+
+/// What became of a revocation at one destination.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct RevocationDelivery {
+    /// `submitted`, `unchanged` or `dry-run`.
+    status: &'static str,
+    /// What `--to` named.
+    to: String,
+    /// The folder.
+    destination: PathBuf,
+}
+
+impl Report for Withdrawn {
+    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let warn = style::WARN;
+        let class = self.bundle.class();
+        for delivery in &self.revocation {
+            let what = match delivery.status {
+                "dry-run" => "would submit the revocation of",
+                "unchanged" => "unchanged: the revocation of",
+                _ => "submitted the revocation of",
+            };
+            writeln!(out, "{warn}{what}{warn:#} {} {}  [{class}]", self.bundle.name, self.bundle.version)?;
+            writeln!(out, "  to            {}", printable(&delivery.destination.display().to_string()))?;
+            writeln!(out, "  bundle id     {}", self.bundle.id())?;
+            self.files.iter().try_for_each(|file| writeln!(out, "  file          {}", file.name))?;
+        }
+        Ok(())
+    }
+}
+
 /// Where a bundle is to go.
 struct Goal<'a> {
     /// What `--to` named.
@@ -136,15 +176,14 @@ struct Goal<'a> {
 }
 
 impl<'a> Goal<'a> {
-    /// A destination of the policy first, else that where a recipient of the policy reads, else a folder, which must be there:
-    /// a name that was mistyped makes no folder.
+    /// A destination of the policy first, else that where a recipient of the policy reads, else a folder.
     fn find(policy: &'a Policy, to: &'a str) -> Result<Self, Failure> {
         if let Some(listed) = policy.destination(to) {
-            return Self::listed(to, listed);
+            return Ok(Self::listed(to, listed));
         }
         let mut read = policy.destinations_of(to);
         match (read.next(), read.next()) {
-            (Some(listed), None) => return Self::listed(to, listed),
+            (Some(listed), None) => return Ok(Self::listed(to, listed)),
             (Some(first), Some(second)) => {
                 let all = [first, second].into_iter().chain(read).map(|one| one.name.as_str());
                 let message = format!("`{}` reads at several destinations", printable(to));
@@ -159,17 +198,18 @@ impl<'a> Goal<'a> {
         let same = |listed: &&Destination| {
             real.is_some() && Path::new(listed.path.as_str()).canonicalize().ok() == real
         };
-        if !folder.is_dir() {
-            return Err(nowhere(policy, to));
-        }
         Ok(Self { to, listed: policy.destinations().iter().find(same), folder })
     }
 
-    fn listed(to: &'a str, listed: &'a Destination) -> Result<Self, Failure> {
-        let folder = PathBuf::from(listed.path.as_str());
-        if folder.is_dir() {
-            return Ok(Self { to, listed: Some(listed), folder });
-        }
+    fn listed(to: &'a str, listed: &'a Destination) -> Self {
+        Self { to, listed: Some(listed), folder: PathBuf::from(listed.path.as_str()) }
+    }
+
+    /// The folder must be there: a name that was mistyped makes none.
+    fn check(&self, policy: &Policy) -> Result<(), Failure> {
+        let Some(listed) = self.listed.filter(|_| !self.folder.is_dir()) else {
+            return if self.folder.is_dir() { Ok(()) } else { Err(nowhere(policy, self.to)) };
+        };
         let message = format!(
             "the folder of the destination `{}` is not there: `{}`",
             listed.name,
@@ -235,12 +275,16 @@ impl Submit {
         let goals = self.to.iter().map(|to| Goal::find(&policy, to)).collect::<Result<Vec<_>, _>>()?;
         let mut claimed = None;
         let result = self.submit(context, &policy, &goals, &mut claimed);
-        if let Err(failure) = &result
-            && matches!(failure.exit, Exit::NotIntact | Exit::NotTrusted | Exit::Refused)
-            && !self.dry_run
-        {
+        let problems = match &result {
+            Ok(outcome) if outcome.exit == Exit::Refused => Some(&outcome.problems),
+            Err(failure) if matches!(failure.exit, Exit::NotIntact | Exit::NotTrusted | Exit::Refused) => {
+                Some(&failure.problems)
+            }
+            _ => None,
+        };
+        if let Some(problems) = problems.filter(|_| !self.dry_run) {
             for goal in &goals {
-                context.record(refused(claimed.as_ref(), goal, failure));
+                context.record(refused(claimed.as_ref(), goal, problems));
             }
         }
         result
@@ -275,7 +319,14 @@ impl Submit {
         let (Exit::Done, Some(verified), Some(trusted), Some(_)) =
             (examined.exit, &examined.verified, examined.trusted(), &examined.vouched)
         else {
-            return Err(examined.into_failure());
+            return self.take_back(
+                context,
+                (policy, goals),
+                &set,
+                encrypted.is_some(),
+                claimed.as_ref(),
+                examined,
+            );
         };
         // Every destination is asked about before anything is copied to any.
         let signers = counted(trusted.signers());
@@ -314,13 +365,28 @@ impl Submit {
                 }
             }
         }
-        if !refused.is_empty() {
-            return Err(Failure { exit: Exit::Refused, problems: refused });
-        }
         let parcel = match &encrypted {
-            Some(files) => Parcel::encrypted(files)?,
-            None => Parcel::plain(&set, trusted, verified.id())?,
+            Some(files) => Parcel::encrypted(files),
+            None => Parcel::plain(&set, trusted, verified.id()),
         };
+        let report = |parcel: Option<&Parcel>, deliveries| Submitted {
+            bundle: BundleOut::claimed(trusted.claim()),
+            archive_sha256: match parcel {
+                Some(parcel) => parcel.sha256.to_string(),
+                None => verified.facts().sha256.to_string(),
+            },
+            bytes: parcel.map_or(verified.facts().size, |parcel| parcel.size),
+            files: parcel.map(Parcel::names).unwrap_or_default(),
+            deliveries,
+            notes: parcel.map(|parcel| parcel.notes.clone()).unwrap_or_default(),
+        };
+        if !refused.is_empty() {
+            deliveries.iter_mut().for_each(|delivery| delivery.status = "refused");
+            let report = report(parcel.as_ref().ok(), deliveries);
+            return Ok(Outcome { exit: Exit::Refused, problems: refused, report: Some(Box::new(report)) });
+        }
+        goals.iter().try_for_each(|goal| goal.check(policy))?;
+        let parcel = parcel?;
         let mut outcome = Outcome { exit: Exit::Done, problems: Vec::new(), report: None };
         if !self.dry_run {
             for ((goal, permit), delivery) in goals.iter().zip(&permits).zip(&mut deliveries) {
@@ -329,9 +395,9 @@ impl Submit {
                         delivery.status = status;
                         context.keep_manifest(&set, verified.manifest(), verified.id());
                         // What was there may have been put there by a run that was killed before it could say so.
-                        let bundle = &trusted.claim().bundle;
                         let to = Some(goal.name());
-                        if status != "unchanged" || !ledger::tells_of(context, Action::Submitted, bundle, to)
+                        if status != "unchanged"
+                            || !ledger::tells_of(context, Action::Submitted, &trusted.claim().bundle, to)
                         {
                             context.record(submitted(&examined, encrypted.as_ref(), &parcel, goal, permit));
                         }
@@ -348,20 +414,73 @@ impl Submit {
         if !self.dry_run && encrypted.is_none() {
             crate::store_args::refresh(context, &set, &verified.facts().sha256);
         }
-        let bundle = &trusted.claim().bundle;
-        outcome.report = Some(Box::new(Submitted {
-            name: bundle.name.to_string(),
-            version: bundle.version.to_string(),
-            classification: bundle.classification.to_string(),
-            bundle_id: verified.id().to_string(),
-            archive_sha256: parcel.sha256.to_string(),
-            bytes: parcel.size,
-            addressees: addressing::told(&trusted.claim().addressees),
-            files: parcel.names(),
-            deliveries,
-            notes: parcel.notes.clone(),
-        }));
+        outcome.report = Some(Box::new(report(Some(&parcel), deliveries)));
         Ok(outcome)
+    }
+
+    /// Of a bundle that was taken back nothing is handed over any more but that it was; and that to those who have it.
+    fn take_back(
+        &self,
+        context: &Context,
+        (policy, goals): (&Policy, &[Goal<'_>]),
+        set: &BundleSet,
+        encrypted: bool,
+        claim: Option<&Claim>,
+        examined: Examined,
+    ) -> Result<Outcome, Failure> {
+        let revoked = examined.decision.as_ref().and_then(consign_signing::Decision::revoked);
+        let (Some(_), Some(claim), false) = (revoked, claim, encrypted) else {
+            return Err(examined.into_failure());
+        };
+        let Some(parcel) = Parcel::revocation(set, claim)? else { return Err(examined.into_failure()) };
+        let bundle = &claim.bundle;
+        let has_it = |goal: &Goal<'_>| {
+            goal.folder.join(Names::of(&bundle.name, &bundle.version).archive).is_file()
+                || ledger::tells_of(context, Action::Submitted, bundle, Some(goal.name()))
+        };
+        let (mut deliveries, mut problems) = (Vec::new(), Vec::new());
+        let mut exit = Exit::Done;
+        for goal in goals {
+            if let Err(failure) = goal.check(policy) {
+                exit = exit.and(failure.exit);
+                problems.extend(failure.problems);
+                continue;
+            }
+            if !has_it(goal) {
+                let message =
+                    format!("was revoked, and was never handed over to `{}`", printable(goal.name()));
+                let problem = Problem::new("bundle-revoked", message).at(self.bundle.display().to_string());
+                let hint = "nothing of it goes there any more; hand over the bundle that takes its place";
+                problems.push(problem.hint(hint));
+                exit = exit.and(Exit::NotTrusted);
+                continue;
+            }
+            let status = match self.dry_run {
+                true => Ok("dry-run"),
+                false => parcel.add_to(context, &goal.folder),
+            };
+            match status {
+                Ok(status) => {
+                    if !self.dry_run && status != "unchanged" {
+                        let act = Act::of(Action::Submitted, claim).with("to", goal.name());
+                        let act = act.with("path", goal.folder.display().to_string());
+                        context.record(act.with("revoked", true).with("files", parcel.names()));
+                    }
+                    deliveries.push(RevocationDelivery {
+                        status,
+                        to: goal.to.to_owned(),
+                        destination: goal.folder.clone(),
+                    });
+                }
+                Err(failure) => {
+                    exit = exit.and(failure.exit);
+                    problems.extend(failure.problems);
+                }
+            }
+        }
+        let report =
+            Withdrawn { bundle: BundleOut::claimed(claim), files: parcel.names(), revocation: deliveries };
+        Ok(Outcome { exit, problems, report: Some(Box::new(report)) })
     }
 
     /// The archive's path; a directory that was sealed where it lies has none.
@@ -404,10 +523,10 @@ fn submitted(
 }
 
 /// A refusal, for the ledger.
-fn refused(claim: Option<&Claim>, goal: &Goal<'_>, failure: &Failure) -> Act {
+fn refused(claim: Option<&Claim>, goal: &Goal<'_>, problems: &[Problem]) -> Act {
     let act = match claim {
         Some(claim) => Act::of(Action::Refused, claim),
         None => Act::new(Action::Refused),
     };
-    act.with("step", "submit").with("to", goal.name()).problems(&failure.problems)
+    act.with("step", "submit").with("to", goal.name()).problems(problems)
 }

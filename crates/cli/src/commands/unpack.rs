@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use consign_bundle::Selection;
+use consign_bundle::{Scope, Selection};
 use consign_metadata::{EntryPath, Problem};
 use consign_policy::Stage;
 use serde::Serialize;
@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::verify::AsOf;
 use crate::act::Action;
 use crate::addressing;
+use crate::bundle_out::BundleOut;
 use crate::checked::archive_path;
 use crate::context::{Context, threads};
 use crate::encrypted_set::opened_or_plain;
@@ -58,12 +59,7 @@ pub(crate) struct Unpack {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Unpacked {
     destination: PathBuf,
-    name: String,
-    version: String,
-    classification: String,
-    bundle_id: String,
-    /// Whom it is for, by its statements.
-    addressees: Vec<String>,
+    bundle: BundleOut,
     files: u64,
     bytes: u64,
     /// Whether a trusted key vouches for it.
@@ -81,8 +77,8 @@ pub(crate) struct Unpacked {
 impl Report for Unpacked {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         let (good, warn) = (style::GOOD, style::WARN);
-        let class = self.classification.to_uppercase();
-        writeln!(out, "{good}unpacked{good:#} {} {}  [{class}]", self.name, self.version)?;
+        let class = self.bundle.class();
+        writeln!(out, "{good}unpacked{good:#} {} {}  [{class}]", self.bundle.name, self.bundle.version)?;
         writeln!(out, "  into        {}", self.destination.display())?;
         writeln!(
             out,
@@ -90,8 +86,8 @@ impl Report for Unpacked {
             count(self.files, "file", "files"),
             size(self.bytes)
         )?;
-        writeln!(out, "  bundle id   {}", self.bundle_id)?;
-        addressing::in_words(&self.addressees, "  ", 11, out)?;
+        writeln!(out, "  bundle id   {}", self.bundle.id())?;
+        addressing::in_words(&self.bundle.addressees, "  ", 11, out)?;
         self.handling.human(out, 11)?;
         if let Some(AsOf { time, .. }) = &self.as_of {
             writeln!(
@@ -143,8 +139,13 @@ impl Unpack {
         let asserted = vouched.is_some_and(|vouched| vouched.asserted);
         // What was extracted is what was signed; but another one was verified under the name meanwhile.
         let mut conflict = None;
-        if let Some(claim) = examined.trusted().filter(|_| examined.holds()) {
+        // Only what was verified in full is remembered as that.
+        let in_full = *verified.scope() == Scope::Content;
+        if let Some(claim) = examined.trusted().filter(|_| in_full && examined.holds()) {
             let remembered = self.vouching.remember(&trusted, claim, path);
+            if self.vouching.remembers() {
+                notes.extend(context.keep_unpacked(&set, &self.destination));
+            }
             notes.extend(remembered.notes);
             conflict = remembered.problem;
         }
@@ -157,13 +158,10 @@ impl Unpack {
                 .map(|file| file.size)
                 .collect(),
         };
+        let told = examined.claim.as_ref().map_or_else(Vec::new, |claim| addressing::told(&claim.addressees));
         let report = Unpacked {
             destination: self.destination.clone(),
-            name: core.name.to_string(),
-            version: core.version.to_string(),
-            classification: core.classification.to_string(),
-            bundle_id: verified.id().to_string(),
-            addressees: examined.claim.as_ref().map_or_else(Vec::new, |c| addressing::told(&c.addressees)),
+            bundle: BundleOut::described(core, Some(verified.id())).for_whom(told),
             files: chosen.len() as u64,
             bytes: chosen.iter().sum(),
             handling: Handling::of(&policy, Stage::Unpack, decision),

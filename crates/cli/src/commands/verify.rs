@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use consign_bundle::{Scope, SourceError, TreeError, TreeLayout, VerifiedArchive, compare_directory};
-use consign_metadata::{BundleId, EntryPath, Manifest, Problem};
+use consign_metadata::{BundleId, EntryPath, Findings, Manifest, Problem};
 use consign_policy::{Policy, Stage};
 use consign_signing::{
     ATTESTATIONS_BYTES_MAX, BundleClaim, Claim, Decision, EncryptedAttestations, PublicClaim, RuleOrigin,
@@ -104,6 +104,9 @@ struct BundleReport {
     /// What the handling policy says; absent if it was not asked, since the bundle is not intact or not trusted.
     #[serde(skip_serializing_if = "Option::is_none")]
     handling: Option<Handling>,
+    /// What the signers say that a scan found in the content; a claim, unless `verified`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    findings: Option<Findings>,
     /// What had to be met, and how far it was.
     rules: Vec<Rule>,
     /// What keys that counted say about where it comes from.
@@ -211,6 +214,7 @@ impl Bundle {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct ArchiveReport {
     size: u64,
+    #[serde(serialize_with = "crate::bundle_out::bare")]
     sha256: String,
 }
 
@@ -939,6 +943,7 @@ fn report(shown: &Path, claim: Option<&Claim>, decision: Option<&Decision>) -> B
         counted: decision.map_or(0, Decision::counted),
         required: decision.map_or(0, Decision::required),
         handling: None,
+        findings: claim.and_then(|claim| claim.findings.clone()),
         rules: decision.map(|decision| decision.rules().iter().map(Rule::of).collect()).unwrap_or_default(),
         provenance: Vec::new(),
         revocations: decision

@@ -176,6 +176,7 @@ type Written = Arc<Mutex<Option<(Sha256Digest, u64)>>>;
 pub(crate) struct EncryptedOut {
     pub(crate) path: PathBuf,
     pub(crate) size: u64,
+    #[serde(serialize_with = "crate::bundle_out::bare")]
     pub(crate) sha256: String,
     /// Who can open it.
     pub(crate) recipients: Vec<Named>,

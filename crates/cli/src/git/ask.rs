@@ -65,6 +65,12 @@ impl<'a> Git<'a> {
         run(self.command(question), Vec::new(), PATIENCE, longest)
     }
 
+    /// What Git says first where it refuses to answer.
+    pub(super) fn complaint(&self, question: &[&str]) -> Option<String> {
+        let complaint = ask(self.command(question), Vec::new(), PATIENCE, ANSWER_MAX, Wanted::Complaint)?;
+        String::from_utf8_lossy(&complaint).lines().next().map(str::to_owned)
+    }
+
     fn command(&self, question: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.arg("-C").arg(self.directory);
@@ -117,12 +123,39 @@ fn is_program(path: &Path) -> bool {
     metadata.is_file() && may_run
 }
 
+/// Which of a program's words are wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// What it prints, if it succeeds.
+    Answer,
+    /// What it complains of, if it fails.
+    Complaint,
+}
+
 /// What a program prints, if it succeeds and prints no more than `longest` bytes. It is killed when its time is over.
-fn run(mut command: Command, input: Vec<u8>, patience: Duration, longest: u64) -> Option<Vec<u8>> {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+fn run(command: Command, input: Vec<u8>, patience: Duration, longest: u64) -> Option<Vec<u8>> {
+    ask(command, input, patience, longest, Wanted::Answer)
+}
+
+fn ask(
+    mut command: Command,
+    input: Vec<u8>,
+    patience: Duration,
+    longest: u64,
+    wanted: Wanted,
+) -> Option<Vec<u8>> {
+    let (out, err) = match wanted {
+        Wanted::Answer => (Stdio::piped(), Stdio::null()),
+        Wanted::Complaint => (Stdio::null(), Stdio::piped()),
+    };
+    command.stdin(Stdio::piped()).stdout(out).stderr(err);
     let begun = Instant::now();
     let mut child = command.spawn().ok()?;
-    let (mut to, from) = (child.stdin.take()?, child.stdout.take()?);
+    let mut to = child.stdin.take()?;
+    let from: Box<dyn std::io::Read + Send> = match wanted {
+        Wanted::Answer => Box::new(child.stdout.take()?),
+        Wanted::Complaint => Box::new(child.stderr.take()?),
+    };
     let (send, receive) = mpsc::channel();
     // It may print before it has read everything. That it does not read to the end shows in its exit code. Where there
     // are no threads for this, there is no answer, and it is ended below.
@@ -147,7 +180,7 @@ fn run(mut command: Command, input: Vec<u8>, patience: Duration, longest: u64) -
             }
         }
     };
-    bytes.filter(|_| status.is_some_and(|status| status.success()))
+    bytes.filter(|_| status.is_some_and(|status| status.success() == (wanted == Wanted::Answer)))
 }
 
 #[cfg(all(test, unix))]

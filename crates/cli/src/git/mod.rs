@@ -10,7 +10,7 @@ mod compare;
 
 use std::path::{Path, PathBuf};
 
-use consign_metadata::{BundleVersion, Code, CommitId, Line, Repository};
+use consign_metadata::{BundleVersion, Code, CommitId, Line, Repository, printable};
 
 use self::ask::Git;
 pub(crate) use self::compare::Changes;
@@ -56,6 +56,36 @@ impl WorkTree {
             changes,
             top,
         })
+    }
+}
+
+/// Why Git says nothing about a directory that may well lie in a work tree: in its own words, which may hold anything.
+/// `None` if it says that there is none, or there is no Git.
+pub(crate) fn refusal(directory: &Path) -> Option<Refusal> {
+    let complaint = Git::at(directory)?.complaint(&["rev-parse", "--is-inside-work-tree"])?;
+    let words = complaint.strip_prefix("fatal: ").unwrap_or(&complaint);
+    let none = words.is_empty() || words.starts_with("not a git repository (or any");
+    (!none).then(|| Refusal { words: printable(words), owner: words.contains("dubious ownership") })
+}
+
+/// Git refuses to say anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    words: String,
+    /// Whether it is since the repository belongs to another user.
+    owner: bool,
+}
+
+impl Refusal {
+    /// In words, with what can be done.
+    pub(crate) fn in_words(&self) -> String {
+        let next = match self.owner {
+            true => {
+                "; if you trust its owner, let Git read it: git config --global --add safe.directory DIRECTORY"
+            }
+            false => "",
+        };
+        format!("Git refuses to answer: {}{next}", self.words)
     }
 }
 

@@ -7,7 +7,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use consign_bundle::publish::{prepare, publish};
+use consign_bundle::publish::{exclusive_by, prepare, publish};
 use consign_ledger::{EVENT_BYTES_MAX, EVENTS_DROPPED, Event};
 use consign_metadata::{Problem, Sha256Digest};
 
@@ -42,7 +42,11 @@ pub(super) fn write_events(path: &Path, events: &[Event]) -> Result<(), Failure>
 /// Appends whole lines: others that append wait, and what cannot be written in full is taken off again.
 fn append(path: &Path, lines: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-    file.lock()?;
+    if !file.metadata()?.is_file() {
+        // A pipe or a terminal has neither a lock nor a disk.
+        return file.write_all(lines);
+    }
+    let _held = exclusive_by(path)?;
     let before = file.metadata()?.len();
     let written = file.write_all(lines).and_then(|()| file.sync_all());
     if written.is_err() {

@@ -80,9 +80,7 @@ fn own(context: &Context, directory: &Path) -> Result<PathBuf, Failure> {
     }
     let folder = consign_bundle::publish::parent(&path);
     let failed = |error: std::io::Error| unwritable(folder, &error);
-    if !context.home().is_some_and(|home| consign_bundle::publish::parent(home).is_dir()) {
-        return Err(failed(std::io::ErrorKind::NotFound.into()));
-    }
+    context.make_home()?;
     make_private(folder).map_err(failed)?;
     // Of two that begin at once, one makes it.
     let _lock = lock(folder).map_err(failed)?;

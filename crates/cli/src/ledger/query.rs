@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use consign_ledger::{Entry, Event, Ledger, Level};
 use consign_metadata::{Date, Problem, printable};
-use consign_signing::{About, BundleClaim, Timestamp, TrustedReceipt};
+use consign_signing::{About, BundleClaim, RECIPIENT, Timestamp, TrustedKey, TrustedReceipt};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -26,6 +26,7 @@ pub(crate) struct LoggedEvent {
     /// Its number, counted from 0.
     pub(crate) index: u64,
     /// SHA-256 of the event: what the Merkle tree holds.
+    #[serde(serialize_with = "crate::bundle_out::bare")]
     pub(crate) sha256: String,
     /// What it says; absent where the body was dropped.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,15 +100,53 @@ pub(crate) struct Filter {
     /// Events of one user
     #[arg(long, value_name = "USER")]
     pub(crate) user: Option<String>,
-    /// Events to or from one recipient
+    /// Events to or from one recipient, by any name that the policy and trust have for them
     #[arg(long, value_name = "NAME")]
     pub(crate) to: Option<String>,
-    /// Events at or after a time
-    #[arg(long, value_name = "TIME")]
+    /// Events from this time or day on, such as 2026-11-01
+    #[arg(long, value_name = "TIME|DAY")]
     pub(crate) since: Option<PointInTime>,
-    /// Events before a time
-    #[arg(long, value_name = "TIME")]
-    pub(crate) until: Option<PointInTime>,
+    /// Events up to this time or day; the whole day counts
+    #[arg(long, value_name = "TIME|DAY")]
+    pub(crate) until: Option<EndOf>,
+    /// Events of one month, such as 2026-11
+    #[arg(long, value_name = "MONTH", conflicts_with_all = ["since", "until"])]
+    pub(crate) month: Option<Month>,
+    /// All that is meant by `to`; nothing but itself, unless it was asked for.
+    #[arg(skip)]
+    spellings: Vec<String>,
+}
+
+/// A month, from its first second to its last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Month {
+    first: PointInTime,
+    /// The first second of the next one.
+    end: PointInTime,
+}
+
+impl FromStr for Month {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "is not a month such as `2026-11`".to_owned();
+        let (year, month) = text.split_once('-').ok_or_else(wrong)?;
+        let digits = |text: &str, length| text.len() == length && text.bytes().all(|b| b.is_ascii_digit());
+        if !digits(year, 4) || !digits(month, 2) {
+            return Err(wrong());
+        }
+        let number = |text: &str| text.parse::<u32>().map_err(|_| wrong());
+        let (year_number, month_number) = (number(year)?, number(month)?);
+        let day = |year: u32, month: u32| {
+            format!("{year:04}-{month:02}-01").parse::<PointInTime>().map_err(|_| wrong())
+        };
+        let first = day(year_number, month_number)?;
+        let end = match month_number {
+            12 => day(year_number + 1, 1)?,
+            _ => day(year_number, month_number + 1)?,
+        };
+        Ok(Self { first, end })
+    }
 }
 
 impl Filter {
@@ -126,6 +165,28 @@ impl Filter {
         Self { to: Some(recipient.to_owned()), ..Self::default() }
     }
 
+    /// Events of everything up to the end of a second or day.
+    pub(crate) fn until(end: EndOf) -> Self {
+        Self { until: Some(end), ..Self::default() }
+    }
+
+    /// The same, by whatever names the policy and trust in force have for the one recipient. Where they cannot be read, the name
+    /// that was given is the only one.
+    pub(crate) fn by_any_name(mut self, context: &Context) -> Self {
+        if let Some(to) = &self.to {
+            self.spellings = spellings(context, to);
+        }
+        self
+    }
+
+    fn is_to(&self, event: &Event) -> bool {
+        let Some(to) = &self.to else { return true };
+        let is = |party: &&str| {
+            party == to || self.spellings.iter().any(|spelling| spelling.eq_ignore_ascii_case(party))
+        };
+        parties(event).iter().any(|party| is(&party))
+    }
+
     fn is_empty(&self) -> bool {
         self.bundle.is_none()
             && self.event.is_empty()
@@ -133,6 +194,7 @@ impl Filter {
             && self.to.is_none()
             && self.since.is_none()
             && self.until.is_none()
+            && self.month.is_none()
     }
 
     /// Whether an event is meant. Of one whose body was dropped nothing can be told.
@@ -142,8 +204,11 @@ impl Filter {
         (self.event.is_empty() || self.event.iter().any(kind))
             && self.user.as_ref().is_none_or(|user| *user == event.user_id.as_str())
             && self.since.is_none_or(|since| since.0 <= event.timestamp)
-            && self.until.is_none_or(|until| event.timestamp < until.0)
-            && self.to.as_ref().is_none_or(|to| parties(event).iter().any(|party| party == to))
+            && self.until.is_none_or(|until| event.timestamp < until.end.0)
+            && self
+                .month
+                .is_none_or(|month| month.first.0 <= event.timestamp && event.timestamp < month.end.0)
+            && self.is_to(event)
             && self.bundle.as_ref().is_none_or(|bundle| is_about(event, bundle))
     }
 }
@@ -166,10 +231,40 @@ pub(crate) fn is_about(event: &Event, bundle: &str) -> bool {
     }
 }
 
-/// Whom an event names besides the user: recipients and senders.
+/// Every name that policy and trust have for whoever is called so: in the policy a recipient, with the destinations where they
+/// read; in trust the keys by which they give receipts.
+fn spellings(context: &Context, name: &str) -> Vec<String> {
+    let mut all = vec![name.to_owned()];
+    let mut add = |more: &str| {
+        if all.iter().all(|known| !known.eq_ignore_ascii_case(more)) {
+            all.push(more.to_owned());
+        }
+    };
+    if let Ok(policy) = context.policy(None)
+        && let Some(party) = policy.party(name)
+    {
+        policy.spellings(party).iter().for_each(|spelling| add(spelling.as_str()));
+    }
+    if let Ok(Some(trust)) = context.trust_policy(None) {
+        let gives_receipts = |key: &&TrustedKey| key.roles.iter().any(|role| role.as_str() == RECIPIENT);
+        let names = |key: &TrustedKey| -> Vec<String> {
+            let names = std::iter::once(&key.name).chain(&key.owner).chain(&key.organization);
+            names.map(ToString::to_string).collect()
+        };
+        let known = all.clone();
+        let is = |name: &String| known.iter().any(|known| known.eq_ignore_ascii_case(name));
+        for key in trust.keys().iter().filter(gives_receipts).filter(|key| names(key).iter().any(is)) {
+            all.extend(names(key));
+        }
+    }
+    all
+}
+
+/// Whom an event names besides the user: recipients and senders, and the folder of a hand-over.
 fn parties(event: &Event) -> Vec<&str> {
     let mut all = Vec::new();
-    for key in ["to", "addressees", "recipient"] {
+    let folder = (event.action.as_str() == SUBMITTED.word()).then_some("path");
+    for key in ["to", "addressees", "recipient"].into_iter().chain(folder) {
         match event.metadata.get(key) {
             Some(Value::String(text)) => all.push(text.as_str()),
             Some(Value::Array(list)) => all.extend(list.iter().filter_map(Value::as_str)),

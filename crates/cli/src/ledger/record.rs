@@ -43,6 +43,7 @@ pub(crate) struct RecordedEvent {
     index: Option<u64>,
     action: Action,
     /// SHA-256 of the event.
+    #[serde(serialize_with = "crate::bundle_out::bare")]
     sha256: String,
 }
 
@@ -202,6 +203,8 @@ pub(crate) struct Joining {
 /// The ledger cannot be written, or is not in order.
 pub(crate) fn join(context: &Context, events: Vec<Event>) -> Result<Joining, Failure> {
     let pen = Pen::open(context)?;
+    // Puts it in order first: what an append that was cut short had signed already is there as well.
+    pen.append(&[])?;
     let mut there = HashSet::new();
     if pen.directory.join("checkpoint").exists() {
         let open = open(context, Some(pen.key.public_key()))?;

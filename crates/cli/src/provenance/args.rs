@@ -184,11 +184,15 @@ impl Captured {
             }
             What::Here(capture) => capture,
         };
-        if capture.is_empty() {
-            notes.push(
+        match capture.refusal() {
+            Some(refusal) => {
+                notes.push(format!("the provenance names no commit, since {}", refusal.in_words()));
+            }
+            None if capture.is_empty() => notes.push(
                 "neither a Git work tree nor a pipeline was found: the provenance names no commit and no run"
                     .into(),
-            );
+            ),
+            None => {}
         }
         let known = context.state().known();
         let times = (self.begun, context.now()?);

@@ -11,7 +11,7 @@ use serde_json::{Map, json};
 
 use super::{BUILD_TYPE, BUILDERS, BUNDLE};
 use crate::environment::{Run, variables};
-use crate::git::{Changes, WorkTree};
+use crate::git::{self, Changes, Refusal, WorkTree};
 use crate::hashing::digest_of_file;
 use crate::outcome::Failure;
 use crate::state::known::Known;
@@ -28,6 +28,8 @@ struct Configuration {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Capture {
     tree: Option<WorkTree>,
+    /// Why Git said nothing.
+    refusal: Option<Refusal>,
     run: Option<Run>,
     configuration: Vec<Configuration>,
 }
@@ -37,18 +39,24 @@ impl Capture {
     /// configuration files.
     pub(super) fn take(code: &Path, configs: &[PathBuf]) -> Result<Self, Failure> {
         let tree = WorkTree::of(code);
+        let refusal = if tree.is_none() { git::refusal(code) } else { None };
         let top = tree.as_ref().and_then(|tree| tree.top.clone());
         let mut configuration = Vec::new();
         for path in configs {
             let digest = digest_of_file(path, &())?;
             add(&mut configuration, Configuration { name: name_of(path, top.as_deref()), digest })?;
         }
-        Ok(Self { tree, run: Run::detect(&variables), configuration })
+        Ok(Self { tree, refusal, run: Run::detect(&variables), configuration })
     }
 
     /// Whether nothing was found: no code, no run.
     pub(super) fn is_empty(&self) -> bool {
         self.tree.is_none() && self.run.is_none()
+    }
+
+    /// Why Git said nothing, where it refused to.
+    pub(super) fn refusal(&self) -> Option<&Refusal> {
+        self.refusal.as_ref()
     }
 
     /// The statement's predicate for what was made.

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use consign_bundle::publish::{prepare, publish};
+use consign_bundle::publish::{exclusive, prepare, publish};
 use consign_bundle::{Progress, VerifiedArchive};
 use consign_metadata::{LINE_MAX, Line, Problem, Role, Sha256Digest, literal, printable};
 use consign_policy::{Permit, Stage};
@@ -151,6 +151,7 @@ pub(crate) struct Written {
     /// `written`, or `unchanged` if one that says the same lay there.
     pub(crate) status: &'static str,
     /// SHA-256 of the receipt's line without its line feed.
+    #[serde(serialize_with = "crate::bundle_out::bare")]
     pub(crate) sha256: String,
     /// Who signed it.
     fingerprint: String,
@@ -214,6 +215,8 @@ impl Issuer<'_> {
     pub(crate) fn write(&self, folder: &Path, receipt: &Receipt) -> Result<Written, Failure> {
         let stem = receipt.stem();
         let mut signed: Option<SignedReceipt> = None;
+        // Of several that receive the same at once, one gives the receipt.
+        let _held = exclusive(folder).map_err(|error| unwritable(folder, &error))?;
         for n in 1..=NUMBER_MAX {
             let name = name(&stem, n);
             let path = folder.join(&name);
@@ -236,7 +239,7 @@ impl Issuer<'_> {
             let file = prepare(folder, &signed.to_bytes()).map_err(|error| unwritable(folder, &error))?;
             match publish(folder, vec![(name, file)]) {
                 Ok(()) => return Ok(self.written(path, "written", signed)),
-                // Somebody was faster; theirs may say the same, but two are no harm.
+                // Another program was faster; theirs may say the same, but two are no harm.
                 Err((_, error)) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err((path, error)) => return Err(unwritable(&path, &error)),
             }

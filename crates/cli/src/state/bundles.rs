@@ -9,7 +9,8 @@ use consign_signing::{BundleClaim, TrustedClaim};
 use serde::{Deserialize, Serialize};
 
 use super::{State, lock};
-use crate::context::is_absent;
+use crate::context::{is_absent, own_file};
+use crate::outcome::Failure;
 
 const FILE: &str = "verified.jsonl";
 /// Largest file, in bytes: some fifty thousand bundles. Then nothing more is remembered, and that is said.
@@ -41,6 +42,11 @@ fn is_other(known: &Verified, trusts: &BTreeSet<Option<Line>>, bundle: &BundleCl
 }
 
 impl State {
+    /// Makes sure that nobody else could have written what is known of bundles.
+    pub(crate) fn check_bundles(&self) -> Result<(), Failure> {
+        self.path(FILE).map_or(Ok(()), |path| own_file(&path).map(drop))
+    }
+
     /// Another bundle that went by the same name and version before, under the same trust.
     pub(crate) fn other_bundle(&self, trusted: &TrustedClaim) -> io::Result<Option<Verified>> {
         let Some(path) = self.path(FILE) else { return Ok(None) };

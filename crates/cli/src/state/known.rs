@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use consign_bundle::publish::{parent, temporary_with_mode};
 use consign_metadata::{BundleId, Manifest, Problem, Sha256Digest};
 use consign_signing::{
     PROVENANCE_BYTES_MAX, ProvenanceFile, ProvenanceStatement, SignedProvenance, SignedReceipt,
@@ -93,9 +94,10 @@ impl State {
     }
 }
 
-/// Writes a file that only its owner can read; whoever looks sees the old one or all of the new one.
+/// Writes a file that only its owner can read; whoever looks sees the old one or all of the new one. What a run that is
+/// killed leaves of it lies in the folder above, which has few files, and is soon looked through.
 fn write(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = tempfile::Builder::new().prefix(".consign-").suffix(".partial").tempfile_in(folder)?;
+    let mut file = temporary_with_mode(parent(folder), 0o600)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;

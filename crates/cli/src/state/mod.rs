@@ -7,6 +7,7 @@ pub(crate) mod known;
 pub(crate) mod ledger;
 pub(crate) mod own_keys;
 pub(crate) mod revocations;
+pub(crate) mod unpacked;
 
 use std::fs;
 use std::io;
@@ -20,7 +21,7 @@ use crate::context::{is_absent, unreadable};
 use crate::outcome::Failure;
 
 /// How far a clock may go back without a word: time servers correct by seconds, not by hours.
-const CLOCK_TOLERANCE: u64 = 10 * 60;
+pub(crate) const CLOCK_TOLERANCE: u64 = 10 * 60;
 const CLOCK: &str = "last-seen";
 const STORE: &str = "store";
 
@@ -64,10 +65,16 @@ impl State {
 
     /// The directory below the state of that name, made if it is not there. The empty name is the state itself.
     fn make(&self, name: &str) -> io::Result<PathBuf> {
-        let missing = || io::Error::new(io::ErrorKind::NotFound, "there is no home directory");
-        let directory = self.directory.as_ref().filter(|_| self.beneath.is_dir());
-        let directory = directory.ok_or_else(missing)?.join(name);
+        let missing = |what: String| io::Error::new(io::ErrorKind::NotFound, what);
+        let directory =
+            self.directory.as_ref().ok_or_else(|| missing("there is no home directory".into()))?;
+        if !self.beneath.is_dir() {
+            return Err(missing(format!("there is no directory `{}`", self.beneath.display())));
+        }
+        let directory = directory.join(name);
         make_private(&directory)?;
+        // Of writes that were cut short.
+        consign_bundle::remove_leftovers(self.directory.as_deref().unwrap_or(&directory));
         Ok(directory)
     }
 

@@ -10,7 +10,7 @@ use consign_signing::{ATTESTATIONS_BYTES_MAX, AttestationError, Revocations, Sig
 
 use super::State;
 use crate::bundle_set::REVOCATIONS;
-use crate::context::unreadable;
+use crate::context::{own_file, unreadable};
 use crate::exit::Exit;
 use crate::outcome::Failure;
 use crate::reading::regular_files;
@@ -53,7 +53,11 @@ impl State {
     /// Those that were seen before, and those that somebody put there.
     pub(crate) fn revocations(&self) -> Result<Vec<SignedRevocation>, Failure> {
         match self.path(FOLDER) {
-            Some(folder) if folder.is_dir() => read_named(&folder),
+            Some(folder) if folder.is_dir() => {
+                // Nobody else may have put some there or taken some away.
+                files_in(&folder)?.iter().try_for_each(|file| own_file(file).map(drop))?;
+                read_named(&folder)
+            }
             _ => Ok(Vec::new()),
         }
     }

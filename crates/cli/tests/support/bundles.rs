@@ -233,11 +233,11 @@ impl Desk {
         let archive = path(&packed["archive"]["path"]);
         Bundle {
             folder: archive.parent().unwrap().to_path_buf(),
-            name: text(&packed["name"]),
+            name: text(&packed["bundle"]["name"]),
             manifest: path(&packed["manifest"]),
             attestations: path(&packed["attestations"]),
             sha256: text(&packed["archive"]["sha256"]).replace("sha256:", ""),
-            id: text(&packed["bundle_id"]),
+            id: text(&packed["bundle"]["id"]),
             archive,
         }
     }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{Core, Details, ExcludePattern};
 
 /// The fields of a descriptor file, in the order in which people read them.
-const FIELDS: [&str; 15] = [
+const FIELDS: [&str; 16] = [
     "name",
     "version",
     "kind",
@@ -21,6 +21,7 @@ const FIELDS: [&str; 15] = [
     "training",
     "provenance",
     "model_card",
+    "data",
     "handling",
     "exclude",
 ];

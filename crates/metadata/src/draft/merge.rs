@@ -99,13 +99,15 @@ impl Draft {
     }
 }
 
+/// Puts a field into a text at one kind of place, if there is such a place.
+type Place = fn(text: &str, field: &str, value: &Value) -> Option<String>;
+
 /// The text with one more field, if it then says just that in addition.
 fn add(text: &str, field: &str, value: &Value) -> Option<String> {
     let before = plain(&yaml::parse(text).ok()?);
     let expected = with(before, field, texts(value))?;
     let holds = |next: &String| yaml::parse(next).is_ok_and(|tree| plain(&tree) == expected);
-    let places: [fn(&str, &str, &Value) -> Option<String>; 4] =
-        [answered, in_section, section_asked_for, at_the_end];
+    let places: [Place; 4] = [answered, in_section, section_asked_for, at_the_end];
     places.iter().filter_map(|place| place(text, field, value)).find(holds)
 }
 

@@ -87,6 +87,8 @@ fn each_format_is_recognised_under_any_name() {
         (FileFormat::Npy, npy("<f4")),
         (FileFormat::NpyObjects, npy("|O")),
         (FileFormat::Npz, zip(&["x.npy", "y.npy"])),
+        (FileFormat::Netcdf, b"CDF\x01\0\0\0\0\0\0\0\x0a".to_vec()),
+        (FileFormat::Netcdf, b"CDF\x05\0\0\0\0\0\0\0\0".to_vec()),
         (FileFormat::Hdf5, padded(b"\x89HDF\r\n\x1a\n", 64)),
         (FileFormat::Hdf5, [vec![0; 512], b"\x89HDF\r\n\x1a\n".to_vec()].concat()),
         (FileFormat::Parquet, b"PAR1\x15\x04\x15\x10".to_vec()),

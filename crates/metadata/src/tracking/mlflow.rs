@@ -18,13 +18,15 @@ const LOOKED_AT_MAX: usize = 1000;
 pub(super) fn read(files: &dyn Files) -> Option<Tracked> {
     let names = files.names();
     let run = Run::at_the_top(files, &names);
+    let runs = if run.is_some() { Vec::new() } else { folders_of_runs(files, &names) };
     let model = names
         .iter()
         .copied()
         .filter(|name| name.rsplit('/').next() == Some("MLmodel"))
+        .filter(|name| !runs.iter().any(|run| name.starts_with(run)))
         .min_by_key(|name| (name.matches('/').count(), *name));
     if run.is_none() && model.is_none() {
-        return several_runs(&names, files);
+        return several_runs(runs.len());
     }
     let mut tracked = Tracked { from: "MLflow".into(), ..Tracked::default() };
     if let Some(run) = &run {
@@ -40,10 +42,17 @@ pub(super) fn read(files: &dyn Files) -> Option<Tracked> {
     Some(tracked)
 }
 
-/// A folder of runs is not one of them.
-fn several_runs(names: &[&str], files: &dyn Files) -> Option<Tracked> {
+/// The folders of runs below the directory, each with a `/` at its end.
+fn folders_of_runs<'n>(files: &dyn Files, names: &[&'n str]) -> Vec<&'n str> {
     let candidates = names.iter().filter(|name| name.ends_with("/meta.yaml")).take(LOOKED_AT_MAX);
-    let runs = candidates.filter(|name| meta(files, name).is_some()).count();
+    candidates
+        .filter(|name| meta(files, name).is_some())
+        .filter_map(|name| name.strip_suffix("meta.yaml"))
+        .collect()
+}
+
+/// A folder of runs is not one of them.
+fn several_runs(runs: usize) -> Option<Tracked> {
     let message = format!(
         "there are MLflow runs here ({runs}), and a bundle is described as one: nothing of them is taken over"
     );

@@ -4,10 +4,13 @@
 //! is never taken over, and that the files hold it is told.
 
 mod dvc;
+mod dvc_outputs;
 mod lfs;
 mod mlflow;
 
 use std::collections::BTreeMap;
+
+pub use self::dvc_outputs::{DVC_BYTES_MAX, DvcOutput, dvc_outputs};
 
 use crate::decode::{Decode as _, Decoder, Path};
 use crate::descriptor::{Parameter, ParameterText};
@@ -210,6 +213,25 @@ pub(super) mod tests {
         }
         for other in ["", "home/x", "athome/x", "/data/x", "/home/", "Users", "chrome/x", "/opt/home"] {
             assert!(!names_a_home(other), "{other}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn attack_c4_no_file_of_a_tracker_makes_it_panic(
+            which in 0_usize..8,
+            text in r#"((stages|cmd|deps|run_id|experiment_id|flavors|sklearn|end_time|- |  |    )[:a ]?[1-9a-f\[\]{}&*!"'#/\n.-]{0,12}\n?){0,8}"#,
+        ) {
+            let names = ["dvc.yaml", "params.yaml", "metrics.json", "meta.yaml", "MLmodel", "params/a", "metrics/a", ".gitattributes"];
+            let mut folder = Folder::of(&[
+                ("dvc.yaml", "stages:\n"),
+                ("meta.yaml", "run_id: a\nexperiment_id: b\n"),
+                ("metrics/a", "1 2 3"),
+            ]);
+            folder.0.insert(names[which].into(), text.into_bytes());
+            for tracked in tracked(&folder) {
+                proptest::prop_assert!(!tracked.draft.to_yaml().contains("/home/"));
+            }
         }
     }
 

@@ -22,6 +22,8 @@ pub(super) struct Compressed {
     name: String,
     nesting: Option<Nesting>,
     members: Arc<dyn MemberFactory>,
+    /// Whether its name promises pickles: what cannot be expanded may then be one to a loader that reads on.
+    promised: bool,
     /// gzip is told by its magic number; zlib has two bytes, so it is only believed once it can be expanded.
     gzip: bool,
     /// What all members of gzip hold, one behind the other: to a reader they are one stream (RFC 1952, section 2.2).
@@ -58,6 +60,7 @@ impl Compressed {
             name: name.to_owned(),
             nesting: nesting.deeper(),
             members: Arc::clone(members),
+            promised: super::loads_pickles(&name.to_ascii_lowercase()),
             gzip: format == FileFormat::Gzip,
             contents: None,
             state: State::Header(Vec::new()),
@@ -65,7 +68,8 @@ impl Compressed {
     }
 
     fn fault(&mut self, report: &mut Report, what: &str) {
-        self.notes.add(report, rule::BAD_COMPRESSED, what);
+        let rule = if self.promised { rule::BAD_PICKLE } else { rule::BAD_COMPRESSED };
+        self.notes.add(report, rule, what);
         self.state = State::Done;
     }
 
@@ -143,7 +147,7 @@ impl Compressed {
             }
             _ => {
                 // Something that is no zlib data may begin like it.
-                if self.gzip || inflate.produced() >= SURE {
+                if self.gzip || self.promised || inflate.produced() >= SURE {
                     self.fault(report, "has compressed data that is broken");
                 }
                 bytes.len()
@@ -238,7 +242,7 @@ impl Inspect for Compressed {
         }
         match std::mem::replace(&mut self.state, State::Done) {
             State::Data { inflate, .. } => {
-                if self.gzip || inflate.produced() >= SURE {
+                if self.gzip || self.promised || inflate.produced() >= SURE {
                     self.fault(report, "ends before its end");
                 }
             }

@@ -89,3 +89,9 @@ pub(crate) fn le<const N: usize>(bytes: &[u8], at: usize) -> u64 {
     }
     u64::from_le_bytes(value)
 }
+
+/// The bytes at `at` as a big-endian number.
+pub(super) fn be<const N: usize>(bytes: &[u8], at: usize) -> u64 {
+    let found = bytes.get(at..at.saturating_add(N)).unwrap_or_default();
+    found.iter().fold(0, |value, byte| value << 8 | u64::from(*byte))
+}

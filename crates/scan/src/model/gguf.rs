@@ -1,8 +1,9 @@
-//! GGUF, versions 2 and 3: metadata, tensor infos, then the tensors one behind the other (`ggml/docs/gguf.md`).
+//! GGUF, versions 2 and 3, of either byte order: metadata, tensor infos, then the tensors one behind the other
+//! (`ggml/docs/gguf.md`).
 
 use std::collections::HashSet;
 
-use super::feed::{Feed, Want, le};
+use super::feed::{Feed, Want, be, le};
 use super::notes::{Notes, rule, shown};
 use super::{Facts, facts};
 use crate::inspect::{Inspect, Report, Subject};
@@ -11,8 +12,8 @@ use crate::inspect::{Inspect, Report, Subject};
 const ENTRIES_MAX: u64 = 1 << 16;
 /// Longest key; the format says 65535.
 const KEY_MAX: u64 = 65_535;
-/// Longest name of a tensor; the format says 64.
-const NAME_MAX: u64 = 64;
+/// Longest name of a tensor. The format says 64, and programs that are built for more write longer ones.
+const NAME_MAX: u64 = 1024;
 /// Most dimensions.
 const DIMENSIONS_MAX: u64 = 4;
 /// How deep arrays may lie in each other.
@@ -20,14 +21,17 @@ const NESTING_MAX: usize = 4;
 
 /// Types of tensors: name, elements of a block, bytes of a block (`ggml-common.h`).
 #[rustfmt::skip]
-const TYPES: [(u64, &str, u64, u64); 34] = [
+const TYPES: [(u64, &str, u64, u64); 40] = [
     (0, "F32", 1, 4), (1, "F16", 1, 2), (2, "Q4_0", 32, 18), (3, "Q4_1", 32, 20), (6, "Q5_0", 32, 22),
     (7, "Q5_1", 32, 24), (8, "Q8_0", 32, 34), (9, "Q8_1", 32, 36), (10, "Q2_K", 256, 84),
     (11, "Q3_K", 256, 110), (12, "Q4_K", 256, 144), (13, "Q5_K", 256, 176), (14, "Q6_K", 256, 210),
     (15, "Q8_K", 256, 292), (16, "IQ2_XXS", 256, 66), (17, "IQ2_XS", 256, 74), (18, "IQ3_XXS", 256, 98),
     (19, "IQ1_S", 256, 50), (20, "IQ4_NL", 32, 18), (21, "IQ3_S", 256, 110), (22, "IQ2_S", 256, 82),
     (23, "IQ4_XS", 256, 136), (24, "I8", 1, 1), (25, "I16", 1, 2), (26, "I32", 1, 4), (27, "I64", 1, 8),
-    (28, "F64", 1, 8), (29, "IQ1_M", 256, 56), (30, "BF16", 1, 2), (34, "TQ1_0", 256, 54),
+    (28, "F64", 1, 8), (29, "IQ1_M", 256, 56), (30, "BF16", 1, 2),
+    // No longer written; files of 2024 have them.
+    (31, "Q4_0_4_4", 32, 18), (32, "Q4_0_4_8", 32, 18), (33, "Q4_0_8_8", 32, 18), (36, "IQ4_NL_4_4", 32, 18),
+    (37, "IQ4_NL_4_8", 32, 18), (38, "IQ4_NL_8_8", 32, 18), (34, "TQ1_0", 256, 54),
     (35, "TQ2_0", 256, 66), (39, "MXFP4", 32, 17), (40, "NVFP4", 64, 36), (41, "Q1_0", 128, 18),
 ];
 
@@ -125,6 +129,7 @@ struct Parser {
     key: Vec<u8>,
     /// Type and number of the elements that are left, of arrays in arrays.
     arrays: Vec<(u64, u64)>,
+    big_endian: bool,
     alignment: Option<u64>,
     dimensions: usize,
     facts: Facts,
@@ -146,12 +151,14 @@ impl Parser {
                 if !piece.starts_with(b"GGUF") {
                     return Err("does not begin as GGUF");
                 }
-                match le::<4>(piece, 4) {
-                    2 | 3 => {}
-                    0x0200_0000 | 0x0300_0000 => return Err("is big-endian, which is not looked into"),
+                // The version says the byte order as well: it is small.
+                self.big_endian = match le::<4>(piece, 4) {
+                    2 | 3 => false,
+                    0x0200_0000 | 0x0300_0000 => true,
                     _ => return Err("has a version that is not known"),
-                }
-                (self.tensors_left, self.keys_left) = (le::<8>(piece, 8), le::<8>(piece, 16));
+                };
+                (self.tensors_left, self.keys_left) =
+                    (self.number::<8>(piece, 8), self.number::<8>(piece, 16));
                 if self.tensors_left > ENTRIES_MAX || self.keys_left > ENTRIES_MAX {
                     return Err("lists more than can be looked into");
                 }
@@ -159,7 +166,7 @@ impl Parser {
             }
             Step::KeyLength => {
                 self.step = Step::Key;
-                Want::Take(bounded(le::<8>(piece, 0), KEY_MAX).ok_or("has a key that is too long")?)
+                Want::Take(bounded(self.number::<8>(piece, 0), KEY_MAX).ok_or("has a key that is too long")?)
             }
             Step::Key => {
                 if self.keys.len() < 4096 && !self.keys.insert(piece.to_vec()) {
@@ -172,10 +179,10 @@ impl Parser {
                 self.step = Step::Kind;
                 Want::Take(4)
             }
-            Step::Kind => self.value(le::<4>(piece, 0))?,
+            Step::Kind => self.value(self.number::<4>(piece, 0))?,
             Step::Value(kind) => {
                 if self.key == b"general.alignment" {
-                    let alignment = le::<4>(piece, 0);
+                    let alignment = self.number::<4>(piece, 0);
                     if kind != UINT32 || !alignment.is_power_of_two() || alignment > 1 << 20 {
                         return Err("has an alignment that cannot be");
                     }
@@ -188,11 +195,11 @@ impl Parser {
             }
             Step::TextLength => {
                 self.step = Step::Text;
-                Want::Skip(length(le::<8>(piece, 0))?)
+                Want::Skip(length(self.number::<8>(piece, 0))?)
             }
             Step::Text | Step::Elements => self.after_element(seen, notes, report)?,
             Step::ArrayHead => {
-                let (kind, count) = (le::<4>(piece, 0), length(le::<8>(piece, 4))?);
+                let (kind, count) = (self.number::<4>(piece, 0), length(self.number::<8>(piece, 4))?);
                 if let Some(width) = width(kind) {
                     self.step = Step::Elements;
                     let bytes = count.checked_mul(width).ok_or("has an array that is too long")?;
@@ -206,7 +213,9 @@ impl Parser {
             }
             Step::NameLength => {
                 self.step = Step::Name;
-                Want::Take(bounded(le::<8>(piece, 0), NAME_MAX).ok_or("has a name that is too long")?)
+                Want::Take(
+                    bounded(self.number::<8>(piece, 0), NAME_MAX).ok_or("has a name that is too long")?,
+                )
             }
             Step::Name => {
                 if !self.names.insert(piece.to_vec()) {
@@ -216,7 +225,7 @@ impl Parser {
                 Want::Take(4)
             }
             Step::Dimensions => {
-                self.dimensions = bounded(le::<4>(piece, 0), DIMENSIONS_MAX)
+                self.dimensions = bounded(self.number::<4>(piece, 0), DIMENSIONS_MAX)
                     .ok_or("has a tensor of too many dimensions")?;
                 self.step = Step::Info;
                 Want::Take(8 * self.dimensions + 12)
@@ -227,6 +236,11 @@ impl Parser {
             }
             Step::Done => Want::Nothing,
         })
+    }
+
+    /// The number at a place, in the byte order of the file.
+    fn number<const N: usize>(&self, bytes: &[u8], at: usize) -> u64 {
+        if self.big_endian { be::<N>(bytes, at) } else { le::<N>(bytes, at) }
     }
 
     /// A value of this type comes.
@@ -318,10 +332,11 @@ impl Parser {
     }
 
     fn tensor(&mut self, piece: &[u8]) -> Result<(), &'static str> {
-        let sides = (0..self.dimensions).map(|n| le::<8>(piece, 8 * n));
+        let sides = (0..self.dimensions).map(|n| self.number::<8>(piece, 8 * n));
         let elements =
             sides.clone().try_fold(1_u64, u64::checked_mul).ok_or("has a shape that is too large")?;
-        let (kind, offset) = (le::<4>(piece, 8 * self.dimensions), le::<8>(piece, 8 * self.dimensions + 4));
+        let (kind, offset) =
+            (self.number::<4>(piece, 8 * self.dimensions), self.number::<8>(piece, 8 * self.dimensions + 4));
         let Some(&(_, name, block, bytes)) = TYPES.iter().find(|(id, ..)| *id == kind) else {
             return Err("has a tensor of a type that is not known");
         };

@@ -61,12 +61,16 @@ pub(super) struct Keras {
     hdf5: bool,
     /// Whether the name `model_config` has been seen, and the last bytes, in which it may have begun.
     has_marker: bool,
+    /// Whether the signature of HDF5 has been seen, where it is promised.
+    has_signature: bool,
     tail: Vec<u8>,
 }
 
 /// Most things that are noted before it is certain that they count.
 const FOUND_MAX: usize = 1000;
 const MARKER: &[u8] = b"model_config";
+/// How HDF5 begins, behind a user block perhaps (format specification, section II.A).
+const SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
 
 /// Brings JSON to one form: no white space, no escapes that need not be. It works in the middle of other data.
 #[derive(Debug, Default)]
@@ -121,6 +125,7 @@ impl Keras {
             configs: 0,
             hdf5,
             has_marker: false,
+            has_signature: false,
             tail: Vec::new(),
         }
     }
@@ -216,11 +221,15 @@ fn is_keras(module: &str) -> bool {
 
 impl Inspect for Keras {
     fn update(&mut self, bytes: &[u8], _: &mut Report) {
-        if self.hdf5 && !self.has_marker {
+        if self.hdf5 && !(self.has_marker && self.has_signature) {
             let begin = &bytes[..bytes.len().min(MARKER.len() - 1)];
             self.tail.extend_from_slice(begin);
-            self.has_marker = memchr::memmem::find(&self.tail, MARKER).is_some()
-                || memchr::memmem::find(bytes, MARKER).is_some();
+            let has = |what| {
+                memchr::memmem::find(&self.tail, what).is_some()
+                    || memchr::memmem::find(bytes, what).is_some()
+            };
+            self.has_marker = self.has_marker || has(MARKER);
+            self.has_signature = self.has_signature || has(SIGNATURE);
             self.tail.extend_from_slice(
                 &bytes[begin.len()..][(bytes.len() - begin.len()).saturating_sub(MARKER.len())..],
             );
@@ -251,6 +260,9 @@ impl Inspect for Keras {
             for (rule, text) in std::mem::take(&mut self.found) {
                 self.notes.add(report, rule, &text);
             }
+        }
+        if self.hdf5 && !self.has_signature {
+            self.notes.add(report, rule::BAD_KERAS, "is no HDF5 file");
         }
         if self.hdf5 && self.has_marker && self.class_names == 0 {
             self.notes.add(report, rule::BAD_KERAS, "has a `model_config` that was not found");

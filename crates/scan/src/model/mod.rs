@@ -2,6 +2,7 @@
 //!
 //! What cannot be understood is never clean: it is reported as `malformed/…`. `docs/findings.md` lists the rules.
 
+mod any_width;
 mod appended;
 mod compressed;
 mod config;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 
 use consign_metadata::{FileFormat, ModelFacts, sniff};
 
+use self::any_width::AnyWidth;
 use self::appended::Appended;
 use self::compressed::Compressed;
 use self::config::Config;
@@ -32,13 +34,13 @@ use self::onnx::Onnx;
 use self::pickle::{Layout, Pickle};
 use self::program::Program;
 use self::safetensors::Safetensors;
+use self::surroundings::Surroundings;
 use self::yaml::Yaml;
 use crate::inspect::{Inspect, Report, Several, Subject};
 use crate::members::{Member, MemberFactory, Nesting};
 use crate::zip::Archive;
 
 pub(crate) use self::feed::le;
-pub(crate) use self::notes::rule::EXTERNAL_DATA;
 pub(crate) use self::notes::{Notes, line_of, rule, shown};
 
 /// What looks for code in a file or member of this format, which was judged by its first bytes.
@@ -115,7 +117,11 @@ pub fn model_inspector(
             }
         }
         // Neither JSON nor text: Python reads JSON in UTF-16 and UTF-32 all the same.
-        _ if is_config(&file_name, suffix) => all.push(Box::new(Config::new(subject, true))),
+        _ if is_config(&file_name, suffix) => {
+            let both: Vec<Box<dyn Inspect + Send>> =
+                vec![Box::new(Config::new(subject, true)), Box::new(Keras::new(subject, false))];
+            all.push(Box::new(AnyWidth::new(Several::new(both))));
+        }
         _ => {}
     }
     if archive {
@@ -130,12 +136,18 @@ pub fn model_inspector(
         all.push(Box::new(Compressed::new(subject, name, format, nesting, members)));
     }
     if format == FileFormat::Yaml || matches!(suffix, "yaml" | "yml") {
-        all.push(Box::new(Yaml::new(subject)));
+        all.push(Box::new(AnyWidth::new(Yaml::new(subject))));
     }
     // A name by which a loader goes is a promise.
     if matches!(suffix, "h5" | "hdf5") && format != FileFormat::Hdf5 {
         // Behind a block of something else, of any length.
         all.push(Box::new(Keras::new(subject, true)));
+    }
+    if suffix == "npy" && !matches!(format, FileFormat::Npy | FileFormat::NpyObjects) {
+        all.push(Box::new(Npy::new(subject)));
+    }
+    if matches!(suffix, "npz" | "keras") && !archive && format != FileFormat::Hdf5 {
+        all.push(Box::new(NoArchive(Notes::new(subject))));
     }
     if format == FileFormat::Safetensors || suffix == "safetensors" {
         all.push(Box::new(Safetensors::new(subject)));
@@ -152,6 +164,9 @@ pub fn model_inspector(
         all.push(Box::new(if promised { Pickle::promised(subject) } else { Pickle::perhaps(subject) }));
     }
     all.push(Box::new(Program::new(subject, format, name)));
+    if let Some(surroundings) = Surroundings::of(subject, name) {
+        all.push(Box::new(surroundings));
+    }
     Some(Box::new(Several::new(all)))
 }
 
@@ -219,6 +234,17 @@ impl Inspect for TooDeep {
 
     fn finish(&mut self, report: &mut Report) {
         self.0.add(report, rule::BAD_ZIP, "lies too deep in other archives to be looked into");
+    }
+}
+
+/// What is an archive by its name, and is none.
+struct NoArchive(Notes);
+
+impl Inspect for NoArchive {
+    fn update(&mut self, _: &[u8], _: &mut Report) {}
+
+    fn finish(&mut self, report: &mut Report) {
+        self.0.add(report, rule::BAD_ZIP, "is no ZIP archive, as its name says");
     }
 }
 

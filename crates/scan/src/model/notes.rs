@@ -25,6 +25,8 @@ pub(crate) mod rule {
     pub(crate) const NATIVE: StaticRuleId = literal!(StaticRuleId, "code/native");
     pub(crate) const GIT_CONFIG: StaticRuleId = literal!(StaticRuleId, "code/git-config");
     pub(crate) const AUTO_RUN: StaticRuleId = literal!(StaticRuleId, "code/auto-run");
+    pub(crate) const ON_COMMAND: StaticRuleId = literal!(StaticRuleId, "code/on-command");
+    pub(crate) const AGENT_INSTRUCTIONS: StaticRuleId = literal!(StaticRuleId, "code/agent-instructions");
     pub(crate) const YAML_PYTHON: StaticRuleId = literal!(StaticRuleId, "code/yaml-python");
     pub(crate) const OPAQUE: StaticRuleId = literal!(StaticRuleId, "code/opaque");
     pub(crate) const SCRIPT: StaticRuleId = literal!(StaticRuleId, "code/script");

@@ -9,12 +9,16 @@ use crate::inspect::{Inspect, Report, Subject};
 /// Longest header; NumPy itself refuses longer ones.
 const HEADER_MAX: usize = 64 * 1024;
 
-/// Looks into an array.
+const MAGIC: &[u8] = b"\x93NUMPY";
+
+/// Looks into an array, or several behind each other.
 #[derive(Debug)]
 pub(super) struct Npy {
     notes: Notes,
     head: Vec<u8>,
     rest: Rest,
+    /// Whether this is not the first array of the file.
+    more: bool,
 }
 
 #[derive(Debug)]
@@ -32,7 +36,7 @@ enum Rest {
 
 impl Npy {
     pub(super) fn new(subject: &Subject) -> Self {
-        Self { notes: Notes::new(subject), head: Vec::new(), rest: Rest::Header }
+        Self { notes: Notes::new(subject), head: Vec::new(), rest: Rest::Header, more: false }
     }
 
     /// Length of everything before the data, as far as it is known.
@@ -52,8 +56,7 @@ impl Npy {
     fn header(&mut self, report: &mut Report) {
         let begin = if self.head.get(6) == Some(&1) { 10 } else { 12 };
         let text = String::from_utf8_lossy(self.head.get(begin..).unwrap_or_default()).into_owned();
-        if !self.head.starts_with(b"\x93NUMPY") || !text.trim_start().starts_with('{') || text.contains('\\')
-        {
+        if !text.trim_start().starts_with('{') || text.contains('\\') {
             return self.fault(report, "has a header that is none");
         }
         if !is_plain(&text) {
@@ -76,6 +79,12 @@ impl Inspect for Npy {
         while !bytes.is_empty() {
             match &mut self.rest {
                 Rest::Header => {
+                    if !self.head.starts_with(&MAGIC[..self.head.len().min(MAGIC.len())]) {
+                        let what =
+                            if self.more { "is not as long as its shape says" } else { "is no NumPy array" };
+                        self.fault(report, what);
+                        continue;
+                    }
                     let wanted = self.head_length().unwrap_or(self.head.len() + 1);
                     if wanted > HEADER_MAX {
                         self.fault(report, "has a header that is too long");
@@ -89,9 +98,17 @@ impl Inspect for Npy {
                     }
                 }
                 Rest::Pickle(pickle) => return pickle.update(bytes, report),
-                Rest::Numbers { seen, .. } => {
-                    *seen = seen.saturating_add(bytes.len() as u64);
-                    return;
+                Rest::Numbers { expected, seen } => {
+                    let left = expected.map_or(u64::MAX, |expected| expected.saturating_sub(*seen));
+                    let step = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+                    *seen = seen.saturating_add(step as u64);
+                    bytes = &bytes[step..];
+                    if !bytes.is_empty() {
+                        // `numpy.save` may be called again with the same open file.
+                        self.head.clear();
+                        self.rest = Rest::Header;
+                        self.more = true;
+                    }
                 }
                 Rest::Nothing => return,
             }
@@ -100,7 +117,13 @@ impl Inspect for Npy {
 
     fn finish(&mut self, report: &mut Report) {
         match &mut self.rest {
-            Rest::Header => self.fault(report, "ends within the header"),
+            Rest::Header if MAGIC.starts_with(&self.head) || self.head.starts_with(MAGIC) => {
+                let what =
+                    if self.more { "is not as long as its shape says" } else { "ends within the header" };
+                self.fault(report, what);
+            }
+            Rest::Header if self.more => self.fault(report, "is not as long as its shape says"),
+            Rest::Header => self.fault(report, "is no NumPy array"),
             Rest::Pickle(pickle) => pickle.finish(report),
             Rest::Numbers { expected: Some(expected), seen } if expected != seen => {
                 self.fault(report, "is not as long as its shape says");

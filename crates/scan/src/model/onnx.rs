@@ -6,7 +6,7 @@ use consign_metadata::{EntryPath, NameProfile};
 
 use super::notes::{Notes, rule, shown};
 use super::{Facts, facts};
-use crate::inspect::{Inspect, Report, Subject};
+use crate::inspect::{Inspect, Need, Report, Subject};
 
 /// How deep messages may lie in each other: graphs stand in attributes of nodes in graphs.
 const DEPTH_MAX: usize = 64;
@@ -451,7 +451,7 @@ impl Onnx {
         let plain = !location.is_empty() && !location.starts_with('/') && !location.contains('\\') && !drive;
         let path = subject.path.as_ref().and_then(beside).filter(|_| plain);
         match (path, &subject.member) {
-            (Some(path), None) => report.needs.push(path),
+            (Some(path), None) => report.needs.push(Need::file(rule::EXTERNAL_DATA, path)),
             // Within an archive the neighbours are members; which exist is not known here.
             (Some(_), Some(_)) => {}
             (None, _) => self.notes.add(report, rule::EXTERNAL_DATA, location),

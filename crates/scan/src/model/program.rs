@@ -4,7 +4,6 @@ use consign_metadata::{FileFormat, StaticRuleId};
 
 use super::feed::le;
 use super::notes::{Notes, rule};
-use super::surroundings;
 use crate::inspect::{Inspect, Report, Subject};
 
 /// How much of a file is looked at: the header of a Windows program lies somewhere in the first pages.
@@ -17,17 +16,11 @@ pub(super) struct Program {
     head: Vec<u8>,
     /// What the name says it is.
     by_name: Option<(StaticRuleId, &'static str)>,
-    path: String,
 }
 
 impl Program {
     pub(super) fn new(subject: &Subject, format: FileFormat, name: &str) -> Self {
-        Self {
-            notes: Notes::new(subject),
-            head: Vec::new(),
-            by_name: by_name(format, name),
-            path: name.to_owned(),
-        }
+        Self { notes: Notes::new(subject), head: Vec::new(), by_name: by_name(format, name) }
     }
 }
 
@@ -41,11 +34,6 @@ impl Inspect for Program {
         let script = || self.head.starts_with(b"#!").then_some((rule::SCRIPT, "script"));
         if let Some((rule, what)) = by_content(&self.head).or(self.by_name).or_else(script) {
             self.notes.add(report, rule, what);
-        }
-        // Of members of archives it depends on where they are unpacked to; the same names mean the same there.
-        let around = surroundings::by_path(&self.path);
-        for (rule, what) in around.into_iter().chain(surroundings::by_content(&self.path, &self.head)) {
-            self.notes.add(report, rule, &what);
         }
         self.head = Vec::new();
     }
@@ -79,7 +67,11 @@ fn by_name(format: FileFormat, name: &str) -> Option<(StaticRuleId, &'static str
         "jl" | "lua" | "pl" | "rb" | "php" | "tcl" | "scpt" | "applescript" => Some((rule::SCRIPT, "script")),
         "jar" | "class" => Some((rule::NATIVE, "Java program")),
         _ if format == FileFormat::Shell => Some((rule::SCRIPT, "shell script")),
-        _ if matches!(name.as_str(), "makefile" | "dockerfile" | "justfile") => {
+        _ if matches!(
+            name.as_str(),
+            "makefile" | "gnumakefile" | "bsdmakefile" | "dockerfile" | "justfile"
+        ) =>
+        {
             Some((rule::SCRIPT, "script"))
         }
         _ if name.contains(".so.") => Some((rule::NATIVE, "by its name")),

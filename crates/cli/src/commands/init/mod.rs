@@ -2,6 +2,7 @@
 
 mod propose;
 pub(crate) mod report;
+mod tables;
 mod update;
 
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use crate::context::{Context, directory_for, unwritable};
 use crate::descriptor_file;
 use crate::environment::{Run, variables};
 use crate::exit::Exit;
-use crate::git::WorkTree;
+use crate::git::{self, WorkTree};
 use crate::outcome::{Failure, Outcome};
 use crate::survey::{CachedSnapshot, Survey};
 
@@ -136,9 +137,18 @@ impl Init {
             cached: cached.as_ref(),
             tree: tree.as_ref(),
             run: run.as_ref(),
+            stop: &stop,
         };
         let mut proposal = propose(self.said.draft(), &evidence);
+        if stop() {
+            return Err(Failure::failed(interrupted()));
+        }
         proposal.warnings.extend(self.other_descriptors(&output));
+        if tree.is_none() {
+            let refused = git::refusal(&self.directory);
+            let problem = |refusal: git::Refusal| Problem::new("git-refuses", refusal.in_words());
+            proposal.warnings.extend(refused.map(problem));
+        }
         let next = self.next(&output, cached.as_ref());
         if self.update && output.symlink_metadata().is_ok() {
             let update = update::update(&output, &mut proposal, self.dry_run)?;

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use consign_metadata::{
-    BundleName, BundleVersion, Card, Draft, Line, Problem, ProposedExclude, Source, printable, suggest_name,
-    tracked,
+    BundleName, BundleVersion, Card, Draft, Kind, Line, Problem, ProposedExclude, Source, printable,
+    suggest_name, tracked,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -13,6 +13,8 @@ use crate::environment::Run;
 use crate::git::WorkTree;
 use crate::style;
 use crate::survey::{CachedSnapshot, Survey};
+
+use super::tables::tables;
 
 /// What is proposed where nothing names a version: a bundle that is handed over is a release.
 const FIRST_VERSION: &str = "1.0.0";
@@ -32,6 +34,8 @@ pub(super) struct Evidence<'a> {
     pub(super) cached: Option<&'a CachedSnapshot>,
     pub(super) tree: Option<&'a WorkTree>,
     pub(super) run: Option<&'a Run>,
+    /// Whether somebody had enough.
+    pub(super) stop: &'a dyn Fn() -> bool,
 }
 
 /// A descriptor as far as the evidence goes.
@@ -81,6 +85,12 @@ pub(super) fn propose(said: Draft, evidence: &Evidence<'_>) -> Proposal {
         proposal.step("environment", |draft| draft.provenance.pipeline = run.pipeline());
     }
     proposal.step("files", |draft| from_files(draft, evidence.survey));
+    // A model may come with a sample; what that holds is nothing to describe the model by.
+    if matches!(proposal.draft.kind, Some(Kind::Dataset | Kind::Mixed)) {
+        let tables = tables(evidence.survey, evidence.stop);
+        proposal.step("files", |draft| draft.data.tables = tables.tables);
+        proposal.warnings.extend(tables.warnings);
+    }
     if proposal.draft.version.is_none()
         && let Some((file, version)) = version_in_package(evidence.survey)
     {
@@ -309,12 +319,13 @@ pub(super) fn brief(value: &Value) -> String {
 mod tests {
     use super::*;
     use consign_bundle::LinkPolicy;
-    use consign_metadata::{Descriptor, DescriptorSyntax, Kind, Scheme};
+    use consign_metadata::{Descriptor, DescriptorSyntax, Scheme};
 
     fn proposal(said: Draft, directory: &Path, tree: Option<&WorkTree>) -> Proposal {
         let survey = Survey::of(directory, LinkPolicy::Refuse, None, &|| false).unwrap();
         let run = Run::detect(&|name| (name == "SLURM_JOB_ID").then(|| "7".to_owned()));
-        propose(said, &Evidence { directory, survey: &survey, cached: None, tree, run: run.as_ref() })
+        let stop = &|| false;
+        propose(said, &Evidence { directory, survey: &survey, cached: None, tree, run: run.as_ref(), stop })
     }
 
     fn digits() -> std::path::PathBuf {

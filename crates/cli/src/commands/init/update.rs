@@ -34,7 +34,9 @@ pub(super) struct Kept {
 }
 
 /// Where a value comes from that is no more than a way out: it says nothing against what a person wrote.
-const GUESSES: [&str; 3] = ["directory", "proposed", "files"];
+const GUESSES: [&str; 2] = ["directory", "proposed"];
+/// Fields that are for a person to say, whatever the files suggest.
+const A_PERSONS: [&str; 2] = ["name", "kind"];
 
 /// Adds to the descriptor at `path` what the proposal has and it has not. Of the proposal's fields those remain that were
 /// added.
@@ -56,13 +58,16 @@ pub(super) fn update(path: &Path, proposal: &mut Proposal, dry_run: bool) -> Res
         .map_err(|_| at(Problem::new("not-utf8", "is not UTF-8").hint("save the file as UTF-8")))?;
     let merged = proposal.draft.merge_into(&text).map_err(at)?;
     let mut kept = Vec::new();
-    for differing in &merged.differing {
+    let differing = merged.differing.iter();
+    for differing in differing.filter(|differing| !A_PERSONS.contains(&differing.field.as_str())) {
         let from = proposal.found.iter().find(|found| found.field == differing.field);
         if let Some(found) = from.filter(|found| !GUESSES.contains(&found.from.as_str())) {
+            let (says, found_now) = (brief(&differing.said), brief(&differing.found));
+            let in_details = says == found_now;
             kept.push(Kept {
                 field: differing.field.clone(),
-                says: brief(&differing.said),
-                found: brief(&differing.found),
+                says,
+                found: if in_details { format!("{found_now}, and otherwise in details") } else { found_now },
                 from: found.from.clone(),
             });
         }

@@ -51,6 +51,7 @@ struct One {
     recipient: String,
     /// When, by the recipient's clock.
     time: String,
+    #[serde(serialize_with = "crate::bundle_out::bare")]
     sha256: String,
     /// The number of the submission that it answers.
     answers: u64,

@@ -83,7 +83,8 @@ impl Alerts {
     pub(super) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         let OpenLedger { ledger, .. } = self.key.open(context)?;
         let mut alerts = Vec::new();
-        for entry in select(&ledger, &self.filter) {
+        let filter = self.filter.clone().by_any_name(context);
+        for entry in select(&ledger, &filter) {
             let entry = entry?;
             let severity = entry.event.as_ref().and_then(severity).filter(|found| *found >= self.severity);
             if let Some(severity) = severity.filter(|_| entry.index >= self.from) {

@@ -58,8 +58,9 @@ impl Report for Dropped {
 
 impl Drop {
     pub(super) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
-        if !self.expired && self.filter.until.is_none() {
-            let problem = Problem::new("usage", "say which events: `--until TIME`, or `--expired`");
+        if !self.expired && self.filter.until.is_none() && self.filter.month.is_none() {
+            let problem =
+                Problem::new("usage", "say which events: `--until TIME`, `--month MONTH`, or `--expired`");
             return Err(Failure::usage(problem));
         }
         let policy = self.policy.load(context)?;

@@ -58,7 +58,8 @@ impl Export {
         let origin = ledger.checkpoint().origin().to_owned();
         let mut events = 0;
         let mut write = |out: &mut dyn io::Write| -> Result<io::Result<()>, Failure> {
-            for entry in select(&ledger, &self.filter) {
+            let filter = self.filter.clone().by_any_name(context);
+            for entry in select(&ledger, &filter) {
                 let LoggedEvent { index, event: Some(event), .. } = entry? else { continue };
                 let line = Line { ledger_index: index, ledger_origin: &origin, event: &event };
                 let written = serde_json::to_writer(&mut *out, &line).map_err(io::Error::from);

@@ -79,6 +79,7 @@ struct Submission {
     time: String,
     to: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(serialize_with = "crate::bundle_out::bare_if_any")]
     archive_sha256: Option<String>,
 }
 

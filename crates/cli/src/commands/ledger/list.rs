@@ -49,7 +49,8 @@ impl List {
     pub(super) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         let OpenLedger { ledger, .. } = self.key.open(context)?;
         let mut entries = VecDeque::new();
-        for entry in select(&ledger, &self.filter) {
+        let filter = self.filter.clone().by_any_name(context);
+        for entry in select(&ledger, &filter) {
             if self.last.is_some_and(|last| entries.len() == last) {
                 entries.pop_front();
             }

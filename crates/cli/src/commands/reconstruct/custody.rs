@@ -76,13 +76,14 @@ pub(super) fn held(
     options: &Options<'_>,
 ) -> Result<Outcome, Failure> {
     let OpenLedger { ledger, .. } = ledger::open(context, None)?;
-    let until = Filter { until: Some(at.end), ..Filter::default() };
+    let until = Filter::until(at);
+    let of_recipient = Filter::to(to).by_any_name(context);
     let (mut submissions, mut receipts): (Vec<LoggedEvent>, Vec<Event>) = Default::default();
     for entry in select(&ledger, &until) {
         let entry = entry?;
         let Some(event) = &entry.event else { continue };
         let concerned =
-            Filter::to(to).admits(Some(event)) && bundle.is_none_or(|bundle| is_about(event, bundle));
+            of_recipient.admits(Some(event)) && bundle.is_none_or(|bundle| is_about(event, bundle));
         match event.action.as_str() {
             "submitted" if concerned => submissions.push(entry),
             "receipt_added" => receipts.extend(entry.event),

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use self::inventory::Inventory;
 use self::target::Target;
+use crate::bundle_out::BundleOut;
 use crate::context::Context;
 use crate::ledger::EndOf;
 use crate::outcome::{Failure, Outcome, Report};
@@ -93,10 +94,7 @@ pub(crate) struct Options<'a> {
 pub(crate) struct Reconstructed {
     /// `reconstructed`, `unchanged` (it was there), `dry-run`, or `incomplete`.
     status: &'static str,
-    name: String,
-    version: String,
-    classification: String,
-    bundle_id: String,
+    bundle: BundleOut,
     /// `same-bytes`: the archive has the signed SHA-256. `same-content`: another archive that holds the same bundle.
     #[serde(skip_serializing_if = "Option::is_none")]
     archive: Option<&'static str>,
@@ -107,6 +105,7 @@ pub(crate) struct Reconstructed {
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(serialize_with = "crate::bundle_out::bare_if_any")]
     sha256: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<u64>,
@@ -131,6 +130,7 @@ pub(crate) struct Reconstructed {
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct SignedOut {
+    #[serde(serialize_with = "crate::bundle_out::bare")]
     sha256: String,
     encoder: String,
     /// Whose signatures are valid, which says nothing about trust: key and role.
@@ -146,6 +146,7 @@ struct SourceOut {
     path: PathBuf,
     /// The archive in the store.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(serialize_with = "crate::bundle_out::bare_if_any")]
     archive_sha256: Option<String>,
     /// Whether it is the archive itself, copied as it was.
     whole: bool,
@@ -162,20 +163,21 @@ struct SourceOut {
 struct MissingOut {
     path: String,
     bytes: u64,
+    #[serde(serialize_with = "crate::bundle_out::bare")]
     sha256: String,
 }
 
 impl Report for Reconstructed {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         let (good, warn, error) = (style::GOOD, style::WARN, style::ERROR);
-        let class = self.classification.to_uppercase();
+        let class = self.bundle.class();
         match self.status {
             "incomplete" => write!(out, "{error}incomplete{error:#}")?,
             "dry-run" => write!(out, "{good}would reconstruct{good:#}")?,
             status => write!(out, "{good}{status}{good:#}")?,
         }
-        writeln!(out, " {} {}  [{class}]", self.name, self.version)?;
-        writeln!(out, "  bundle id     {}", self.bundle_id)?;
+        writeln!(out, " {} {}  [{class}]", self.bundle.name, self.bundle.version)?;
+        writeln!(out, "  bundle id     {}", self.bundle.id())?;
         if let Some(path) = &self.path {
             let bytes = self.bytes.map_or_else(String::new, |bytes| format!(" ({})", size(bytes)));
             writeln!(out, "  archive       {}{bytes}", path.display())?;

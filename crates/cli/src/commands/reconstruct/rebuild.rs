@@ -2,19 +2,20 @@
 
 use std::path::Path;
 
-use consign_bundle::publish::temporary;
+use consign_bundle::publish::{TemporaryDirectory, temporary, temporary_directory};
 use consign_bundle::{
     Anchor, Archive, ArchiveError, ArchiveFacts, Compression, Description, EncoderId, FindError, Finder,
     PackOptions, RebuildError, Scope, StoreError, UnpackError, pack, verify,
 };
 use consign_metadata::{BundleId, Problem, Sha256Digest};
 use consign_signing::Content;
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::NamedTempFile;
 
 use super::inventory::Inventory;
 use super::target::Target;
 use super::{MissingOut, Options, Reconstructed, SignedOut, SourceOut};
 use crate::act::{Act, Action};
+use crate::bundle_out::BundleOut;
 use crate::checked::{archive_claim, archive_failure, bundle_claim, interrupted};
 use crate::commands::pack::taken;
 use crate::context::{Context, threads, unreadable, unwritable};
@@ -75,10 +76,7 @@ impl Reconstructed {
         });
         Self {
             status: "reconstructed",
-            name: core.name.to_string(),
-            version: core.version.to_string(),
-            classification: core.classification.to_string(),
-            bundle_id: target.id.to_string(),
+            bundle: BundleOut::described(core, Some(target.id)),
             archive: None,
             proven: None,
             path: None,
@@ -406,9 +404,8 @@ fn compression(target: &Target) -> Option<Compression> {
 }
 
 /// A folder for what is taken out of archives, gone when it is dropped.
-fn scratch(out: &Path) -> Result<TempDir, Failure> {
-    let made = tempfile::Builder::new().prefix(".consign-").suffix(".partial").tempdir_in(out);
-    made.map_err(|error| unwritable(out, &error))
+fn scratch(out: &Path) -> Result<TemporaryDirectory, Failure> {
+    temporary_directory(out).map_err(|error| unwritable(out, &error))
 }
 
 /// Says what could be made.
@@ -466,7 +463,8 @@ fn incomplete(mut report: Reconstructed) -> Outcome {
     let bytes = report.missing.iter().map(|missing| missing.bytes).sum();
     let files = crate::style::count(report.missing.len() as u64, "file is", "files are");
     let message = format!("{files} nowhere to be found ({})", crate::style::size(bytes));
-    let problem = Problem::new("files-missing", message).at(format!("{}@{}", report.name, report.version));
+    let problem = Problem::new("files-missing", message)
+        .at(format!("{}@{}", report.bundle.name, report.bundle.version));
     let hint = "name more places with `--from`: directories, older bundles, a store (`--store DIR`)";
     Outcome { exit: Exit::Failed, problems: vec![problem.hint(hint)], report: Some(Box::new(report)) }
 }

@@ -71,7 +71,7 @@ impl Target {
         }
         let (manifest, id, wanted) = match what {
             What::File(path) => {
-                let (manifest, id) = from_file(path, inventory, &archives, &mut signed)?;
+                let (manifest, id) = from_file(context, path, inventory, &archives, &mut signed)?;
                 (manifest, id, None)
             }
             What::Named(named) => {
@@ -142,6 +142,7 @@ fn named_statement(path: &Path) -> Result<Signed, Failure> {
 
 /// The manifest that a file holds or speaks of.
 fn from_file(
+    context: &Context,
     path: &Path,
     inventory: &Inventory,
     archives: &[Claimed],
@@ -161,7 +162,7 @@ fn from_file(
             }
             return Ok((manifest, bundle.id));
         }
-        return known_manifest(bundle.id, inventory, archives)
+        return known_manifest(context, bundle.id, inventory, archives)
             .map(|manifest| (manifest, bundle.id))
             .ok_or_else(|| {
                 let problem = Problem::new(
@@ -225,6 +226,13 @@ fn resolve(
             ids.insert(id, format!("{}@{}", core.name, core.version));
         }
     }
+    // What this machine made, verified or handed over before: each copy was checked when it was read.
+    for (id, manifest) in known_manifests(context) {
+        let core = manifest.core();
+        if is(&id.0) || called(core.name.as_str(), core.version.as_str()) {
+            ids.insert(id, format!("{}@{}", core.name, core.version));
+        }
+    }
     for signed in inventory.attestations.iter().filter_map(|path| Signed::of(read_attestations(path).ok()?)) {
         let bundle = &signed.claim.bundle;
         if is(&signed.archive.sha256) {
@@ -235,7 +243,8 @@ fn resolve(
     match (found.next(), found.next()) {
         (Some((id, _)), None) => Ok(id),
         (None, _) => {
-            let problem = Problem::new("unknown-bundle", "nothing at hand says what this bundle is");
+            let message = "nothing at hand says what this bundle is: no store, no folder that was named, and no manifest that this machine has kept";
+            let problem = Problem::new("unknown-bundle", message);
             let hint = "name its manifest, or a store or folder that holds it: --store DIR, --from DIR";
             let mut problems = vec![problem.at(named.to_string()).hint(hint)];
             problems.extend(inventory.notes.iter().map(|note| Problem::new("store-fault", note.clone())));
@@ -265,11 +274,30 @@ fn holds(context: &Context, inventory: &Inventory, recipe: &Recipe) -> bool {
     }
 }
 
-fn known_manifest(id: BundleId, inventory: &Inventory, archives: &[Claimed]) -> Option<Manifest> {
+/// The manifests that this machine has kept, with their ids. Those that were altered are none.
+fn known_manifests(context: &Context) -> impl Iterator<Item = (BundleId, Manifest)> {
+    let known = context.state().known();
+    let ids = known.ids().unwrap_or_default();
+    ids.into_iter().filter_map(move |id| {
+        let bytes = known.manifest_bytes(id).ok().flatten()?;
+        Manifest::parse(&bytes).ok().map(|manifest| (id, manifest))
+    })
+}
+
+fn known_manifest(
+    context: &Context,
+    id: BundleId,
+    inventory: &Inventory,
+    archives: &[Claimed],
+) -> Option<Manifest> {
+    let kept = || {
+        let bytes = context.state().known().manifest_bytes(id).ok().flatten()?;
+        Manifest::parse(&bytes).ok()
+    };
     let copies = inventory.manifests.iter().filter_map(|path| read_manifest(path).ok());
     let mut copies = copies.filter(|(_, bytes)| Manifest::id_of(bytes) == id).map(|(manifest, _)| manifest);
     let inside = || archives.iter().find(|archive| archive.id == id).map(|archive| archive.manifest.clone());
-    copies.next().or_else(inside)
+    copies.next().or_else(inside).or_else(kept)
 }
 
 /// What was found by its name is called so by its manifest too.
@@ -297,7 +325,7 @@ fn manifest_of(
     inventory: &Inventory,
     archives: &[Claimed],
 ) -> Result<Manifest, Failure> {
-    if let Some(manifest) = known_manifest(id, inventory, archives) {
+    if let Some(manifest) = known_manifest(context, id, inventory, archives) {
         return Ok(manifest);
     }
     let mut why = Vec::new();

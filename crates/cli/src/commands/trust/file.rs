@@ -67,7 +67,7 @@ impl<'a> TrustFile<'a> {
     ) -> Result<TrustPolicy, Failure> {
         let home = publish::parent(&self.path);
         if !self.named && !home.exists() {
-            crate::state::make_private(home).map_err(|error| unwritable(home, &error))?;
+            self.context.make_home()?;
         }
         directory_for(&self.path)?;
         // A link stays a link: what it leads to is replaced, and whoever comes by another link waits.

@@ -196,10 +196,9 @@ fn extended(policy: TrustPolicy, entry: &TrustedKey) -> Result<TrustPolicy, Fail
                 Failure::failed(problem.hint("choose another name, or `consign trust remove` that key first"))
             }
             TrustError::KeyKnown(name) => {
-                let dashes = if name.as_str().starts_with('-') { "-- " } else { "" };
                 let name = style::shell_word(name.as_str());
                 Failure::failed(problem.hint(format!(
-                    "to change what trust says of it: consign trust set {dashes}{name} --owner PERSON"
+                    "to change what trust says of it: consign trust set --owner PERSON -- {name}"
                 )))
             }
             TrustError::Dates(_) => Failure::usage(problem.at("--not-after")),

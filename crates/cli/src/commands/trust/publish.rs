@@ -1,5 +1,6 @@
 //! `consign trust export` and `import`: trust that somebody publishes, and that others take over.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
@@ -17,7 +18,8 @@ use super::shown;
 use crate::act::{Act, Action};
 use crate::context::{directory_for, unreadable, unwritable};
 use crate::exit::Exit;
-use crate::keys::{PassphraseArgs, load_private};
+use crate::key_source::KeySource;
+use crate::keys::PassphraseArgs;
 use crate::outcome::{Failure, Outcome, Report};
 use crate::style;
 
@@ -27,9 +29,9 @@ use crate::style;
 /// adds a signature. From the second version on, enough root keys of the version before must sign as well.
 #[derive(clap::Args)]
 pub(super) struct Export {
-    /// The private key to sign with
-    #[arg(long, value_name = "FILE", env = "CONSIGN_KEY")]
-    key: PathBuf,
+    /// The key to sign with: a private key in a file, `ssh-agent:FINGERPRINT`, a `pkcs11:` URI, or `exec:NAME`
+    #[arg(long, value_name = "KEY", env = "CONSIGN_KEY", hide_env_values = true)]
+    key: OsString,
     #[command(flatten)]
     passphrase: PassphraseArgs,
     /// The trust bundle to write, such as LAB.trust.intoto.jsonl
@@ -136,7 +138,7 @@ impl Export {
         file.read_listed()?;
         let text = std::fs::read_to_string(file.path()).map_err(|error| unreadable(file.path(), &error))?;
         let folder = directory_for(&self.output)?;
-        let key = load_private(&self.key, &self.passphrase)?;
+        let key = KeySource::parse(&self.key)?.open(file.context(), &self.passphrase)?;
         let own = TrustBundle::publish(&key, &text, file.context().now()?).map_err(|problems| {
             let at = |problem: Problem| {
                 let problem = problem.at(file.path().display().to_string());
