@@ -260,12 +260,12 @@ impl TemporaryDirectory {
         self.directory.path()
     }
 
-    /// Removes it.
+    /// Removes it, empty as it is, without opening it.
     ///
     /// # Errors
     /// What the system says.
     pub(crate) fn close(self) -> io::Result<()> {
-        self.directory.close()
+        std::fs::remove_dir(self.directory.keep())
     }
 
     #[cfg(test)]

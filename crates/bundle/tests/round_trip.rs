@@ -82,12 +82,12 @@ fn what_is_unpacked_is_what_was_packed() {
     unpack(&archive, &destination, Selection::Payload, threads(3), &()).unwrap();
     assert_eq!(contents(&destination), contents(&tree));
     let same = compare_directory(&destination, &manifest, TreeLayout::Payload, threads(2), &()).unwrap();
-    assert_eq!(same, []);
+    assert_eq!(same.faults, []);
 
     let bag = dir.path().join("bag");
     unpack(&archive, &bag, Selection::Bag, threads(3), &()).unwrap();
     assert_eq!(contents(&bag.join("data")), contents(&tree));
-    assert_eq!(compare_directory(&bag, &manifest, TreeLayout::Bag, threads(2), &()).unwrap(), []);
+    assert_eq!(compare_directory(&bag, &manifest, TreeLayout::Bag, threads(2), &()).unwrap().faults, []);
 
     let only = dir.path().join("only");
     let paths = vec!["weights/model.bin".parse().unwrap(), "a/b.txt".parse().unwrap()];
@@ -210,7 +210,7 @@ fn e31_e32_a_directory_that_differs_is_told_apart_in_every_way() {
     #[cfg(unix)]
     std::os::unix::fs::symlink("/etc/passwd", tree.join("link")).unwrap();
     let faults = compare_directory(&tree, &manifest, TreeLayout::Payload, threads(2), &()).unwrap();
-    let mut lines: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    let mut lines: Vec<_> = faults.faults.iter().map(ToString::to_string).collect();
     lines.sort();
     assert_eq!(
         lines,

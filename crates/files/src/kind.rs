@@ -95,8 +95,9 @@ pub fn may_lose_modes(handle: impl std::os::fd::AsFd) -> bool {
         0x1501_3346, // UDF
         0x4244,      // HFS
     ];
-    // The type has another width and sign on each platform; a magic number has 32 bits.
-    let magic = |stat: rustix::fs::StatFs| u64::from(u32::from_ne_bytes((stat.f_type as i32).to_ne_bytes()));
+    // The type has another width and sign on each platform.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a magic number has 32 bits")]
+    let magic = |stat: rustix::fs::StatFs| u64::from(stat.f_type as u32);
     rustix::fs::fstatfs(handle).is_ok_and(|stat| WITHOUT_MODES.contains(&magic(stat)))
 }
 
