@@ -309,8 +309,9 @@ mod tests {
                 }
             }
             window.push(byte);
-            while !window.is_empty() && !KEYS.iter().any(|key| key.starts_with(&window)) {
-                window.remove(0);
+            if !KEYS.iter().any(|key| key.starts_with(&window)) {
+                window.clear();
+                window.extend((byte == b'"').then_some(byte));
             }
             match KEYS.iter().position(|key| *key == window) {
                 Some(4) => keras.configs += 1,
