@@ -24,7 +24,7 @@ pub(crate) fn print(sample: &Path) -> anyhow::Result<()> {
         std::hint::black_box(Sha256::digest(piece.content));
         Ok(piece.content.len())
     })?;
-    let mut encoder = Compressor::new(Compression::Auto);
+    let mut encoder = Compressor::new(Compression::Auto)?;
     let mut out = Vec::new();
     let compress = speed(&pieces, |piece| {
         encoder.compress(*piece, &mut out)?;
@@ -36,7 +36,7 @@ pub(crate) fn print(sample: &Path) -> anyhow::Result<()> {
         Ok((frame, u32::try_from(piece.content.len())?))
     });
     let frames = frames.collect::<anyhow::Result<Vec<_>>>()?;
-    let mut decoder = Decompressor::default();
+    let mut decoder = Decompressor::new()?;
     let decompress = speed(&frames, |(frame, len)| {
         decoder.decompress(frame, *len, &mut out)?;
         Ok(out.len())

@@ -218,7 +218,7 @@ fn field_c9_what_submit_refuses_has_its_result() {
     let delivery = &document["result"]["deliveries"][0];
     assert_eq!(delivery["status"], "refused");
     assert_eq!(delivery["handling"]["permitted"], false);
-    assert_eq!(document["result"]["bundle_id"], packed["result"]["bundle_id"]);
+    assert_eq!(document["result"]["bundle"]["id"], packed["result"]["bundle"]["id"]);
 }
 
 #[test]

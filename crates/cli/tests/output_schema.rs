@@ -48,7 +48,7 @@ fn every_command_prints_what_the_schema_says() {
         (1, &["unpack", "out", "there", "--key", "key.pub"]),
         (0, &["diff", "out", "there"]),
         (0, &["submit", "out", "--to", "inbox", "--key", "key.pub"]),
-        (1, &["submit", "out", "--to", "inbox", "--to", "nowhere", "--key", "key.pub"]),
+        (2, &["submit", "out", "--to", "inbox", "--to", "nowhere", "--key", "key.pub"]),
         (4, &["receive", "inbox", "--key", "key"]),
         (0, &["receipt", "show", "inbox/data-1.0.0.receipt.intoto.jsonl"]),
         (0, &["receipt", "check", "inbox/data-1.0.0.receipt.intoto.jsonl", "--key", "key.pub"]),

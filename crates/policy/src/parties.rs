@@ -136,7 +136,7 @@ fn recipients(judge: &mut Judge<'_>, level: &Level) {
 /// Somebody whom the policy does not list, perhaps by a slip of the pen.
 fn unlisted(judge: &mut Judge<'_>, level: &Level, name: &Line) {
     let known = judge.policy.recipients();
-    let near = did_you_mean(name.as_str(), known.iter().flat_map(|one| one.names()).map(Line::as_str));
+    let near = did_you_mean(name.as_str(), known.iter().flat_map(Recipient::names).map(Line::as_str));
     let meant = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
     if level.recipients == Listing::Listed {
         judge.refuse(

@@ -559,19 +559,18 @@ fn h9_gguf() {
         [&b"GGUF\x03\0\0\0"[..], &tensors.to_le_bytes(), &keys.to_le_bytes(), &[0; 64]].concat()
     };
     for (bytes, fault) in [
-        (gguf(1, &[], &[], 0), "has a version that is not known"),
+        (gguf(4, &[], &[], 0), "has a version that is not known"),
         (counts(u64::MAX, 0), "lists more than can be looked into"),
         (counts(0, u64::MAX), "lists more than can be looked into"),
         (gguf(3, &[key("x", 8, &u64::MAX.to_le_bytes())], &[], 0), "has a length that cannot be"),
         (gguf(3, &[key("x", 9, &huge(4))], &[], 0), "has a length that cannot be"),
         (gguf(3, &[key("x", 13, &[])], &[], 0), "has a value of a type that is not known"),
-        (gguf(3, &[key("x", 7, &[2])], &[], 0), "has a boolean that is none"),
         (gguf(3, &[key("general.alignment", 4, &[0; 4])], &[], 0), "has an alignment that cannot be"),
         (gguf(3, &[key("x", 0, &[1]), key("x", 0, &[2])], &[], 0), "has a key twice"),
         (gguf(3, &[], &[("a", &[u64::MAX, 2], 0, 0)], 0), "has a shape that is too large"),
         (gguf(3, &[], &[("a", &[1 << 62], 0, 0)], 0), "has a shape that is too large"),
         (gguf(3, &[], &[("a", &[1, 1, 1, 1, 1], 0, 0)], 0), "has a tensor of too many dimensions"),
-        (gguf(3, &[], &[("a", &[4], 5, 0)], 16), "has a tensor of a type that is not known"),
+        (gguf(3, &[], &[("a", &[4], 1 << 10, 0)], 16), "has a tensor of a type that cannot be"),
         (gguf(3, &[], &[("a", &[33], 8, 0)], 64), "has a tensor whose rows are no whole blocks"),
         (gguf(3, &[], &[("a", &[4], 0, 0), ("a", &[4], 0, 32)], 64), "has a tensor twice"),
         (
@@ -786,6 +785,8 @@ fn attack_a5_a_name_is_a_promise() {
         ("m.keras", b"{}", "malformed/zip"),
         ("m.h5", b"{}", "malformed/keras"),
         ("m.hdf5", b"\x80\x04K\x01.", "malformed/keras"),
+        ("m.pb", b"\x80\x04K\x01.", "malformed/tensorflow"),
+        ("m.tflite", b"\x80\x04K\x01.", "malformed/tflite"),
         ("m.safetensors", b"\x80\x04K\x01.", "malformed/safetensors"),
         ("m.gguf", b"\x80\x04K\x01.", "malformed/gguf"),
         ("m.joblib", b"x^\x01\x02\x03", "malformed/pickle"),
@@ -879,4 +880,101 @@ fn attack_a5_a_pickle_that_is_compressed_in_another_way_is_not_passed_over() {
         hdf5.extend(b"\x89HDF\r\n\x1a\n model_config {\"class_name\": \"Lambda\", \"config\": {}}");
         assert!(has(&scan("m.h5", &hdf5), "code/keras-lambda"), "{block}");
     }
+}
+
+#[test]
+fn attack_a5_hdf5_behind_any_block_is_found() {
+    for block in [512, 65_536, 1 << 17, 1 << 20] {
+        let mut hdf5 = vec![b' '; block];
+        hdf5.extend(b"\x89HDF\r\n\x1a\n model_config {\"class_name\": \"Lambda\", \"config\": {}}");
+        for name in ["m.h5", "notes.txt", "m.bin"] {
+            for lengths in [&[usize::MAX][..], &[997]] {
+                let report = scan_in(name, &hdf5, lengths);
+                assert!(has(&report, "code/keras-lambda"), "{name} {block}: {:?}", found(&report));
+                assert!(!has(&report, "malformed/keras"), "{name} {block}: {:?}", found(&report));
+            }
+        }
+    }
+    let mut elsewhere = vec![b' '; 700];
+    elsewhere.extend(b"\x89HDF\r\n\x1a\n");
+    assert_eq!(findings("m.h5", &elsewhere), ["malformed/keras is not HDF5, as its name says"]);
+}
+
+#[test]
+fn attack_a5_tensorflow_graphs_are_looked_into() {
+    let graph = |operator: &str| message(2, &[message(2, &[message(1, &[text(1, "n"), text(2, operator)])])]);
+    for (operator, told) in [
+        ("PyFunc", "PyFunc"),
+        ("PyFuncStateless", "PyFunc"),
+        ("EagerPyFunc", "EagerPyFunc"),
+        ("WriteFile", "WriteFile"),
+        ("ReadFile", "ReadFile"),
+    ] {
+        let bytes = [number(1, 1), graph(operator)].concat();
+        for lengths in [&[usize::MAX][..], &[1], &[5]] {
+            let found = found(&scan_in("saved_model.pb", &bytes, lengths));
+            assert_eq!(found, [format!("code/tensorflow-op {told}")]);
+        }
+    }
+    let plain = [number(1, 1), graph("MatMul"), graph("SaveV2")].concat();
+    assert_eq!(findings("saved_model.pb", &plain), [""; 0]);
+    assert_eq!(
+        findings("saved_model.pb", &plain[..plain.len() - 1]),
+        ["malformed/tensorflow is no message of protocol buffers"]
+    );
+    let lambda = text(1, r#"{"class_name": "Lambda", "config": {}}"#);
+    assert_eq!(findings("keras_metadata.pb", &lambda), ["code/keras-lambda Lambda"]);
+    let flex = b"\x1c\0\0\0TFL3\0\0\0\0\x0a\0\0\0FlexPyFunc\0";
+    assert!(has(&scan("m.tflite", flex), "code/tensorflow-op"), "{:?}", findings("m.tflite", flex));
+}
+
+#[test]
+fn attack_a5_what_nobody_looks_into_is_said() {
+    for (name, bytes) in [
+        ("data", &b"7z\xbc\xaf\x27\x1c\0\x04"[..]),
+        ("data", b"Rar!\x1a\x07\x01\0"),
+        ("data", b"\x04\x22\x4d\x18\x64\x40\xa7"),
+        ("data", b"LZIP\x01\x0c"),
+        ("data", b"MSCF\0\0\0\0"),
+        ("data", b"hsqs\x01\0\0\0"),
+        ("data", b"RDX3\nX\n"),
+        ("data", b"\x50\x2a\x4d\x18\x01\0\0\0x"),
+        ("data", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"),
+        ("m.mat", b"\0\0\0\0"),
+        ("m.mlmodel", b"\x08\x04"),
+        ("m.tflite", b"\x1c\0\0\0TFL3\0\0\0\0"),
+        ("m.cbm", b"CBM1\0\0\0\0"),
+        (
+            "m.xml",
+            b"<?xml version='1.0'?>\n<net name='m' version='11'><layers><layer id='0'/></layers></net>",
+        ),
+        ("m.pmml", b"<PMML version='4.4'></PMML>"),
+        ("m.engine", b"ftrt\0\0\0\0"),
+        ("saved_model.pbtxt", b"saved_model_schema_version: 1\n"),
+    ] {
+        let report = scan(name, bytes);
+        assert!(has(&report, "code/opaque"), "{name} {}: {:?}", bytes.escape_ascii(), found(&report));
+    }
+    let mut mat = b"MATLAB 7.3 MAT-file".to_vec();
+    mat.resize(512, b' ');
+    mat.extend(b"\x89HDF\r\n\x1a\n");
+    assert!(has(&scan("m.bin", &mat), "code/opaque"));
+    let skops = Zip::with(&[("schema.json", b"{}", How::Deflated)]).finish();
+    assert!(has(&scan("m.skops", &skops), "code/opaque"));
+    assert_eq!(findings("m.llamafile", b"MZqFpD='\n"), ["code/native Actually Portable Executable"]);
+}
+
+#[test]
+fn field_c10_gguf_that_cannot_be_judged_is_said_to_be_so() {
+    for (bytes, what) in [
+        (
+            gguf(3, &[], &[("a", &[64], 60, 0)], 7),
+            "has tensors of a type that is not known, so that nobody can say where they end",
+        ),
+        (gguf(1, &[], &[], 0), "is of version 1, which is not looked into"),
+    ] {
+        assert_eq!(findings("m.gguf", &bytes), [format!("code/opaque {what}")]);
+    }
+    // As llama.cpp reads it.
+    assert_eq!(findings("m.gguf", &gguf(3, &[key("x", 7, &[2])], &[], 0)), [""; 0]);
 }

@@ -236,9 +236,9 @@ fn nowhere(policy: &Policy, to: &str) -> Failure {
         let problem = Problem::new("no-destination", format!("`{shown}` is not a folder")).at("--to");
         return Failure::failed(problem.hint("name the folder that the recipient looks into"));
     }
-    let recipients = policy.recipients().iter().flat_map(|known| known.names());
+    let recipients = policy.recipients().iter().flat_map(consign_policy::Recipient::names);
     let names = policy.destinations().iter().map(|known| &known.name).chain(recipients);
-    let mut names: Vec<&str> = names.map(|name| name.as_str()).collect();
+    let mut names: Vec<&str> = names.map(consign_metadata::Line::as_str).collect();
     names.sort_unstable();
     names.dedup();
     let problem = |message: String| Problem::new("no-destination", message).at("--to");

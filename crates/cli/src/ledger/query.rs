@@ -184,7 +184,7 @@ impl Filter {
         let is = |party: &&str| {
             party == to || self.spellings.iter().any(|spelling| spelling.eq_ignore_ascii_case(party))
         };
-        parties(event).iter().any(|party| is(&party))
+        parties(event).iter().any(is)
     }
 
     fn is_empty(&self) -> bool {

@@ -3,6 +3,8 @@
 
 use std::collections::HashSet;
 
+use consign_metadata::StaticRuleId;
+
 use super::feed::{Feed, Want, be, le};
 use super::notes::{Notes, rule, shown};
 use super::{Facts, facts};
@@ -34,6 +36,9 @@ const TYPES: [(u64, &str, u64, u64); 40] = [
     (37, "IQ4_NL_4_8", 32, 18), (38, "IQ4_NL_8_8", 32, 18), (34, "TQ1_0", 256, 54),
     (35, "TQ2_0", 256, 66), (39, "MXFP4", 32, 17), (40, "NVFP4", 64, 36), (41, "Q1_0", 128, 18),
 ];
+
+/// Numbers below this one may be types that came later; more are none.
+const LATER_TYPES: u64 = 1 << 10;
 
 const UINT32: u64 = 4;
 const STRING: u64 = 8;
@@ -69,8 +74,8 @@ impl Inspect for Gguf {
         let Self { notes, feed, parser } = self;
         feed.update(bytes, |piece, seen| match parser.next(piece, seen, notes, report) {
             Ok(want) => want,
-            Err(fault) => {
-                notes.add(report, rule::BAD_GGUF, fault);
+            Err(Stop { rule, what }) => {
+                notes.add(report, rule, what);
                 parser.end = None;
                 Want::Nothing
             }
@@ -91,6 +96,25 @@ impl Inspect for Gguf {
             }
         }
     }
+}
+
+/// Why a file is read no further.
+#[derive(Clone, Copy, Debug)]
+struct Stop {
+    rule: StaticRuleId,
+    what: &'static str,
+}
+
+impl From<&'static str> for Stop {
+    /// What contradicts the format.
+    fn from(what: &'static str) -> Self {
+        Self { rule: rule::BAD_GGUF, what }
+    }
+}
+
+/// What may be in order, and nobody can tell.
+fn unread(what: &'static str) -> Stop {
+    Stop { rule: rule::OPAQUE, what }
 }
 
 /// Where the tensors end, without and with the padding of the last.
@@ -145,22 +169,23 @@ impl Parser {
         seen: u64,
         notes: &mut Notes,
         report: &mut Report,
-    ) -> Result<Want, &'static str> {
+    ) -> Result<Want, Stop> {
         Ok(match self.step {
             Step::Head => {
                 if !piece.starts_with(b"GGUF") {
-                    return Err("does not begin as GGUF");
+                    return Err("does not begin as GGUF".into());
                 }
                 // The version says the byte order as well: it is small.
                 self.big_endian = match le::<4>(piece, 4) {
                     2 | 3 => false,
                     0x0200_0000 | 0x0300_0000 => true,
-                    _ => return Err("has a version that is not known"),
+                    1 | 0x0100_0000 => return Err(unread("is of version 1, which is not looked into")),
+                    _ => return Err("has a version that is not known".into()),
                 };
                 (self.tensors_left, self.keys_left) =
                     (self.number::<8>(piece, 8), self.number::<8>(piece, 16));
                 if self.tensors_left > ENTRIES_MAX || self.keys_left > ENTRIES_MAX {
-                    return Err("lists more than can be looked into");
+                    return Err("lists more than can be looked into".into());
                 }
                 self.next_key(seen, notes, report)?
             }
@@ -170,7 +195,7 @@ impl Parser {
             }
             Step::Key => {
                 if self.keys.len() < 4096 && !self.keys.insert(piece.to_vec()) {
-                    return Err("has a key twice");
+                    return Err("has a key twice".into());
                 }
                 self.key = piece.to_vec();
                 if self.key.starts_with(b"tokenizer.chat_template") {
@@ -184,12 +209,9 @@ impl Parser {
                 if self.key == b"general.alignment" {
                     let alignment = self.number::<4>(piece, 0);
                     if kind != UINT32 || !alignment.is_power_of_two() || alignment > 1 << 20 {
-                        return Err("has an alignment that cannot be");
+                        return Err("has an alignment that cannot be".into());
                     }
                     self.alignment = Some(alignment);
-                }
-                if kind == 7 && piece.first() > Some(&1) {
-                    return Err("has a boolean that is none");
                 }
                 self.next_key(seen, notes, report)?
             }
@@ -206,7 +228,7 @@ impl Parser {
                     return Ok(Want::Skip(length(bytes)?));
                 }
                 if kind > 12 || self.arrays.len() == NESTING_MAX {
-                    return Err("has an array of a type that is not known");
+                    return Err("has an array of a type that is not known".into());
                 }
                 self.arrays.push((kind, count));
                 self.after_element(seen, notes, report)?
@@ -219,7 +241,7 @@ impl Parser {
             }
             Step::Name => {
                 if !self.names.insert(piece.to_vec()) {
-                    return Err("has a tensor twice");
+                    return Err("has a tensor twice".into());
                 }
                 self.step = Step::Dimensions;
                 Want::Take(4)
@@ -244,20 +266,20 @@ impl Parser {
     }
 
     /// A value of this type comes.
-    fn value(&mut self, kind: u64) -> Result<Want, &'static str> {
+    fn value(&mut self, kind: u64) -> Result<Want, Stop> {
         if let Some(width) = width(kind) {
             self.step = Step::Value(kind);
             return Ok(Want::Take(usize::try_from(width).unwrap_or(8)));
         }
         // The alignment decides where tensors lie: it has to be read.
         if self.key == b"general.alignment" {
-            return Err("has an alignment that cannot be");
+            return Err("has an alignment that cannot be".into());
         }
         self.element(kind)
     }
 
     /// A text or an array comes, as a value or as an element of an array.
-    fn element(&mut self, kind: u64) -> Result<Want, &'static str> {
+    fn element(&mut self, kind: u64) -> Result<Want, Stop> {
         match kind {
             STRING => {
                 self.step = Step::TextLength;
@@ -267,16 +289,11 @@ impl Parser {
                 self.step = Step::ArrayHead;
                 Ok(Want::Take(12))
             }
-            _ => Err("has a value of a type that is not known"),
+            _ => Err("has a value of a type that is not known".into()),
         }
     }
 
-    fn after_element(
-        &mut self,
-        seen: u64,
-        notes: &mut Notes,
-        report: &mut Report,
-    ) -> Result<Want, &'static str> {
+    fn after_element(&mut self, seen: u64, notes: &mut Notes, report: &mut Report) -> Result<Want, Stop> {
         while let Some((kind, left)) = self.arrays.last_mut() {
             if *left > 0 {
                 *left -= 1;
@@ -288,7 +305,7 @@ impl Parser {
         self.next_key(seen, notes, report)
     }
 
-    fn next_key(&mut self, seen: u64, notes: &mut Notes, report: &mut Report) -> Result<Want, &'static str> {
+    fn next_key(&mut self, seen: u64, notes: &mut Notes, report: &mut Report) -> Result<Want, Stop> {
         if self.keys_left == 0 {
             return self.next_tensor(seen, notes, report);
         }
@@ -297,12 +314,7 @@ impl Parser {
         Ok(Want::Take(8))
     }
 
-    fn next_tensor(
-        &mut self,
-        seen: u64,
-        notes: &mut Notes,
-        report: &mut Report,
-    ) -> Result<Want, &'static str> {
+    fn next_tensor(&mut self, seen: u64, notes: &mut Notes, report: &mut Report) -> Result<Want, Stop> {
         if self.tensors_left > 0 {
             self.tensors_left -= 1;
             self.step = Step::NameLength;
@@ -319,7 +331,7 @@ impl Parser {
             let (mut next, mut data) = (0_u64, 0_u64);
             for &(offset, length) in &self.tensors {
                 if offset != next {
-                    return Err("has tensors that do not lie one behind the other");
+                    return Err("has tensors that do not lie one behind the other".into());
                 }
                 data = offset.checked_add(length).ok_or(long)?;
                 next = data.checked_next_multiple_of(alignment).ok_or(long)?;
@@ -331,19 +343,25 @@ impl Parser {
         Ok(Want::Nothing)
     }
 
-    fn tensor(&mut self, piece: &[u8]) -> Result<(), &'static str> {
+    fn tensor(&mut self, piece: &[u8]) -> Result<(), Stop> {
         let sides = (0..self.dimensions).map(|n| self.number::<8>(piece, 8 * n));
         let elements =
             sides.clone().try_fold(1_u64, u64::checked_mul).ok_or("has a shape that is too large")?;
         let (kind, offset) =
             (self.number::<4>(piece, 8 * self.dimensions), self.number::<8>(piece, 8 * self.dimensions + 4));
         let Some(&(_, name, block, bytes)) = TYPES.iter().find(|(id, ..)| *id == kind) else {
-            return Err("has a tensor of a type that is not known");
+            return Err(match kind {
+                // Metadata and the names so far have been looked at; where tensors lie depends on their types.
+                0..LATER_TYPES => {
+                    unread("has tensors of a type that is not known, so that nobody can say where they end")
+                }
+                _ => "has a tensor of a type that cannot be".into(),
+            });
         };
         // Rows consist of whole blocks.
         let row = sides.clone().next().unwrap_or(1);
         if !row.is_multiple_of(block) {
-            return Err("has a tensor whose rows are no whole blocks");
+            return Err("has a tensor whose rows are no whole blocks".into());
         }
         let length = (elements / block).checked_mul(bytes).ok_or("has a shape that is too large")?;
         self.tensors.push((offset, length));
@@ -359,6 +377,6 @@ fn bounded(length: u64, max: u64) -> Option<usize> {
 }
 
 /// A length in a file.
-fn length(length: u64) -> Result<u64, &'static str> {
-    if length > i64::MAX as u64 { Err("has a length that cannot be") } else { Ok(length) }
+fn length(length: u64) -> Result<u64, Stop> {
+    if length > i64::MAX as u64 { Err("has a length that cannot be".into()) } else { Ok(length) }
 }

@@ -14,8 +14,10 @@ mod npy;
 mod onnx;
 mod pickle;
 mod program;
+mod promise;
 mod safetensors;
 mod surroundings;
+mod tensorflow;
 mod yaml;
 
 use std::collections::BTreeSet;
@@ -33,8 +35,10 @@ use self::npy::Npy;
 use self::onnx::Onnx;
 use self::pickle::{Layout, Pickle};
 use self::program::Program;
+use self::promise::Promise;
 use self::safetensors::Safetensors;
 use self::surroundings::Surroundings;
+use self::tensorflow::TensorFlow;
 use self::yaml::Yaml;
 use crate::inspect::{Inspect, Report, Several, Subject};
 use crate::members::{Member, MemberFactory, Nesting};
@@ -139,9 +143,16 @@ pub fn model_inspector(
         all.push(Box::new(AnyWidth::new(Yaml::new(subject))));
     }
     // A name by which a loader goes is a promise.
-    if matches!(suffix, "h5" | "hdf5") && format != FileFormat::Hdf5 {
-        // Behind a block of something else, of any length.
-        all.push(Box::new(Keras::new(subject, true)));
+    if format != FileFormat::Hdf5 {
+        // Behind a block of something else, of any length, and under every name.
+        all.push(Box::new(Promise::new(subject, suffix)));
+    }
+    if suffix == "tflite" {
+        all.push(Box::new(TensorFlow::lite(subject)));
+    }
+    if suffix == "pb" {
+        all.push(Box::new(TensorFlow::graph(subject)));
+        all.push(Box::new(Keras::without_signature(subject)));
     }
     if suffix == "npy" && !matches!(format, FileFormat::Npy | FileFormat::NpyObjects) {
         all.push(Box::new(Npy::new(subject)));

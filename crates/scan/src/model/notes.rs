@@ -21,6 +21,7 @@ pub(crate) mod rule {
     pub(crate) const KERAS_LAMBDA: StaticRuleId = literal!(StaticRuleId, "code/keras-lambda");
     pub(crate) const KERAS_CUSTOM: StaticRuleId = literal!(StaticRuleId, "code/keras-custom");
     pub(crate) const ONNX_CUSTOM: StaticRuleId = literal!(StaticRuleId, "code/onnx-custom-op");
+    pub(crate) const TENSORFLOW: StaticRuleId = literal!(StaticRuleId, "code/tensorflow-op");
     pub(crate) const PYTHON: StaticRuleId = literal!(StaticRuleId, "code/python");
     pub(crate) const NATIVE: StaticRuleId = literal!(StaticRuleId, "code/native");
     pub(crate) const GIT_CONFIG: StaticRuleId = literal!(StaticRuleId, "code/git-config");
@@ -35,6 +36,8 @@ pub(crate) mod rule {
     pub(crate) const BAD_PICKLE: StaticRuleId = literal!(StaticRuleId, "malformed/pickle");
     pub(crate) const BAD_NPY: StaticRuleId = literal!(StaticRuleId, "malformed/npy");
     pub(crate) const BAD_KERAS: StaticRuleId = literal!(StaticRuleId, "malformed/keras");
+    pub(crate) const BAD_TENSORFLOW: StaticRuleId = literal!(StaticRuleId, "malformed/tensorflow");
+    pub(crate) const BAD_TFLITE: StaticRuleId = literal!(StaticRuleId, "malformed/tflite");
     pub(crate) const BAD_CONFIG: StaticRuleId = literal!(StaticRuleId, "malformed/model-config");
     pub(crate) const BAD_ONNX: StaticRuleId = literal!(StaticRuleId, "malformed/onnx");
     pub(crate) const EXTERNAL_DATA: StaticRuleId = literal!(StaticRuleId, "malformed/onnx-external-data");
