@@ -132,10 +132,11 @@ fn attack_a1_nothing_in_a_directory_makes_a_program_run() {
     fs::remove_file(&mark).unwrap();
 
     let path = format!(".:bin:{}:{}", desk.path("d").display(), std::env::var("PATH").unwrap());
-    let pack = "pack . -o ../out --key ../k --provenance auto --exclude .git/ --exclude .gitattributes";
+    let pack = "pack . -o ../out --key ../k --provenance auto --exclude .git/ --exclude .gitattributes \
+                --exclude sitecustomize.py --exclude usercustomize.py";
     let commands = [
         "init . -o ../proposed.yaml",
-        "preflight . --exclude .git/",
+        "preflight . --exclude .git/ --exclude sitecustomize.py --exclude usercustomize.py",
         pack,
         "verify ../out --key ../k.pub",
         "inspect ../out",
@@ -144,7 +145,8 @@ fn attack_a1_nothing_in_a_directory_makes_a_program_run() {
         "lineage ../out",
         "sign ../out --key ../k --role release --yes",
         "seal . -o ../sealed --key ../k --include-vcs",
-        "amend ../out --descriptor ../new.yaml -o ../amended --key ../k --exclude .git/ --exclude .gitattributes",
+        "amend ../out --descriptor ../new.yaml -o ../amended --key ../k --exclude .git/ --exclude .gitattributes \
+         --exclude sitecustomize.py --exclude usercustomize.py",
         "encrypt ../out --to ../i.pub -o ../encrypted --key ../k",
         "decrypt ../encrypted -o ../plain --key ../k.pub --identity ../i",
         "submit ../out --to ../inbox --key ../k.pub",
@@ -194,8 +196,22 @@ fn attack_a1_filters_of_the_user_are_not_run_either() {
     let desk = Desk::new();
     desk.key("k");
     trapped(&desk);
-    let shown =
-        desk.json(["pack", "d", "-o", "out", "--key", "k", "--provenance", "auto", "--exclude", ".git/"]);
+    let shown = desk.json([
+        "pack",
+        "d",
+        "-o",
+        "out",
+        "--key",
+        "k",
+        "--provenance",
+        "auto",
+        "--exclude",
+        ".git/",
+        "--exclude",
+        "sitecustomize.py",
+        "--exclude",
+        "usercustomize.py",
+    ]);
     assert_eq!(shown["exit"], 0, "{shown}");
     let statement = fs::read_to_string(desk.path("out/tiny-1.0.0.provenance.intoto.jsonl")).unwrap();
     let envelope: serde_json::Value = serde_json::from_str(&statement).unwrap();

@@ -43,6 +43,9 @@ fn commands(desk: &Desk) -> Vec<Spoken> {
             );
             if in_commands && line.starts_with("  ") && !line.starts_with("   ") {
                 let name = text.split_whitespace().next().unwrap();
+                if name == "help" {
+                    continue;
+                }
                 open.push(words.iter().cloned().chain([name.to_owned()]).collect());
             }
             if let Some(at) = text.find("--").filter(|_| text.starts_with('-')) {

@@ -147,7 +147,7 @@ impl Masks {
     fn new() -> Self {
         let masks = [
             (r"SHA256:([A-Za-z0-9+/]+…?|…)", "FINGERPRINT"),
-            (r"AAAA[A-Za-z0-9+/=]{40,}", "KEY"),
+            (r"AAAA([A-Za-z0-9+/=]{40,}|…)", "KEY"),
             (r"age1([a-z0-9]{20,}|…)", "RECIPIENT"),
             (r"([0-9a-f]{4} ){3,}[0-9a-f]{4}", "GROUPS"),
             (r"\b(sha256:)?[0-9a-f]{7,64}\b…?|sha256:…", "DIGEST"),
