@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::environment::capture;
 use crate::outcome::Failure;
 
-/// Signs a claim in a role, which a policy permits.
+/// Signs a claim in a role, which a policy permits. Where it is `remembered`, the key is this user's own from now on.
 pub(crate) fn sign_statement(
     context: &Context,
     key: &dyn Signer,
@@ -18,6 +18,7 @@ pub(crate) fn sign_statement(
     role: &Role,
     basis: Basis,
     permit: &Permit,
+    remembered: bool,
 ) -> Result<SignedStatement, Failure> {
     let signer =
         SignerClaim { public_key: *key.public_key(), role: role.clone(), basis, time: context.now()? };
@@ -30,7 +31,9 @@ pub(crate) fn sign_statement(
         }
         Failure::failed(problem)
     })?;
-    // Where it cannot be remembered, trust has to list the key.
-    let _ = context.state().keep_own_key(key.public_key(), role);
+    if remembered {
+        // Where it cannot be, trust has to list the key.
+        let _ = context.state().keep_own_key(key.public_key(), role);
+    }
     Ok(signed)
 }

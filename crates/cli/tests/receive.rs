@@ -7,6 +7,7 @@ mod bundles;
 mod support;
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -805,7 +806,7 @@ fn an_interruption_leaves_nothing() {
         });
         kill_process(Pid::from_child(&child), Signal::INT).unwrap();
         let output = child.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(1), "{}", written_down(&output));
+        assert_eq!(output.status.signal(), Some(2), "{}", written_down(&output));
         assert_eq!(names(folder), [""; 0]);
     };
     let mut command = Command::new(consign());

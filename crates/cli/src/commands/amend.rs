@@ -450,7 +450,7 @@ impl Amend {
                 return Err(taken(&out.join(&names.attestations)));
             }
             let basis = if self.unseen { Basis::Unseen } else { Basis::Verified };
-            let signed = sign_statement(context, key, claim, &self.key.role, basis, &permit)?;
+            let signed = sign_statement(context, key, claim, &self.key.role, basis, &permit, true)?;
             report.attestations =
                 Some(outputs.file(&names.attestations, &Attestations::new(signed).to_bytes())?);
             report.signer = Some(SignerOut::of(key, &self.key.role));

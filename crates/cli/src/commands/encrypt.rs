@@ -131,7 +131,7 @@ impl Encrypt {
             signed.clone()
         } else {
             let (role, basis) = (&statement.signer.role, statement.signer.basis);
-            sign_statement(context, &key, claim, role, basis, &permit)?
+            sign_statement(context, &key, claim, role, basis, &permit, true)?
         };
 
         let folder = OutputFolder::open(&self.output)?;

@@ -356,7 +356,7 @@ enum Read {
     /// Nothing yet.
     Not(ScanObserver),
     /// It was packed, while somebody else did, too.
-    Whole(Manifest, Findings),
+    Whole(Box<Manifest>, Findings),
 }
 
 impl Pack {
@@ -547,7 +547,7 @@ impl Pack {
         let held = exclusive(out).map_err(failed)?;
         if out.join(&names.archive).exists() {
             drop((held, packed.file));
-            return self.unchanged(context, order, Read::Whole(packed.manifest, findings), report);
+            return self.unchanged(context, order, Read::Whole(Box::new(packed.manifest), findings), report);
         }
         let claim = claim(&packed.manifest, packed.id, &packed.facts, order, findings)?;
         let (permit, mut report) = self.permit(&claim, order, report)?;
@@ -585,7 +585,15 @@ impl Pack {
                     return Err(taken(&attestations).into());
                 }
             } else {
-                let signed = sign_statement(context, key, claim, &self.key.role, Basis::Packed, &permit)?;
+                let signed = sign_statement(
+                    context,
+                    key,
+                    claim,
+                    &self.key.role,
+                    Basis::Packed,
+                    &permit,
+                    !self.no_remember,
+                )?;
                 let bytes = Attestations::new(signed).to_bytes();
                 files.push((names.attestations.clone(), prepare(out, &bytes).map_err(failed)?));
             }
@@ -621,7 +629,8 @@ impl Pack {
         let claim = claim(&packed.manifest, packed.id, &packed.facts, order, findings)?;
         let (permit, mut report) = self.permit(&claim, order, report)?;
         let mut acts = acts(&claim, &packed.manifest, Some((key, &self.key.role)));
-        let inner = sign_statement(context, key, claim, &self.key.role, Basis::Packed, &permit)?;
+        let inner =
+            sign_statement(context, key, claim, &self.key.role, Basis::Packed, &permit, !self.no_remember)?;
         let outer = sealing.claim(&inner)?;
         let names = crate::encrypted_set::EncryptedNames::of(&outer);
         report.bundle.id = Some(packed.id.to_string());
@@ -658,7 +667,7 @@ impl Pack {
         let set = BundleSet::find_one(&archive)?;
         let there = check(context, &set, Scope::Content, threads(self.threads))?;
         let (manifest, findings) = match read {
-            Read::Whole(manifest, findings) => (manifest, Ok(findings)),
+            Read::Whole(manifest, findings) => (*manifest, Ok(findings)),
             Read::Not(scan) => {
                 let meter = context.meter("hashing", described.source.summary().bytes);
                 let manifest = hash_source(
@@ -692,7 +701,15 @@ impl Pack {
                 let permit;
                 (permit, report) = self.permit(&claim, order, report)?;
                 let acts = acts(&claim, there.manifest(), Some((key, &self.key.role)));
-                let signed = sign_statement(context, key, claim, &self.key.role, Basis::Packed, &permit)?;
+                let signed = sign_statement(
+                    context,
+                    key,
+                    claim,
+                    &self.key.role,
+                    Basis::Packed,
+                    &permit,
+                    !self.no_remember,
+                )?;
                 let bytes = Attestations::new(signed).to_bytes();
                 let file = prepare(out, &bytes).map_err(|error| unwritable(out, &error))?;
                 publish(out, vec![(names.attestations.clone(), file)])

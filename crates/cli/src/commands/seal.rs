@@ -249,7 +249,8 @@ impl Seal {
             } else {
                 status = "sealed";
                 acts.extend(Act::overrides(&claim));
-                let signed = sign_statement(context, key, claim, &role, Basis::Sealed, &permit)?;
+                let signed =
+                    sign_statement(context, key, claim, &role, Basis::Sealed, &permit, !self.no_remember)?;
                 let bytes = Attestations::new(signed).to_bytes();
                 files.push((names.attestations.clone(), prepare(&self.output, &bytes).map_err(failed)?));
             }

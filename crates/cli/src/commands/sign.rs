@@ -217,7 +217,7 @@ impl Sign {
             context.record(act.with("step", "sign").problems(std::slice::from_ref(&declined)));
             return Err(Failure::failed(declined));
         }
-        sign_statement(context, key, checked.claim.clone(), &self.role, checked.basis, &permit)
+        sign_statement(context, key, checked.claim.clone(), &self.role, checked.basis, &permit, true)
     }
 
     /// Opens and verifies an encrypted bundle, and adds a signature that is sealed to those who can open it.
