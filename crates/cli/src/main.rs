@@ -1,70 +1,42 @@
 //! `consign`: packs models and datasets into immutable, signed, verifiable bundles.
 
-mod act;
-mod addressing;
-mod bundle_out;
-mod bundle_set;
-mod checked;
+mod args;
 mod commands;
-mod config;
-mod context;
-mod descriptor_file;
-mod encrypted_set;
-#[cfg_attr(not(feature = "encryption"), path = "no_encryption.rs")]
-mod encryption;
-mod environment;
-mod examined;
-mod exit;
-mod git;
-mod handling;
-mod hashing;
-mod key_source;
-mod keys;
-mod ledger;
-mod lineage;
-mod memory;
 mod meter;
 mod outcome;
-mod outputs;
-mod parcel;
-mod provenance;
-mod reading;
-mod receipts;
-#[cfg_attr(not(feature = "encryption"), allow(dead_code, reason = "nothing can be opened"))]
-mod recipients;
-mod restated;
-mod scan_args;
+mod render;
 #[cfg(all(test, feature = "encryption"))]
 mod schemas;
-mod secrecy;
-mod sign_statement;
 mod signals;
-mod source_args;
-mod spool;
-mod state;
-mod store_args;
 mod stream;
 mod style;
-mod survey;
 mod terminal;
 mod variables;
-mod vouching;
-mod withdrawn;
+
+use consign::exit::Exit;
+use consign::ledger::Recorded;
+use consign::{
+    act, addressing, bundle_out, bundle_set, checked, claimed, context, descriptor_file, encrypted_set,
+    encryption, environment, examined, exit, git, handling, hashing, key_source, keys, ledger, lineage,
+    outputs, parcel, provenance, publishing, reading, receipts, recipients, restated, scan_args, secrecy,
+    sign_statement, source_args, spool, state, store_args, survey, vouching, withdrawn,
+};
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use consign_metadata::Problem;
 
 use crate::commands::Arguments;
 use crate::context::Context;
-use crate::exit::Exit;
-use crate::ledger::Recorded;
+use crate::meter::Shower;
 use crate::outcome::{Failure, Outcome};
+use crate::terminal::Terminal;
 
 fn main() -> ExitCode {
     if let Err(failure) = secrecy::check(std::env::args_os(), std::env::vars_os()) {
-        let json = secrecy::asks_for_json(std::env::args_os());
+        let json = asks_for_json(std::env::args_os());
         return ExitCode::from(Outcome::from(failure).print("consign", json, &Recorded::default()).code());
     }
     let arguments = match variables::parse() {
@@ -72,10 +44,11 @@ fn main() -> ExitCode {
         Err(error) => return ExitCode::from(refuse(&error).code()),
     };
     let Arguments { json, progress, ledger, command } = arguments;
-    let context = Context::new(json, progress, signals::take_over(), ledger);
+    let (watcher, person) = (Arc::new(Shower::new(progress)), Arc::new(Terminal));
+    let context = Context::new(json, watcher, person, signals::take_over(), (*ledger).clone());
     let (name, outcome) = command.run(&context);
     let outcome = outcome.guarded().stopped_by(signals::received());
-    let recorded = ledger::record(&context, name, &outcome);
+    let recorded = ledger::record(&context, name, outcome.exit, &outcome.problems);
     let exit = outcome.print(name, json, &recorded);
     if let Exit::Signal(signal) = exit {
         signals::end_by(signal);
@@ -85,7 +58,7 @@ fn main() -> ExitCode {
 
 /// Says what is wrong with the command line, as one JSON document if that is what it asks for.
 fn refuse(error: &clap::Error) -> Exit {
-    let json = secrecy::asks_for_json(std::env::args_os());
+    let json = asks_for_json(std::env::args_os());
     if json && error.use_stderr() {
         let text = error.render().to_string();
         let message = text.strip_prefix("error: ").unwrap_or(&text);
@@ -105,4 +78,11 @@ fn refuse(error: &clap::Error) -> Exit {
     }
     // Help and version are what was asked for.
     outcome::settle(error.print().and_then(|()| io::stdout().flush()), Exit::Done, None)
+}
+
+/// Whether `--json` was asked for, told without parsing anything else.
+fn asks_for_json(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> bool {
+    let set = |value: std::ffi::OsString| value != "0" && value != "false";
+    arguments.into_iter().any(|argument| argument == std::ffi::OsStr::new("--json"))
+        || consign::variables::get("CONSIGN_JSON").is_some_and(set)
 }

@@ -1,11 +1,11 @@
 //! Progress on standard error: a bar on a terminal, a line a minute elsewhere, JSON lines for programs.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use consign_bundle::Progress;
+use consign::progress::{Watch, Watcher};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::style::size;
@@ -25,12 +25,22 @@ pub(crate) enum ProgressMode {
     None,
 }
 
-/// Shows how far some work has come, and says whether it is to stop.
-pub(crate) struct Meter {
+/// Shows how far work has come.
+pub(crate) struct Shower {
+    mode: ProgressMode,
+}
+
+impl Shower {
+    pub(crate) fn new(mode: ProgressMode) -> Self {
+        Self { mode }
+    }
+}
+
+/// Shows how far one piece of work has come.
+struct Meter {
     doing: &'static str,
     total: u64,
     done: AtomicU64,
-    cancel: Arc<AtomicBool>,
     shown: Shown,
 }
 
@@ -40,22 +50,22 @@ enum Shown {
     Nothing,
 }
 
-impl Meter {
-    pub(crate) fn new(mode: ProgressMode, cancel: &Arc<AtomicBool>, doing: &'static str, total: u64) -> Self {
+impl Watcher for Shower {
+    fn begin(&self, doing: &'static str, total: u64) -> Box<dyn Watch> {
         let terminal = std::io::stderr().is_terminal();
         let lines = |seconds, json| Shown::Lines {
             every: Duration::from_secs(seconds),
             json,
             last: Mutex::new(Instant::now()),
         };
-        let shown = match mode {
+        let shown = match self.mode {
             ProgressMode::Bar => Shown::Bar(bar(doing, total)),
             ProgressMode::Auto if terminal => Shown::Bar(bar(doing, total)),
             ProgressMode::Auto | ProgressMode::Plain => lines(60, false),
             ProgressMode::Json => lines(1, true),
             ProgressMode::None => Shown::Nothing,
         };
-        Self { doing, total, done: AtomicU64::new(0), cancel: Arc::clone(cancel), shown }
+        Box::new(Meter { doing, total, done: AtomicU64::new(0), shown })
     }
 }
 
@@ -69,7 +79,7 @@ fn bar(doing: &'static str, total: u64) -> ProgressBar {
     bar
 }
 
-impl Progress for Meter {
+impl Watch for Meter {
     fn advance(&self, bytes: u64) {
         let done = self.done.fetch_add(bytes, Ordering::Relaxed) + bytes;
         match &self.shown {
@@ -92,10 +102,6 @@ impl Progress for Meter {
             }
             Shown::Nothing => {}
         }
-    }
-
-    fn cancelled(&self) -> bool {
-        self.cancel.load(Ordering::Relaxed)
     }
 }
 

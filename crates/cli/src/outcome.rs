@@ -5,6 +5,8 @@ use std::io::{self, BufWriter, Write};
 use consign_metadata::{Problem, printable};
 use serde::{Serialize, Serializer};
 
+pub(crate) use consign::failure::Failure;
+
 use crate::exit::Exit;
 use crate::ledger::Recorded;
 use crate::stream;
@@ -20,29 +22,6 @@ pub(crate) struct Outcome {
     pub(crate) exit: Exit,
     pub(crate) problems: Vec<Problem>,
     pub(crate) report: Option<Box<dyn Report>>,
-}
-
-/// A command that came to no result: why.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) exit: Exit,
-    pub(crate) problems: Vec<Problem>,
-}
-
-impl Failure {
-    pub(crate) fn new(exit: Exit, problem: Problem) -> Self {
-        Self { exit, problems: vec![problem] }
-    }
-
-    /// It could not be done.
-    pub(crate) fn failed(problem: Problem) -> Self {
-        Self::new(Exit::Failed, problem)
-    }
-
-    /// The command line or a file of the user's own is wrong.
-    pub(crate) fn usage(problem: Problem) -> Self {
-        Self::new(Exit::Usage, problem)
-    }
 }
 
 impl From<Failure> for Outcome {

@@ -1,12 +1,31 @@
 //! Asking on the terminal. A person who interrupts a question gets the terminal back as it was.
 
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, IsTerminal as _, Read};
 
+use consign::person::Person;
 use consign_metadata::printable;
 use zeroize::Zeroizing;
 
 /// Longest line that is taken; a terminal gives no longer one either.
 const LINE_MAX: usize = 4096;
+
+/// The person at the terminal.
+pub(crate) struct Terminal;
+
+impl Person for Terminal {
+    fn secret(&self, question: &str) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+        if !io::stdin().is_terminal() {
+            return Ok(None);
+        }
+        secret(question).map(Some)
+    }
+
+    fn tell(&self, line: &str) {
+        use std::io::Write as _;
+        // Whoever waits should know for what; whoever reads a log, who signed.
+        let _ = writeln!(crate::stream::stderr(), "{line}");
+    }
+}
 
 /// What people type on standard input. Waiting for it ends when the process is told to stop.
 pub(crate) fn answers() -> BufReader<impl Read> {
@@ -21,7 +40,7 @@ pub(crate) fn answers() -> BufReader<impl Read> {
 /// # Errors
 /// There is no terminal, or the process was told to stop.
 #[cfg(unix)]
-pub(crate) fn secret(question: &str) -> io::Result<Zeroizing<Vec<u8>>> {
+fn secret(question: &str) -> io::Result<Zeroizing<Vec<u8>>> {
     use std::io::Write as _;
     let tty = std::fs::File::options().read(true).write(true).open("/dev/tty")?;
     let quiet = Quiet::new(&tty)?;
@@ -45,7 +64,7 @@ pub(crate) fn secret(question: &str) -> io::Result<Zeroizing<Vec<u8>>> {
 }
 
 #[cfg(not(unix))]
-pub(crate) fn secret(question: &str) -> io::Result<Zeroizing<Vec<u8>>> {
+fn secret(question: &str) -> io::Result<Zeroizing<Vec<u8>>> {
     let _ = (LINE_MAX, io::stdin().by_ref());
     rpassword::prompt_password(printable(question)).map(|answer| Zeroizing::new(answer.into_bytes()))
 }

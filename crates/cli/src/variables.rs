@@ -1,16 +1,9 @@
 //! The environment: a variable that is set to nothing, as pipelines and `compose` files set those that nobody filled in,
 //! is one that is not set.
 
-use std::ffi::OsString;
-
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::commands::Arguments;
-
-/// The value of a variable, if it is set to something.
-pub(crate) fn get(name: &str) -> Option<OsString> {
-    std::env::var_os(name).filter(|value| !value.is_empty())
-}
 
 /// The command line, with what variables add to it.
 pub(crate) fn parse() -> Result<Arguments, clap::Error> {

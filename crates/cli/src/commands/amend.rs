@@ -16,24 +16,27 @@ use serde::Serialize;
 
 use crate::act::{Act, Action};
 use crate::addressing;
+use crate::args::{self, Given};
 use crate::bundle_out::BundleOut;
 use crate::bundle_set::{BundleSet, Names};
 use crate::checked::{
     archive_claim, archive_failure, archive_path, bundle_claim, check_copy, expected, sole_claim,
 };
-use crate::commands::pack::{KeyArgs, SignerOut, taken};
+use crate::commands::pack::{KeyArgs, SignerOut};
 use crate::context::{Context, threads, unreadable};
 use crate::descriptor_file;
 use crate::encrypted_set::EncryptedSet;
 use crate::exit::Exit;
-use crate::handling::{Answers, Handling, Inherited, LaboratoryOut, Terms, TermsArgs, forecast};
+use crate::handling::{Answers, Handling, Inherited, LaboratoryOut, Terms, forecast};
 use crate::key_source::OpenKey;
 use crate::outcome::{Failure, Outcome, Report};
 use crate::outputs::Outputs;
-use crate::scan_args::{self, ScanArgs};
+use crate::publishing::taken;
+use crate::render;
+use crate::render::HandlingInWords as _;
 use crate::sign_statement::sign_statement;
 use crate::source_args::{OutputFolder, pack_failure, patterns};
-use crate::store_args::{KeepArgs, KeptOut, keep};
+use crate::store_args::{KeptOut, keep};
 use crate::style::{self, count, size};
 use crate::vouching::{Vouched, VouchingArgs};
 
@@ -79,11 +82,11 @@ pub(crate) struct Amend {
     #[arg(long)]
     unseen: bool,
     #[command(flatten)]
-    terms: TermsArgs,
+    terms: Given<args::TermsArgs>,
     #[command(flatten)]
-    scan: ScanArgs,
+    scan: Given<args::ScanArgs>,
     #[command(flatten)]
-    keep: KeepArgs,
+    keep: Given<args::KeepArgs>,
     /// Check everything that can be checked without reading content, and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -161,7 +164,7 @@ impl Report for Amended {
             _ => "as they are, each verified",
         };
         writeln!(out, "  content       {files}, {}, {how}", size(self.bytes))?;
-        addressing::in_words(&self.bundle.addressees, "  ", 13, out)?;
+        render::addressees(&self.bundle.addressees, "  ", 13, out)?;
         if let Some(archive) = &self.archive {
             writeln!(out, "  archive       {} ({})", archive.path.display(), size(archive.size))?;
             writeln!(out, "                {}", archive.sha256)?;
@@ -182,7 +185,7 @@ impl Report for Amended {
             _ => {}
         }
         if let Some(findings) = &self.findings {
-            scan_args::in_words(findings, Some(&self.handling), out)?;
+            render::findings(findings, Some(&self.handling), out)?;
         }
         if let Some(stored) = &self.stored {
             stored.human(out)?;

@@ -12,20 +12,20 @@ use serde::Serialize;
 
 use super::verify::AsOf;
 use crate::act::Action;
+use crate::args::{self, Given};
 use crate::bundle_out::BundleOut;
 use crate::bundle_set::Names;
 use crate::checked::{archive_path, interrupted};
-use crate::commands::pack::taken;
 use crate::context::{Context, threads, unwritable};
 use crate::encrypted_set::EncryptedSet;
-use crate::encryption::IdentityArgs;
 use crate::examined::Asked;
 use crate::exit::Exit;
-use crate::handling::{Handling, PolicyArgs};
+use crate::handling::Handling;
 use crate::outcome::{Failure, Outcome, Report};
+use crate::publishing::taken;
+use crate::render::HandlingInWords as _;
 use crate::source_args::OutputFolder;
 use crate::style::{self, count, size};
-use crate::vouching::VouchingArgs;
 
 /// Decrypt a bundle into its ordinary files, once everything was verified
 ///
@@ -36,14 +36,14 @@ pub(crate) struct Decrypt {
     #[arg(value_name = "BUNDLE")]
     bundle: PathBuf,
     #[command(flatten)]
-    identity: IdentityArgs,
+    identity: Given<args::IdentityArgs>,
     /// Where the bundle goes; made if it is not there
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
     #[command(flatten)]
-    vouching: VouchingArgs,
+    vouching: Given<args::VouchingArgs>,
     #[command(flatten)]
-    policy: PolicyArgs,
+    policy: Given<args::PolicyArgs>,
     /// Decrypt even if nobody trusted vouches for the bundle; what is decrypted may come from anyone
     #[arg(long, help_heading = "Trust options")]
     allow_untrusted: bool,

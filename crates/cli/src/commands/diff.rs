@@ -9,7 +9,7 @@ use consign_metadata::{FileMode, Manifest, ManifestDiff, diff, printable};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::commands::inspect::claimed_manifest;
+use crate::claimed::claimed_manifest;
 use crate::context::{Context, threads};
 use crate::descriptor_file;
 use crate::exit::Exit;

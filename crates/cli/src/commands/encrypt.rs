@@ -14,17 +14,18 @@ use serde::Serialize;
 
 use crate::act::{Act, Action};
 use crate::addressing;
+use crate::args::{self, Given};
 use crate::bundle_out::BundleOut;
 use crate::bundle_set::BundleSet;
 use crate::checked::{archive_path, check, interrupted, sole_claim};
-use crate::commands::pack::taken;
 use crate::context::{Context, threads, unreadable, unwritable};
 use crate::encrypted_set::EncryptedNames;
 use crate::encryption::{EncryptedOut, load_with_policy};
-use crate::handling::{Handling, ParentArgs, PolicyArgs, Standing, decide_bundle, forecast, permit};
+use crate::handling::{Handling, Standing, decide_bundle, forecast, permit};
 use crate::key_source::KeySource;
-use crate::keys::PassphraseArgs;
 use crate::outcome::{Failure, Outcome, Report};
+use crate::publishing::taken;
+use crate::render::HandlingInWords as _;
 use crate::sign_statement::sign_statement;
 use crate::source_args::OutputFolder;
 use crate::style;
@@ -57,11 +58,11 @@ pub(crate) struct Encrypt {
     )]
     key: OsString,
     #[command(flatten)]
-    passphrase: PassphraseArgs,
+    passphrase: Given<args::PassphraseArgs>,
     #[command(flatten)]
-    policy: PolicyArgs,
+    policy: Given<args::PolicyArgs>,
     #[command(flatten)]
-    parents: ParentArgs,
+    parents: Given<args::ParentArgs>,
     /// How many threads verify [default: as many as there are processors]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,

@@ -7,9 +7,10 @@ use consign_metadata::Line;
 use consign_signing::{PublicKey, Timestamp, TrustedKey};
 use serde::Serialize;
 
+use crate::args::{self, Given};
 use crate::context::Context;
 use crate::key_source::KeySource;
-use crate::keys::{PassphraseArgs, load_public};
+use crate::keys::load_public;
 use crate::outcome::{Failure, Outcome, Report};
 
 /// Print the card of a public key, fit for reading aloud
@@ -20,7 +21,7 @@ pub(crate) struct Id {
     #[arg(long, value_name = "PUB")]
     key: OsString,
     #[command(flatten)]
-    passphrase: PassphraseArgs,
+    passphrase: Given<args::PassphraseArgs>,
 }
 
 /// What there is to say about a public key: itself, and how `trust.toml` lists it.

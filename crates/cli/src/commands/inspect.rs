@@ -2,24 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use consign_bundle::{Anchor, Archive};
 use consign_metadata::{FileEntry, Findings, Line, Manifest, Paragraph, Problem, printable};
 use consign_signing::PublicClaim;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::addressing;
+use crate::args::{self, Given};
 use crate::bundle_out::BundleOut;
-use crate::bundle_set::{BundleSet, read_manifest};
-use crate::checked::archive_failure;
+use crate::bundle_set::read_manifest;
+use crate::claimed::{ClaimedArchive, ClaimedManifest, manifest_of};
 use crate::context::Context;
 use crate::encrypted_set::{EncryptedSet, opened_or_plain};
-use crate::encryption::IdentityArgs;
 use crate::outcome::{Failure, Outcome, Report};
 use crate::provenance::{self, facts::ProvenanceOut};
-use crate::scan_args;
+use crate::render;
 use crate::style::{self, count, size};
 
 /// Show what a bundle says of itself: claims, not verdicts
@@ -31,7 +30,7 @@ pub(crate) struct Inspect {
     #[arg(value_name = "BUNDLE")]
     bundle: PathBuf,
     #[command(flatten)]
-    identity: IdentityArgs,
+    identity: Given<args::IdentityArgs>,
     /// List the files
     #[arg(long)]
     files: bool,
@@ -117,8 +116,8 @@ impl Inspect {
                 return outside(&encrypted);
             }
             let set = opened_or_plain(context, &self.bundle, &self.identity)?;
-            let (manifest, bytes, archive) = manifest_of(&set)?;
-            (manifest, bytes, archive, Some(set))
+            let ClaimedManifest { manifest, bytes, archive } = manifest_of(&set)?;
+            (manifest, bytes, archive.as_ref().map(ArchiveOut::of), Some(set))
         };
         let claims = set.iter().filter_map(|set| Some((set, set.attestations.as_ref()?.1.claims())));
         let mut provenance = Vec::new();
@@ -248,31 +247,16 @@ impl Report for InspectedOutside {
     }
 }
 
-/// The manifest of a set: the archive's own, else the copy.
-fn manifest_of(set: &BundleSet) -> Result<(Manifest, Vec<u8>, Option<ArchiveOut>), Failure> {
-    let Some(path) = &set.archive else {
-        let Some(copy) = &set.manifest else {
-            let at =
-                set.attestations.as_ref().map_or_else(String::new, |(path, _)| path.display().to_string());
-            let problem =
-                Problem::new("archive-missing", "neither the archive nor the manifest is beside it");
-            return Err(Failure::failed(problem.at(at)));
-        };
-        let (manifest, bytes) = read_manifest(copy)?;
-        return Ok((manifest, bytes, None));
-    };
-    let failed = |error| archive_failure(error, path);
-    let archive = Archive::open(set.open_archive(path)?, Anchor::Unsigned).map_err(failed)?;
-    let (manifest, bytes) = archive.manifest().map_err(failed)?;
-    let facts = archive.facts();
-    let out = ArchiveOut {
-        path: path.clone(),
-        size: facts.size,
-        sha256: facts.sha256.to_string(),
-        frames: archive.frames(),
-        encoder: printable(facts.encoder.as_str()),
-    };
-    Ok((manifest, bytes, Some(out)))
+impl ArchiveOut {
+    fn of(claimed: &ClaimedArchive) -> Self {
+        Self {
+            path: claimed.path.clone(),
+            size: claimed.facts.size,
+            sha256: claimed.facts.sha256.to_string(),
+            frames: claimed.frames,
+            encoder: printable(claimed.facts.encoder.as_str()),
+        }
+    }
 }
 
 impl SignatureOut {
@@ -367,7 +351,7 @@ impl Report for Inspected {
             if findings.found.is_empty() && findings.allowed.is_empty() {
                 writeln!(out, "            none")?;
             }
-            scan_args::in_words(findings, None, out)?;
+            render::findings(findings, None, out)?;
         }
         if let Some(files) = &self.files {
             writeln!(out)?;
@@ -386,7 +370,7 @@ impl Inspected {
     /// What the descriptor says, a line a field.
     fn described(&self, out: &mut dyn Write) -> io::Result<()> {
         let core = self.manifest.core();
-        addressing::in_words(&self.bundle.addressees, "", 11, out)?;
+        render::addressees(&self.bundle.addressees, "", 11, out)?;
         let organization = core.contact.organization.as_ref().map_or_else(String::new, |o| format!(", {o}"));
         let role = core.contact.role.as_ref().map_or_else(String::new, |role| format!(" ({role})"));
         writeln!(out, "contact     {}{role} <{}>{organization}", core.contact.name, core.contact.email)?;
@@ -501,14 +485,4 @@ fn plain(value: &Value) -> String {
         Value::Bool(false) => "no".into(),
         other => other.to_string(),
     }
-}
-
-/// The manifest that a path stands for, as a claim: of an archive, attestations, folder or manifest file.
-pub(crate) fn claimed_manifest(path: &Path) -> Result<Manifest, Failure> {
-    let is_manifest = path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".json"));
-    if is_manifest && path.is_file() {
-        return read_manifest(path).map(|(manifest, _)| manifest);
-    }
-    let set = BundleSet::find_one(path)?;
-    manifest_of(&set).map(|(manifest, _, _)| manifest)
 }

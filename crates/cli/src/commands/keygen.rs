@@ -11,6 +11,7 @@ use consign_signing::{
 use serde::Serialize;
 
 use crate::act::{Act, Action};
+use crate::args::{self, Given};
 use crate::context::{Context, directory_for};
 use crate::exit::Exit;
 use crate::key_source::KeySource;
@@ -41,7 +42,7 @@ pub(crate) struct Keygen {
     #[arg(long, value_name = "OLD")]
     rotate: Option<OsString>,
     #[command(flatten)]
-    passphrase: PassphraseArgs,
+    passphrase: Given<args::PassphraseArgs>,
 }
 
 #[derive(Serialize)]
@@ -120,7 +121,7 @@ impl Keygen {
         let passphrase = if self.no_passphrase {
             None
         } else {
-            Some(new_passphrase(&self.passphrase)?.ok_or_else(|| {
+            Some(new_passphrase(context, &self.passphrase)?.ok_or_else(|| {
                 let problem =
                     Problem::new("passphrase-needed", "there is no terminal to ask for a passphrase on");
                 Failure::usage(

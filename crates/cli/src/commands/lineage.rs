@@ -7,10 +7,11 @@ use consign_metadata::{BundleId, Problem, printable};
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::lineage::diagram;
 use crate::lineage::graph::{Bundle, Graph};
 use crate::lineage::view::View;
-use crate::lineage::{diagram, tree};
 use crate::outcome::{Failure, Outcome, Report};
+use crate::render;
 
 /// Show what a bundle derives from, and what was made of it
 ///
@@ -79,7 +80,7 @@ impl Lineage {
         let written = match (self.dot, self.mermaid) {
             (true, _) => diagram::dot(&family, &mut text),
             (_, true) => diagram::mermaid(&family, &mut text),
-            _ => tree::write(&family, &mut text),
+            _ => render::tree(&family, &mut text),
         };
         written.map_err(|error| Failure::failed(Problem::new("unwritable", error.to_string())))?;
         let bundles = family.bundles().cloned().collect();

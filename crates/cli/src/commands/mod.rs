@@ -32,8 +32,8 @@ pub(crate) mod verify;
 use clap::builder::FalseyValueParser;
 use clap::{Parser, Subcommand};
 
+use crate::args::{self, Given};
 use crate::context::Context;
-use crate::ledger::LedgerArgs;
 use crate::meter::ProgressMode;
 use crate::outcome::{Failure, Outcome};
 
@@ -56,7 +56,7 @@ pub(crate) struct Arguments {
     )]
     pub(crate) progress: ProgressMode,
     #[command(flatten)]
-    pub(crate) ledger: LedgerArgs,
+    pub(crate) ledger: Given<args::LedgerArgs>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }

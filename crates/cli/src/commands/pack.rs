@@ -20,28 +20,30 @@ use serde::Serialize;
 
 use crate::act::{Act, Action};
 use crate::addressing;
+use crate::args::{self, Given};
 use crate::bundle_out::BundleOut;
 use crate::bundle_set::{BundleSet, Names};
 use crate::checked::{
     archive_claim, archive_failure, bundle_claim, check, modes_not_told, open_archive, sole_claim,
 };
 use crate::context::{Context, threads, unwritable};
-use crate::encryption::EncryptArgs;
 #[cfg(feature = "encryption")]
 use crate::encryption::EncryptedOut;
 use crate::encryption::Sealing;
-use crate::handling::{Answers, Handling, LaboratoryOut, Terms, TermsArgs, forecast};
+use crate::handling::{Answers, Handling, LaboratoryOut, Terms, forecast};
 use crate::key_source::{KeySource, OpenKey};
-use crate::keys::PassphraseArgs;
 use crate::ledger;
 use crate::outcome::{Failure, Outcome, Report};
-use crate::provenance::args::{Captured, Placed, ProvenanceArgs, keep};
+use crate::provenance::args::{Captured, Placed, keep};
 use crate::provenance::facts::ProvenanceOut;
+use crate::publishing::{existing, taken};
+use crate::render;
+use crate::render::HandlingInWords as _;
 use crate::restated;
-use crate::scan_args::{self, FindingOut, ScanArgs, ScanObserver};
+use crate::scan_args::{self, FindingOut, ScanObserver};
 use crate::sign_statement::sign_statement;
-use crate::source_args::{Described, OutputFolder, SourceArgs, check_output, pack_failure};
-use crate::store_args::{self, KeepArgs, KeptOut};
+use crate::source_args::{Described, OutputFolder, check_output, pack_failure};
+use crate::store_args::{self, KeptOut};
 use crate::style::{self, count, shell_word, size};
 
 /// Pack a directory into a signed bundle
@@ -51,16 +53,16 @@ use crate::style::{self, count, shell_word, size};
 #[derive(clap::Args)]
 pub(crate) struct Pack {
     #[command(flatten)]
-    source: SourceArgs,
+    source: Given<args::SourceArgs>,
     /// Where the bundle goes; made if it is not there
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
     #[command(flatten)]
-    scan: ScanArgs,
+    scan: Given<args::ScanArgs>,
     #[command(flatten)]
     key: KeyArgs,
     #[command(flatten)]
-    terms: TermsArgs,
+    terms: Given<args::TermsArgs>,
     /// How many threads compress [default: as many as there are processors]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -82,11 +84,11 @@ pub(crate) struct Pack {
     #[arg(long)]
     resume: bool,
     #[command(flatten)]
-    encrypt: EncryptArgs,
+    encrypt: Given<args::EncryptArgs>,
     #[command(flatten)]
-    provenance: ProvenanceArgs,
+    provenance: Given<args::ProvenanceArgs>,
     #[command(flatten)]
-    keep: KeepArgs,
+    keep: Given<args::KeepArgs>,
     /// Keep no copy of the manifest among the bundles that this machine knows
     #[arg(long)]
     no_remember: bool,
@@ -115,7 +117,7 @@ pub(crate) struct KeyArgs {
     #[arg(long, conflicts_with = "key", help_heading = "Key options")]
     pub(crate) unsigned: bool,
     #[command(flatten)]
-    pub(crate) passphrase: PassphraseArgs,
+    pub(crate) passphrase: Given<args::PassphraseArgs>,
 }
 
 impl KeyArgs {
@@ -242,7 +244,7 @@ impl Report for Packed {
             n => format!(", {}", count(n, "empty directory", "empty directories")),
         };
         writeln!(out, "  content       {}{empty}, {}", count(self.files, "file", "files"), size(self.bytes))?;
-        addressing::in_words(&self.bundle.addressees, "  ", 13, out)?;
+        render::addressees(&self.bundle.addressees, "  ", 13, out)?;
         for excluded in self.excluded.iter().filter(|excluded| excluded.files > 0) {
             writeln!(
                 out,
@@ -287,7 +289,7 @@ impl Report for Packed {
             provenance.human(out)?;
         }
         if let Some(findings) = &self.findings {
-            scan_args::in_words(findings, self.handling.as_ref(), out)?;
+            render::findings(findings, self.handling.as_ref(), out)?;
         }
         if let Some(stored) = &self.stored {
             stored.human(out)?;
@@ -835,22 +837,6 @@ fn acts(claim: &Claim, manifest: &Manifest, signer: Option<(&OpenKey, &Role)>) -
 pub(crate) fn excluded(described: &Described) -> Vec<ExcludedCount> {
     let counts = described.source.excluded().iter();
     counts.map(|e| ExcludedCount { pattern: e.pattern.clone(), count: e.files }).collect()
-}
-
-/// The content of a file that may be there.
-pub(crate) fn existing(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(crate::context::unreadable(path, &error)),
-    }
-}
-
-pub(crate) fn taken(path: &Path) -> Failure {
-    let problem = Problem::new("output-exists", "already exists and belongs to something else");
-    Failure::failed(
-        problem.at(path.display().to_string()).hint("write to another folder, or raise the version"),
-    )
 }
 
 /// What differs between an archive that is there and what would be packed under its name.

@@ -10,14 +10,17 @@ use consign_scan::Scanned;
 use serde::Serialize;
 
 use crate::addressing;
+use crate::args::{self, Given};
 use crate::bundle_out::BundleOut;
 use crate::context::{Context, threads};
 use crate::encryption::foreseen;
 use crate::exit::Exit;
-use crate::handling::{Handling, LaboratoryOut, Terms, TermsArgs};
+use crate::handling::{Handling, LaboratoryOut, Terms};
 use crate::outcome::{Failure, Outcome, Report};
-use crate::scan_args::{self, FindingOut, ScanArgs};
-use crate::source_args::{Described, SourceArgs, pack_failure};
+use crate::render;
+use crate::render::HandlingInWords as _;
+use crate::scan_args::FindingOut;
+use crate::source_args::{Described, pack_failure};
 use crate::style::{count, size};
 
 /// Say what would be refused, before anything is packed
@@ -27,11 +30,11 @@ use crate::style::{count, size};
 #[derive(clap::Args)]
 pub(crate) struct Preflight {
     #[command(flatten)]
-    source: SourceArgs,
+    source: Given<args::SourceArgs>,
     #[command(flatten)]
-    scan: ScanArgs,
+    scan: Given<args::ScanArgs>,
     #[command(flatten)]
-    terms: TermsArgs,
+    terms: Given<args::TermsArgs>,
     /// Whom it will be encrypted to, as `pack` takes it; may be repeated
     #[arg(long, value_name = "RECIPIENT", help_heading = "Encryption options")]
     encrypt_to: Vec<String>,
@@ -67,9 +70,9 @@ impl Report for Foreseen {
         let class = self.bundle.class();
         writeln!(out, "{} {}  [{class}]", self.bundle.name, self.bundle.version)?;
         writeln!(out, "  content       {}, {}", count(self.files, "file", "files"), size(self.bytes))?;
-        addressing::in_words(&self.bundle.addressees, "  ", 13, out)?;
+        render::addressees(&self.bundle.addressees, "  ", 13, out)?;
         if let Some(findings) = &self.findings {
-            scan_args::in_words(findings, Some(&self.own), out)?;
+            render::findings(findings, Some(&self.own), out)?;
         }
         self.own.verdict(out, "pack")?;
         self.laboratories.iter().try_for_each(|laboratory| laboratory.human(out))
@@ -115,7 +118,7 @@ impl Preflight {
             Err(failure) => failure,
         };
         let Some(stand_ins) = stand_ins(&failure.problems) else { return Err(failure) };
-        let mut source = self.source.clone();
+        let mut source = (*self.source).clone();
         source.set.extend(stand_ins);
         match source.load(context, own.scheme(), false) {
             Ok(described) => Ok((described, failure.problems)),

@@ -166,7 +166,7 @@ impl Session<'_> {
         let arguments = Arguments::try_parse_from(["consign".to_owned()].iter().chain(words))
             .map_err(|error| Failure::usage(Problem::new("quickstart", error.to_string())))?;
         let (name, outcome) = arguments.command.run(&self.context);
-        let recorded = crate::ledger::record(&self.context, name, &outcome);
+        let recorded = crate::ledger::record(&self.context, name, outcome.exit, &outcome.problems);
         let exit = if json { outcome.exit } else { outcome.print(name, false, &recorded) };
         let value =
             |report| erased_serde::serialize(report, serde_json::value::Serializer).unwrap_or_default();

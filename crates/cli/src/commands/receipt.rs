@@ -10,10 +10,11 @@ use consign_signing::{
 };
 use serde::Serialize;
 
+use crate::args::{self, Given};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::outcome::{Failure, Outcome, Report};
-use crate::receipts::{CheckedReceipt, CheckedSubject, ReceiptTrustArgs, check, read};
+use crate::receipts::{CheckedReceipt, CheckedSubject, check, read};
 use crate::style::{self, size};
 
 /// Check or show the receipts of recipients
@@ -41,7 +42,7 @@ struct Check {
     #[arg(long, value_name = "BUNDLE")]
     bundle: Option<PathBuf>,
     #[command(flatten)]
-    trust: ReceiptTrustArgs,
+    trust: Given<args::ReceiptTrustArgs>,
 }
 
 /// Show what receipts say: claims, not verdicts

@@ -14,24 +14,24 @@ use consign_signing::{About, Receipt, ReceiptLevel};
 use serde::Serialize;
 
 use crate::act::{Act, Action};
-use crate::addressing;
+use crate::args::{self, Given};
 use crate::bundle_out::BundleOut;
 use crate::bundle_set::{Broken, BundleSet};
 use crate::checked::sole_claim;
 use crate::context::{Context, make_folder, threads};
 use crate::encrypted_set::EncryptedSet;
-use crate::encryption::IdentityArgs;
 use crate::examined::{Asked, Examined, Extraction, destination_exists};
 use crate::exit::Exit;
-use crate::handling::{Handling, PolicyArgs};
+use crate::handling::Handling;
 use crate::key_source::{KeySource, OpenKey};
-use crate::keys::PassphraseArgs;
 use crate::ledger;
 use crate::outcome::{Failure, Outcome, Report};
 use crate::receipts::{Arrival, Issuer, Written};
 use crate::recipients::SaidRecipients;
+use crate::render;
+use crate::render::HandlingInWords as _;
 use crate::style::{self, size};
-use crate::vouching::{TrustArgs, Trusted, VouchingArgs};
+use crate::vouching::{Trusted, VouchingArgs};
 use crate::withdrawn::{self, ReceivedRevocation};
 
 /// Take bundles in: check each, ask the policy, unpack it where told, and sign a receipt
@@ -63,13 +63,13 @@ pub(crate) struct Receive {
     )]
     role: Role,
     #[command(flatten)]
-    passphrase: PassphraseArgs,
+    passphrase: Given<args::PassphraseArgs>,
     #[command(flatten)]
-    trust: TrustArgs,
+    trust: Given<args::TrustArgs>,
     #[command(flatten)]
-    policy: PolicyArgs,
+    policy: Given<args::PolicyArgs>,
     #[command(flatten)]
-    identity: IdentityArgs,
+    identity: Given<args::IdentityArgs>,
     /// Unpack what is accepted into DIR/NAME-VERSION
     #[arg(long, value_name = "DIR")]
     unpack_to: Option<PathBuf>,
@@ -193,7 +193,7 @@ impl ReceivedBundle {
             None => {}
         }
         let addressees = self.bundle.as_ref().map(|bundle| bundle.addressees.as_slice());
-        addressing::in_words(addressees.unwrap_or_default(), "  ", 13, out)?;
+        render::addressees(addressees.unwrap_or_default(), "  ", 13, out)?;
         if let Some(Arrived { size: bytes, sha256, encrypted }) = &self.file {
             let what = if *encrypted { "encrypted" } else { "archive" };
             writeln!(out, "  {what:<13} {}, {sha256}", size(*bytes))?;

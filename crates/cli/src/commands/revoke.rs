@@ -10,12 +10,12 @@ use consign_signing::{Revocation, Revocations, SignedRevocation, Signer as _};
 use serde::Serialize;
 
 use crate::act::{Act, Action};
+use crate::args::{self, Given};
 use crate::bundle_out::BundleOut;
 use crate::bundle_set::{BundleSet, REVOCATIONS, too_many};
 use crate::checked::sole_claim;
 use crate::context::{Context, make_folder, unwritable};
 use crate::key_source::KeySource;
-use crate::keys::PassphraseArgs;
 use crate::outcome::{Failure, Outcome, Report};
 use crate::state::revocations::read_revocations;
 use crate::style;
@@ -45,7 +45,7 @@ pub(crate) struct Revoke {
     #[arg(long, value_name = "ROLE", default_value = "owner", help_heading = "Key options")]
     role: Role,
     #[command(flatten)]
-    passphrase: PassphraseArgs,
+    passphrase: Given<args::PassphraseArgs>,
     /// The folder to write to [default: where the bundle is]
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,

@@ -13,19 +13,23 @@ use serde::Serialize;
 
 use crate::act::{Act, Action};
 use crate::addressing;
+use crate::args::{self, Given};
 use crate::bundle_out::BundleOut;
 use crate::bundle_set::{Names, read_attestations, read_manifest};
 use crate::checked::{bundle_claim, modes_not_told};
-use crate::commands::pack::{KeyArgs, SignerOut, excluded, taken};
+use crate::commands::pack::{KeyArgs, SignerOut, excluded};
 use crate::context::{Context, threads, unwritable};
-use crate::handling::{Handling, LaboratoryOut, TermsArgs, forecast};
+use crate::handling::{Handling, LaboratoryOut, forecast};
 use crate::outcome::{Failure, Outcome, Report};
-use crate::provenance::args::{ProvenanceArgs, keep};
+use crate::provenance::args::keep;
 use crate::provenance::facts::ProvenanceOut;
+use crate::publishing::taken;
+use crate::render;
+use crate::render::HandlingInWords as _;
 use crate::restated;
-use crate::scan_args::{self, FindingOut, ScanArgs};
+use crate::scan_args::{self, FindingOut};
 use crate::sign_statement::sign_statement;
-use crate::source_args::{OutputFolder, SourceArgs, check_output, pack_failure};
+use crate::source_args::{OutputFolder, check_output, pack_failure};
 use crate::style::{self, count, shell_word, size};
 
 /// Sign a directory where it lies, without an archive
@@ -35,18 +39,18 @@ use crate::style::{self, count, shell_word, size};
 #[derive(clap::Args)]
 pub(crate) struct Seal {
     #[command(flatten)]
-    source: SourceArgs,
+    source: Given<args::SourceArgs>,
     /// Where manifest and attestations go, outside the directory
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
     #[command(flatten)]
-    scan: ScanArgs,
+    scan: Given<args::ScanArgs>,
     #[command(flatten)]
     key: KeyArgs,
     #[command(flatten)]
-    terms: TermsArgs,
+    terms: Given<args::TermsArgs>,
     #[command(flatten)]
-    provenance: ProvenanceArgs,
+    provenance: Given<args::ProvenanceArgs>,
     /// Keep no copy of the manifest among the bundles that this machine knows
     #[arg(long)]
     no_remember: bool,
@@ -96,7 +100,7 @@ impl Report for Sealed {
         };
         writeln!(out, "{style}{what}{style:#} {} {}  [{class}]", self.bundle.name, self.bundle.version)?;
         writeln!(out, "  content       {}, {}", count(self.files, "file", "files"), size(self.bytes))?;
-        addressing::in_words(&self.bundle.addressees, "  ", 13, out)?;
+        render::addressees(&self.bundle.addressees, "  ", 13, out)?;
         writeln!(out, "  bundle id     {}", self.bundle.id())?;
         if let Some(manifest) = &self.manifest {
             writeln!(out, "  manifest      {}", manifest.display())?;
@@ -112,7 +116,7 @@ impl Report for Sealed {
         if let Some(provenance) = &self.provenance {
             provenance.human(out)?;
         }
-        scan_args::in_words(&self.findings, Some(&self.handling), out)?;
+        render::findings(&self.findings, Some(&self.handling), out)?;
         for note in &self.notes {
             writeln!(out, "  note          {note}")?;
         }

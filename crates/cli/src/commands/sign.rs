@@ -18,21 +18,22 @@ use serde::Serialize;
 
 use crate::act::{Act, Action};
 use crate::addressing;
+use crate::args::{self, Given};
 use crate::bundle_out::BundleOut;
 use crate::bundle_set::{BundleSet, join, read_attestations, read_manifest, too_many};
 use crate::checked::{archive_claim, bundle_claim, check, modes_not_compared, sole_claim};
 use crate::context::{Context, threads, unwritable};
 use crate::encrypted_set::{EncryptedSet, sealed};
-use crate::encryption::IdentityArgs;
 #[cfg(feature = "encryption")]
 use crate::encryption::Opened;
 use crate::exit::Exit;
-use crate::handling::{Handling, ParentArgs, PolicyArgs, Standing, decide_bundle, forecast, permit};
+use crate::handling::{Handling, Standing, decide_bundle, forecast, permit};
 use crate::key_source::{KeySource, OpenKey};
-use crate::keys::PassphraseArgs;
 use crate::outcome::{Failure, Outcome, Report};
 #[cfg(feature = "encryption")]
 use crate::recipients::{Recipients, Word};
+use crate::render;
+use crate::render::HandlingInWords as _;
 use crate::sign_statement::sign_statement;
 use crate::style::{self, count, size};
 #[cfg(feature = "encryption")]
@@ -60,13 +61,13 @@ pub(crate) struct Sign {
     #[arg(long, value_name = "ROLE", default_value = "release", help_heading = "Key options")]
     role: Role,
     #[command(flatten)]
-    passphrase: PassphraseArgs,
+    passphrase: Given<args::PassphraseArgs>,
     #[command(flatten)]
-    policy: PolicyArgs,
+    policy: Given<args::PolicyArgs>,
     #[command(flatten)]
-    parents: ParentArgs,
+    parents: Given<args::ParentArgs>,
     #[command(flatten)]
-    identity: IdentityArgs,
+    identity: Given<args::IdentityArgs>,
     /// Who can open the encrypted bundle, where nobody in your trust policy says it: a name in the policy, `age1…`, or a
     /// file of such; may be repeated
     #[cfg(feature = "encryption")]
@@ -472,7 +473,7 @@ impl Sign {
             count(manifest.files().len() as u64, "file", "files"),
             size(manifest.payload_bytes())
         )?;
-        addressing::in_words(&addressing::told(&checked.claim.addressees), "  ", 11, err)?;
+        render::addressees(&addressing::told(&checked.claim.addressees), "  ", 11, err)?;
         writeln!(err, "  contact     {} <{}>", core.contact.name, core.contact.email)?;
         if let Some(title) = manifest.descriptor().details().and_then(|details| details.title.as_ref()) {
             writeln!(err, "  title       {title}")?;

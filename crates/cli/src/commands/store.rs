@@ -10,12 +10,13 @@ use consign_metadata::{BundleId, BundleName, BundleVersion, Problem, Sha256Diges
 use serde::Serialize;
 
 use crate::act::{Act, Action};
+use crate::args::{self, Given};
 use crate::bundle_out::BundleOut;
 use crate::bundle_set::BundleSet;
 use crate::context::{Context, threads};
 use crate::exit::Exit;
 use crate::outcome::{Failure, Outcome, Report};
-use crate::store_args::{StoreArgs, deposit, fault_problem, refuse_encrypted, store_failure};
+use crate::store_args::{deposit, fault_problem, refuse_encrypted, store_failure};
 use crate::style::{self, count, size};
 use crate::vouching::Expectation;
 
@@ -46,21 +47,21 @@ struct Add {
     #[arg(value_name = "BUNDLE", required = true)]
     bundles: Vec<PathBuf>,
     #[command(flatten)]
-    store: StoreArgs,
+    store: Given<args::StoreArgs>,
 }
 
 /// List what the store holds
 #[derive(clap::Args)]
 struct List {
     #[command(flatten)]
-    store: StoreArgs,
+    store: Given<args::StoreArgs>,
 }
 
 /// Read everything in the store again, and name what is not as it must be
 #[derive(clap::Args)]
 struct Verify {
     #[command(flatten)]
-    store: StoreArgs,
+    store: Given<args::StoreArgs>,
     /// Read every object once, without putting every archive together
     #[arg(long)]
     quick: bool,
@@ -73,7 +74,7 @@ struct Verify {
 #[derive(clap::Args)]
 struct Gc {
     #[command(flatten)]
-    store: StoreArgs,
+    store: Given<args::StoreArgs>,
     /// Remove this bundle first: its archive's SHA-256, its id, or its name and version; may be repeated
     #[arg(long, value_name = "SHA256|NAME@VERSION")]
     remove: Vec<Expectation>,

@@ -11,23 +11,21 @@ use consign_signing::{Claim, Content};
 use serde::Serialize;
 
 use crate::act::{Act, Action};
-use crate::addressing::{self, LaboratoryArgs};
+use crate::args::{self, Given};
 use crate::bundle_out::BundleOut;
 use crate::bundle_set::{BundleSet, Names};
 use crate::checked::{archive_path, sole_claim};
 use crate::context::{Context, threads};
 use crate::encrypted_set::{EncryptedFiles, opened_with_its_files};
-use crate::encryption::IdentityArgs;
 use crate::examined::{Asked, Examined};
 use crate::exit::Exit;
-use crate::handling::{
-    Answers, Handling, LaboratoryOut, ParentArgs, PolicyArgs, Standing, counted, decide_bundle, uncounted,
-};
+use crate::handling::{Answers, Handling, LaboratoryOut, Standing, counted, decide_bundle, uncounted};
 use crate::ledger;
 use crate::outcome::{Failure, Outcome, Report};
 use crate::parcel::{Parcel, PieceName};
+use crate::render;
+use crate::render::HandlingInWords as _;
 use crate::style::{self, size};
-use crate::vouching::VouchingArgs;
 
 /// Hand a bundle over: check it, ask the policy, and copy it to where the recipients look
 ///
@@ -42,15 +40,15 @@ pub(crate) struct Submit {
     #[arg(long, value_name = "NAME|DIR", required = true)]
     to: Vec<String>,
     #[command(flatten)]
-    vouching: VouchingArgs,
+    vouching: Given<args::VouchingArgs>,
     #[command(flatten)]
-    policy: PolicyArgs,
+    policy: Given<args::PolicyArgs>,
     #[command(flatten)]
-    laboratories: LaboratoryArgs,
+    laboratories: Given<args::LaboratoryArgs>,
     #[command(flatten)]
-    parents: ParentArgs,
+    parents: Given<args::ParentArgs>,
     #[command(flatten)]
-    identity: IdentityArgs,
+    identity: Given<args::IdentityArgs>,
     /// Say what would be refused, and copy nothing
     #[arg(long)]
     dry_run: bool,
@@ -110,7 +108,7 @@ impl Report for Submitted {
             writeln!(out, "{style}{what}{style:#} {} {}  [{class}]", self.bundle.name, self.bundle.version)?;
             writeln!(out, "  to            {}", printable(&delivery.destination.display().to_string()))?;
             writeln!(out, "  bundle id     {}", self.bundle.id())?;
-            addressing::in_words(&self.bundle.addressees, "  ", 13, out)?;
+            render::addressees(&self.bundle.addressees, "  ", 13, out)?;
             writeln!(out, "  archive       {}, {}", size(self.bytes), self.archive_sha256)?;
             for file in &self.files {
                 writeln!(out, "  file          {}", file.name)?;

@@ -12,17 +12,18 @@ use serde::Serialize;
 use super::verify::AsOf;
 use crate::act::Action;
 use crate::addressing;
+use crate::args::{self, Given};
 use crate::bundle_out::BundleOut;
 use crate::checked::archive_path;
 use crate::context::{Context, threads};
 use crate::encrypted_set::opened_or_plain;
-use crate::encryption::IdentityArgs;
 use crate::examined::{Asked, Extraction};
 use crate::exit::Exit;
-use crate::handling::{Handling, PolicyArgs};
+use crate::handling::Handling;
 use crate::outcome::{Failure, Outcome, Report};
+use crate::render;
+use crate::render::HandlingInWords as _;
 use crate::style::{self, count, size};
-use crate::vouching::VouchingArgs;
 
 /// Verify a bundle and extract it into a new directory
 ///
@@ -36,11 +37,11 @@ pub(crate) struct Unpack {
     #[arg(value_name = "DEST")]
     destination: PathBuf,
     #[command(flatten)]
-    vouching: VouchingArgs,
+    vouching: Given<args::VouchingArgs>,
     #[command(flatten)]
-    policy: PolicyArgs,
+    policy: Given<args::PolicyArgs>,
     #[command(flatten)]
-    identity: IdentityArgs,
+    identity: Given<args::IdentityArgs>,
     /// Extract even if nobody trusted vouches for the bundle; what is extracted may come from anyone
     #[arg(long, help_heading = "Trust options")]
     allow_untrusted: bool,
@@ -87,7 +88,7 @@ impl Report for Unpacked {
             size(self.bytes)
         )?;
         writeln!(out, "  bundle id   {}", self.bundle.id())?;
-        addressing::in_words(&self.bundle.addressees, "  ", 11, out)?;
+        render::addressees(&self.bundle.addressees, "  ", 11, out)?;
         self.handling.human(out, 11)?;
         if let Some(AsOf { time, .. }) = &self.as_of {
             writeln!(

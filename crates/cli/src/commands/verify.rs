@@ -15,19 +15,20 @@ use serde::Serialize;
 
 use crate::act::{Act, Action};
 use crate::addressing;
+use crate::args::{self, Given};
 use crate::bundle_set::{BundleSet, read_attestations, read_manifest};
 use crate::checked::{bundle_claim, interrupted, modes_not_compared, sole_claim};
 use crate::context::{Context, threads, unreadable};
 use crate::encrypted_set::EncryptedSet;
-use crate::encryption::IdentityArgs;
 use crate::examined::{Asked, Examined};
 use crate::exit::Exit;
-use crate::handling::{Handling, PolicyArgs, Standing, counted, decide_bundle, refusals, uncounted};
+use crate::handling::{Handling, Standing, counted, decide_bundle, refusals, uncounted};
 use crate::outcome::{Failure, Outcome, Report};
 use crate::provenance::{self, facts::ProvenanceOut};
+use crate::render::HandlingInWords as _;
 use crate::spool::{self, Stream};
 use crate::style::{self, count, size};
-use crate::vouching::{Trusted, Vouched, VouchingArgs};
+use crate::vouching::{Trusted, Vouched};
 
 /// Check that bundles are intact and that someone you trust vouches for them
 ///
@@ -39,11 +40,11 @@ pub(crate) struct Verify {
     #[arg(value_name = "BUNDLE", required = true)]
     bundles: Vec<PathBuf>,
     #[command(flatten)]
-    vouching: VouchingArgs,
+    vouching: Given<args::VouchingArgs>,
     #[command(flatten)]
-    policy: PolicyArgs,
+    policy: Given<args::PolicyArgs>,
     #[command(flatten)]
-    identity: IdentityArgs,
+    identity: Given<args::IdentityArgs>,
     /// Check every byte of the archive against its signature, but do not decode the content
     #[arg(long, conflicts_with_all = ["only", "manifest"])]
     quick: bool,

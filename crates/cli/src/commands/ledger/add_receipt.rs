@@ -8,11 +8,12 @@ use consign_signing::{About, TrustedReceipt};
 use serde::Serialize;
 
 use crate::act::{Act, Action};
+use crate::args::{self, Given};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::ledger::{self, Answered, LoggedEvent, OpenLedger, receipts_told, submission_of};
 use crate::outcome::{Failure, Outcome, Report};
-use crate::receipts::{CheckedReceipt, CheckedSubject, ReceiptTrustArgs, check};
+use crate::receipts::{CheckedReceipt, CheckedSubject, check};
 use crate::state::not_kept;
 use crate::style;
 
@@ -29,7 +30,7 @@ pub(crate) struct AddReceipt {
     #[arg(long, value_name = "BUNDLE")]
     bundle: Option<PathBuf>,
     #[command(flatten)]
-    trust: ReceiptTrustArgs,
+    trust: Given<args::ReceiptTrustArgs>,
 }
 
 /// Receipts that are in the ledger now.

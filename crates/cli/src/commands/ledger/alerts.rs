@@ -7,9 +7,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::KeyArgs;
+use crate::args::{self, Given};
 use crate::context::Context;
-use crate::ledger::{Filter, LoggedEvent, OpenLedger, select};
+use crate::ledger::{LoggedEvent, OpenLedger, select};
 use crate::outcome::{Failure, Outcome, Report};
+use crate::render;
 use crate::style;
 
 /// Show what calls for attention: failed verifications, refusals, unknown keys, equivocation, changed configuration
@@ -20,7 +22,7 @@ use crate::style;
 #[command(visible_alias = "watch")]
 pub(crate) struct Alerts {
     #[command(flatten)]
-    filter: Filter,
+    filter: Given<args::Filter>,
     /// Events from this number on
     #[arg(long, value_name = "INDEX", default_value_t = 0)]
     from: u64,
@@ -73,7 +75,7 @@ impl Report for Alerted {
                 Severity::Medium => format!("{warn}medium  {warn:#}"),
                 Severity::Low => format!("{faint}low     {faint:#}"),
             };
-            writeln!(out, "{word}  {}", entry.in_one_line())?;
+            writeln!(out, "{word}  {}", render::in_one_line(entry))?;
         }
         writeln!(out, "{faint}{} of {} events call for attention{faint:#}", self.alerts.len(), self.size)
     }
@@ -83,7 +85,7 @@ impl Alerts {
     pub(super) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         let OpenLedger { ledger, .. } = self.key.open(context)?;
         let mut alerts = Vec::new();
-        let filter = self.filter.clone().by_any_name(context);
+        let filter = (*self.filter).clone().by_any_name(context);
         for entry in select(&ledger, &filter) {
             let entry = entry?;
             let severity = entry.event.as_ref().and_then(severity).filter(|found| *found >= self.severity);

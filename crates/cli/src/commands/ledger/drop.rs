@@ -7,9 +7,9 @@ use consign_signing::Timestamp;
 use serde::Serialize;
 
 use crate::act::{Act, Action};
+use crate::args::{self, Given};
 use crate::context::Context;
-use crate::handling::PolicyArgs;
-use crate::ledger::{self, Filter, LoggedEvent, OpenLedger, forget, select};
+use crate::ledger::{self, LoggedEvent, OpenLedger, forget, select};
 use crate::outcome::{Failure, Outcome, Report};
 use crate::style::{self, count};
 
@@ -24,12 +24,12 @@ const CUSTODY: &str = "custody";
 #[derive(clap::Args)]
 pub(crate) struct Drop {
     #[command(flatten)]
-    filter: Filter,
+    filter: Given<args::Filter>,
     /// Only events about bundles whose retention is over, by the days that the policy gives their classification
     #[arg(long)]
     expired: bool,
     #[command(flatten)]
-    policy: PolicyArgs,
+    policy: Given<args::PolicyArgs>,
     /// Why, for the record
     #[arg(long, value_name = "TEXT", required_unless_present = "dry_run")]
     reason: Option<String>,

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::KeyArgs;
+use crate::args::{self, Given};
 use crate::context::{Context, directory_for, unwritable};
-use crate::ledger::{Filter, LoggedEvent, OpenLedger, select};
+use crate::ledger::{LoggedEvent, OpenLedger, select};
 use crate::outcome::{Failure, Outcome, Report};
 use crate::style::count;
 
@@ -18,7 +19,7 @@ use crate::style::count;
 #[derive(clap::Args)]
 pub(crate) struct Export {
     #[command(flatten)]
-    filter: Filter,
+    filter: Given<args::Filter>,
     /// The file; `-` is standard output
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
@@ -58,7 +59,7 @@ impl Export {
         let origin = ledger.checkpoint().origin().to_owned();
         let mut events = 0;
         let mut write = |out: &mut dyn io::Write| -> Result<io::Result<()>, Failure> {
-            let filter = self.filter.clone().by_any_name(context);
+            let filter = (*self.filter).clone().by_any_name(context);
             for entry in select(&ledger, &filter) {
                 let LoggedEvent { index, event: Some(event), .. } = entry? else { continue };
                 let line = Line { ledger_index: index, ledger_origin: &origin, event: &event };

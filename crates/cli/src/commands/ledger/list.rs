@@ -6,16 +6,18 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::KeyArgs;
+use crate::args::{self, Given};
 use crate::context::Context;
-use crate::ledger::{Filter, LoggedEvent, OpenLedger, select};
+use crate::ledger::{LoggedEvent, OpenLedger, select};
 use crate::outcome::{Failure, Outcome, Report};
+use crate::render;
 use crate::style;
 
 /// List events, oldest first
 #[derive(clap::Args)]
 pub(crate) struct List {
     #[command(flatten)]
-    filter: Filter,
+    filter: Given<args::Filter>,
     /// No more than the latest N
     #[arg(short = 'n', long, value_name = "N")]
     last: Option<usize>,
@@ -38,7 +40,7 @@ pub(crate) struct Listed {
 impl Report for Listed {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
         for entry in &self.entries {
-            writeln!(out, "{}", entry.in_one_line())?;
+            writeln!(out, "{}", render::in_one_line(entry))?;
         }
         let faint = style::FAINT;
         writeln!(out, "{faint}{} of {} events, {}{faint:#}", self.entries.len(), self.size, self.origin)
@@ -49,7 +51,7 @@ impl List {
     pub(super) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         let OpenLedger { ledger, .. } = self.key.open(context)?;
         let mut entries = VecDeque::new();
-        let filter = self.filter.clone().by_any_name(context);
+        let filter = (*self.filter).clone().by_any_name(context);
         for entry in select(&ledger, &filter) {
             if self.last.is_some_and(|last| entries.len() == last) {
                 entries.pop_front();

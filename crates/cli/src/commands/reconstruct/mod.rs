@@ -15,11 +15,11 @@ use serde::Serialize;
 
 use self::inventory::Inventory;
 use self::target::Target;
+use crate::args::{self, Given};
 use crate::bundle_out::BundleOut;
 use crate::context::Context;
 use crate::ledger::EndOf;
 use crate::outcome::{Failure, Outcome, Report};
-use crate::store_args::StoreArgs;
 use crate::style::{self, count, size};
 use crate::vouching::Expectation;
 
@@ -49,7 +49,7 @@ pub(crate) struct Reconstruct {
     #[arg(long, value_name = "FILE")]
     attestations: Option<PathBuf>,
     #[command(flatten)]
-    store: StoreArgs,
+    store: Given<args::StoreArgs>,
     /// Do not look into any store
     #[arg(long)]
     no_store: bool,

@@ -17,12 +17,12 @@ use super::{MissingOut, Options, Reconstructed, SignedOut, SourceOut};
 use crate::act::{Act, Action};
 use crate::bundle_out::BundleOut;
 use crate::checked::{archive_claim, archive_failure, bundle_claim, interrupted};
-use crate::commands::pack::taken;
 use crate::context::{Context, threads, unreadable, unwritable};
 use crate::exit::Exit;
 use crate::hashing::{copy_verified, digest_of_file};
 use crate::outcome::{Failure, Outcome};
 use crate::outputs::Outputs;
+use crate::publishing::taken;
 use crate::source_args::{OutputFolder, pack_failure};
 use crate::store_args::store_failure;
 

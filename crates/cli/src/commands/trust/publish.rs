@@ -16,10 +16,10 @@ use serde::Serialize;
 use super::file::TrustFile;
 use super::shown;
 use crate::act::{Act, Action};
+use crate::args::{self, Given};
 use crate::context::{directory_for, unreadable, unwritable};
 use crate::exit::Exit;
 use crate::key_source::KeySource;
-use crate::keys::PassphraseArgs;
 use crate::outcome::{Failure, Outcome, Report};
 use crate::style;
 
@@ -33,7 +33,7 @@ pub(super) struct Export {
     #[arg(long, value_name = "KEY", env = "CONSIGN_KEY", hide_env_values = true)]
     key: OsString,
     #[command(flatten)]
-    passphrase: PassphraseArgs,
+    passphrase: Given<args::PassphraseArgs>,
     /// The trust bundle to write, such as LAB.trust.intoto.jsonl
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
