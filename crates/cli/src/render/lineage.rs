@@ -128,6 +128,7 @@ mod tests {
 
     fn bundle(name: &str, parents: &[&str]) -> Bundle {
         Bundle {
+            origin: Origin::Known,
             name: Some(name.to_owned()),
             version: Some("1.0.0".to_owned()),
             parents: parents.iter().map(|parent| id(parent)).collect(),
