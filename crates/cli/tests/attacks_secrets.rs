@@ -38,7 +38,7 @@ fn commands(desk: &Desk) -> Vec<Spoken> {
             let text = line.trim_start();
             variables.extend(
                 text.split_once("[env: ")
-                    .and_then(|(_, rest)| rest.split_once('='))
+                    .and_then(|(_, rest)| rest.split_once(['=', ']']))
                     .map(|(name, _)| name.to_owned()),
             );
             if in_commands && line.starts_with("  ") && !line.starts_with("   ") {
@@ -296,7 +296,8 @@ fn attack_s1_no_file_is_quoted_that_holds_a_secret() {
     }
     let all: Vec<String> = secrets.iter().flat_map(|(_, secret)| pieces(secret)).collect();
     let mut planted: Vec<&str> = planted.iter().map(String::as_str).collect();
-    planted.extend(["k", "s", "s.pub", "a.txt", "ledger.key"]);
+    // Own keys are public keys, which stand in private ones of OpenSSH too.
+    planted.extend(["k", "s", "s.pub", "a.txt", "ledger.key", "own-keys.toml"]);
     let mut found = Vec::new();
     files_that_show(&desk.home(), &all, &planted, &mut found);
     files_that_show(&desk.dir(), &all, &planted, &mut found);

@@ -9,6 +9,7 @@ mod bundles;
 mod mounts;
 mod support;
 
+use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
@@ -249,8 +250,9 @@ fn each_fault(desk: &Desk, step: &Step, call: &str, errors: &[&str], besides: &[
         options[1] = trace.display().to_string();
         options.push("-y".into());
         let output = under_strace(desk, &options, step.arguments);
-        let log = fs::read_to_string(&trace).unwrap();
-        let injected: Vec<&str> = log.lines().filter(|line| line.contains("INJECTED")).collect();
+        let log = whole_lines(&fs::read_to_string(&trace).unwrap());
+        let injected: Vec<&str> =
+            log.iter().map(String::as_str).filter(|line| line.contains("INJECTED")).collect();
         let this = |line: &&&str| line.contains(&format!("{call}(")) && line.contains(error);
         if injected.iter().find(this).is_none() {
             assert_eq!(output.status.code(), Some(0), "{fault}: {}", written_down(&output));
@@ -283,6 +285,23 @@ fn each_fault(desk: &Desk, step: &Step, call: &str, errors: &[&str], besides: &[
         undo(desk, step);
     }
     panic!("{call} fails without end");
+}
+
+/// The lines of a trace, where a call that another thread's came between is one line again.
+fn whole_lines(log: &str) -> Vec<String> {
+    let mut begun: HashMap<&str, &str> = HashMap::new();
+    let mut lines = Vec::new();
+    for line in log.lines() {
+        let (pid, call) = line.trim_start().split_once(' ').unwrap_or(("", line));
+        if let Some(beginning) = line.strip_suffix(" <unfinished ...>") {
+            begun.insert(pid, beginning);
+        } else if let Some((_, end)) = call.split_once(" resumed>") {
+            lines.push(format!("{}{end}", begun.remove(pid).unwrap_or_default()));
+        } else {
+            lines.push(line.to_owned());
+        }
+    }
+    lines
 }
 
 /// The number of the first call that opens a file of ours, rather than a library.

@@ -326,7 +326,8 @@ mod tests {
         assert!(matches!(open(b"age-encryption.org/v2\n", &identities), Err(DecryptError::NotAge)));
         assert!(matches!(open(b"\x28\xb5\x2f\xfd", &identities), Err(DecryptError::NotAge)));
         assert!(matches!(open(b"", &identities), Err(DecryptError::NotAge)));
-        assert!(matches!(open(b"age-encryption.org/v1\n---\n", &identities), Err(DecryptError::Truncated)));
+        assert!(matches!(open(b"age-encryption.org/v1\n---\n", &identities), Err(DecryptError::Header)));
+        assert!(matches!(open(b"age-encryption.org/v1\n-> x", &identities), Err(DecryptError::Truncated)));
     }
 
     #[test]
