@@ -19,7 +19,7 @@ use consign::{
     act, addressing, bundle_out, bundle_set, checked, claimed, context, descriptor_file, encrypted_set,
     encryption, environment, examined, exit, git, handling, hashing, key_source, keys, ledger, lineage,
     outputs, parcel, provenance, publishing, reading, receipts, recipients, restated, scan_args, secrecy,
-    sign_statement, source_args, spool, state, store_args, survey, vouching, withdrawn,
+    sign_statement, source_args, state, store_args, survey, vouching, withdrawn,
 };
 
 use std::io::{self, Write as _};
@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 use consign_metadata::Problem;
 
-use crate::commands::Arguments;
+use crate::commands::{Arguments, Ended};
 use crate::context::Context;
 use crate::meter::Shower;
 use crate::outcome::{Failure, Outcome};
@@ -46,10 +46,8 @@ fn main() -> ExitCode {
     let Arguments { json, progress, ledger, command } = arguments;
     let (watcher, person) = (Arc::new(Shower::new(progress)), Arc::new(Terminal));
     let context = Context::new(json, watcher, person, signals::take_over(), (*ledger).clone());
-    let (name, outcome) = command.run(&context);
-    let outcome = outcome.guarded().stopped_by(signals::received());
-    let recorded = ledger::record(&context, name, outcome.exit, &outcome.problems);
-    let exit = outcome.print(name, json, &recorded);
+    let Ended { command, outcome, recorded } = command.run(&context);
+    let exit = outcome.stopped_by(signals::received()).print(command, json, &recorded);
     if let Exit::Signal(signal) = exit {
         signals::end_by(signal);
     }

@@ -24,6 +24,13 @@ pub(crate) struct Outcome {
     pub(crate) report: Option<Box<dyn Report>>,
 }
 
+impl<R: Report + 'static> From<consign::operation::Outcome<R>> for Outcome {
+    fn from(outcome: consign::operation::Outcome<R>) -> Self {
+        let report = outcome.report.map(|report| Box::new(report) as Box<dyn Report>);
+        Self { exit: outcome.exit, problems: outcome.problems, report }
+    }
+}
+
 impl From<Failure> for Outcome {
     fn from(failure: Failure) -> Self {
         Self { exit: failure.exit, problems: failure.problems, report: None }

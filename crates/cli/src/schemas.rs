@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use crate::commands::{
     amend, decrypt, diff, encrypt, history, id, init, inspect, keygen, ledger, lineage, pack, policy,
     preflight, quickstart, receipt, receive, reconstruct, revoke, seal, sign, store, submit, trust, unpack,
-    verify,
 };
 use crate::encryption::keygen::MadeIdentity;
 
@@ -27,7 +26,7 @@ fn output_schema() -> Value {
         ("pack", vec![subschema::<pack::Packed>(&mut generator)]),
         ("seal", vec![subschema::<seal::Sealed>(&mut generator)]),
         ("sign", vec![subschema::<sign::Added>(&mut generator)]),
-        ("verify", vec![subschema::<verify::VerifyReport>(&mut generator)]),
+        ("verify", vec![subschema::<consign::operations::verify::VerifyReport>(&mut generator)]),
         (
             "inspect",
             vec![

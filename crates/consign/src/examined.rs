@@ -7,7 +7,8 @@ use std::path::Path;
 use consign_bundle::{Anchor, Archive, Readers, Scope, Selection, UnpackError, VerifiedArchive, unpack_if};
 use consign_metadata::{Manifest, Problem};
 use consign_policy::{Demand, Encryption, Permit, Policy, Stage};
-use consign_signing::{Claim, Decision, TrustedClaim};
+use consign_signing::{Claim, Decision, TimeEvidence, TrustedClaim};
+use serde::Serialize;
 
 use crate::act::{Act, Action};
 use crate::bundle_set::BundleSet;
@@ -396,4 +397,22 @@ pub fn destination_exists(at: &Path) -> Failure {
             .at(at.display().to_string())
             .hint("name a directory that is not there yet"),
     )
+}
+
+/// An earlier time as of which trust was asked.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AsOf {
+    pub time: String,
+    /// What proves that the signatures were made by then.
+    pub evidence: TimeEvidence,
+}
+
+impl AsOf {
+    /// The time, of what was asked as of an earlier one.
+    pub fn of<C>(decision: &Decision<C>) -> Option<Self> {
+        let moment = decision.moment();
+        let earlier = moment.at() < moment.time_of_verification();
+        earlier.then(|| Self { time: moment.at().to_string(), evidence: moment.evidence() })
+    }
 }

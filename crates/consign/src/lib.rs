@@ -25,6 +25,8 @@ pub mod keys;
 pub mod ledger;
 pub mod lineage;
 pub mod memory;
+pub mod operation;
+pub mod operations;
 pub mod outputs;
 pub mod parcel;
 pub mod person;

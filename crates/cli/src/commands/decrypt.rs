@@ -10,7 +10,6 @@ use consign_metadata::Problem;
 use consign_policy::Stage;
 use serde::Serialize;
 
-use super::verify::AsOf;
 use crate::act::Action;
 use crate::args::{self, Given};
 use crate::bundle_out::BundleOut;
@@ -18,7 +17,7 @@ use crate::bundle_set::Names;
 use crate::checked::{archive_path, interrupted};
 use crate::context::{Context, threads, unwritable};
 use crate::encrypted_set::EncryptedSet;
-use crate::examined::Asked;
+use crate::examined::{AsOf, Asked};
 use crate::exit::Exit;
 use crate::handling::Handling;
 use crate::outcome::{Failure, Outcome, Report};

@@ -31,11 +31,13 @@ pub(crate) mod verify;
 
 use clap::builder::FalseyValueParser;
 use clap::{Parser, Subcommand};
+use consign::ledger::Recorded;
+use consign::operation::Request;
 
 use crate::args::{self, Given};
 use crate::context::Context;
 use crate::meter::ProgressMode;
-use crate::outcome::{Failure, Outcome};
+use crate::outcome::{Failure, Outcome, Report};
 
 /// Packs models and datasets into immutable, signed bundles that anyone can open and the recipient can verify
 #[derive(Parser)]
@@ -93,39 +95,56 @@ pub(crate) enum Command {
     History(history::History),
 }
 
+/// A command that ended: how it is called, what became of it, and what of that is in the ledger.
+pub(crate) struct Ended {
+    pub(crate) command: &'static str,
+    pub(crate) outcome: Outcome,
+    pub(crate) recorded: Recorded,
+}
+
+/// Asks the engine.
+fn ask<Q: Request<Report: Report + 'static>>(context: &Context, request: &Q) -> Ended {
+    let (outcome, recorded) = context.perform(request);
+    Ended { command: Q::COMMAND, outcome: outcome.into(), recorded }
+}
+
 impl Command {
-    /// Runs the command, and gives its name with what became of it.
-    pub(crate) fn run(&self, context: &Context) -> (&'static str, Outcome) {
-        let (name, result): (_, Result<Outcome, Failure>) = match self {
-            Self::Quickstart(command) => ("quickstart", command.run(context)),
-            Self::Init(command) => ("init", command.run(context)),
-            Self::Keygen(command) => ("keygen", command.run(context)),
-            Self::Id(command) => ("id", command.run(context)),
-            Self::Pack(command) => ("pack", command.run(context)),
-            Self::Seal(command) => ("seal", command.run(context)),
-            Self::Amend(command) => ("amend", command.run(context)),
-            Self::Sign(command) => ("sign", command.run(context)),
-            Self::Verify(command) => ("verify", command.run(context)),
-            Self::Inspect(command) => ("inspect", command.run(context)),
-            Self::Unpack(command) => ("unpack", command.run(context)),
-            #[cfg(feature = "encryption")]
-            Self::Encrypt(command) => ("encrypt", command.run(context)),
-            #[cfg(feature = "encryption")]
-            Self::Decrypt(command) => ("decrypt", command.run(context)),
-            Self::Diff(command) => ("diff", command.run(context)),
-            Self::Lineage(command) => ("lineage", command.run(context)),
-            Self::Revoke(command) => ("revoke", command.run(context)),
-            Self::Trust(command) => ("trust", command.run(context)),
-            Self::Policy(command) => ("policy", command.run(context)),
-            Self::Preflight(command) => ("preflight", command.run(context)),
-            Self::Submit(command) => ("submit", command.run(context)),
-            Self::Ledger(command) => ("ledger", command.run(context)),
-            Self::History(command) => ("history", command.run(context)),
-            Self::Store(command) => ("store", command.run(context)),
-            Self::Reconstruct(command) => ("reconstruct", command.run(context)),
-            Self::Receive(command) => ("receive", command.run(context)),
-            Self::Receipt(command) => ("receipt", command.run(context)),
+    /// Runs the command.
+    pub(crate) fn run(&self, context: &Context) -> Ended {
+        let own = |command: &'static str, result: Result<Outcome, Failure>| {
+            let outcome = result.unwrap_or_else(Outcome::from).guarded();
+            let recorded = crate::ledger::record(context, command, outcome.exit, &outcome.problems);
+            Ended { command, outcome, recorded }
         };
-        (name, result.unwrap_or_else(Outcome::from))
+        match self {
+            Self::Quickstart(command) => own("quickstart", command.run(context)),
+            Self::Init(command) => own("init", command.run(context)),
+            Self::Keygen(command) => own("keygen", command.run(context)),
+            Self::Id(command) => own("id", command.run(context)),
+            Self::Pack(command) => own("pack", command.run(context)),
+            Self::Seal(command) => own("seal", command.run(context)),
+            Self::Amend(command) => own("amend", command.run(context)),
+            Self::Sign(command) => own("sign", command.run(context)),
+            Self::Verify(command) => ask(context, &command.request()),
+            Self::Inspect(command) => own("inspect", command.run(context)),
+            Self::Unpack(command) => own("unpack", command.run(context)),
+            #[cfg(feature = "encryption")]
+            Self::Encrypt(command) => own("encrypt", command.run(context)),
+            #[cfg(feature = "encryption")]
+            Self::Decrypt(command) => own("decrypt", command.run(context)),
+            Self::Diff(command) => own("diff", command.run(context)),
+            Self::Lineage(command) => own("lineage", command.run(context)),
+            Self::Revoke(command) => own("revoke", command.run(context)),
+            Self::Trust(command) => own("trust", command.run(context)),
+            Self::Policy(command) => own("policy", command.run(context)),
+            Self::Preflight(command) => own("preflight", command.run(context)),
+            Self::Submit(command) => own("submit", command.run(context)),
+            Self::Ledger(command) => own("ledger", command.run(context)),
+            Self::History(command) => own("history", command.run(context)),
+            Self::Store(command) => own("store", command.run(context)),
+            Self::Reconstruct(command) => own("reconstruct", command.run(context)),
+            Self::Receive(command) => own("receive", command.run(context)),
+            Self::Receipt(command) => own("receipt", command.run(context)),
+        }
     }
 }

@@ -9,7 +9,7 @@ use consign_metadata::Problem;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::commands::Arguments;
+use crate::commands::{Arguments, Ended};
 use crate::context::{Context, unwritable};
 use crate::exit::Exit;
 use crate::outcome::{Failure, Outcome, Report};
@@ -165,9 +165,8 @@ impl Session<'_> {
         }
         let arguments = Arguments::try_parse_from(["consign".to_owned()].iter().chain(words))
             .map_err(|error| Failure::usage(Problem::new("quickstart", error.to_string())))?;
-        let (name, outcome) = arguments.command.run(&self.context);
-        let recorded = crate::ledger::record(&self.context, name, outcome.exit, &outcome.problems);
-        let exit = if json { outcome.exit } else { outcome.print(name, false, &recorded) };
+        let Ended { command, outcome, recorded } = arguments.command.run(&self.context);
+        let exit = if json { outcome.exit } else { outcome.print(command, false, &recorded) };
         let value =
             |report| erased_serde::serialize(report, serde_json::value::Serializer).unwrap_or_default();
         let result = outcome.report.as_deref().map(value);

@@ -9,7 +9,6 @@ use consign_metadata::{EntryPath, Problem};
 use consign_policy::Stage;
 use serde::Serialize;
 
-use super::verify::AsOf;
 use crate::act::Action;
 use crate::addressing;
 use crate::args::{self, Given};
@@ -17,7 +16,7 @@ use crate::bundle_out::BundleOut;
 use crate::checked::archive_path;
 use crate::context::{Context, threads};
 use crate::encrypted_set::opened_or_plain;
-use crate::examined::{Asked, Extraction};
+use crate::examined::{AsOf, Asked, Extraction};
 use crate::exit::Exit;
 use crate::handling::Handling;
 use crate::outcome::{Failure, Outcome, Report};

@@ -10,6 +10,7 @@ mod kept;
 mod lineage;
 mod provenance;
 mod revocations;
+mod verify;
 
 pub(crate) use addressees::addressees;
 pub(crate) use events::in_one_line;

@@ -1,0 +1,3 @@
+//! What the engine does: one file for each thing that can be asked of it.
+
+pub mod verify;
