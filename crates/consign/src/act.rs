@@ -6,6 +6,8 @@ use consign_signing::{BundleClaim, Claim, Content, PublicKey};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::exit::Exit;
+
 /// What was done. The words are what `ledger list` shows and filters by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -27,6 +29,10 @@ pub enum Action {
     Verified,
     /// A bundle was not: see `metadata.problems`.
     NotVerified,
+    /// What an encrypted bundle says was opened with an identity, to be read.
+    Opened,
+    /// An encrypted bundle was not opened: by an identity that does not fit, or that could not be used.
+    NotOpened,
     /// Content was extracted.
     Unpacked,
     /// A step was refused: see `metadata.problems`.
@@ -82,6 +88,8 @@ impl Action {
             Self::Decrypted => "decrypted",
             Self::Verified => "verified",
             Self::NotVerified => "not_verified",
+            Self::Opened => "opened",
+            Self::NotOpened => "not_opened",
             Self::Unpacked => "unpacked",
             Self::Refused => "refused",
             Self::Overridden => "overridden",
@@ -113,11 +121,15 @@ impl Action {
             | Self::Sealed
             | Self::Signed
             | Self::Encrypted
-            | Self::Decrypted
             | Self::Amended
-            | Self::Reconstructed
             | Self::BundleRevoked => "artifact",
-            Self::Verified | Self::NotVerified | Self::Unpacked => "data_access",
+            Self::Verified
+            | Self::NotVerified
+            | Self::Opened
+            | Self::NotOpened
+            | Self::Unpacked
+            | Self::Decrypted
+            | Self::Reconstructed => "data_access",
             Self::Refused | Self::Overridden => "policy_decision",
             Self::Submitted | Self::Received | Self::ReceiptAdded => "custody",
             Self::KeyMade | Self::KeyRotated | Self::KeyRevoked => "key_management",
@@ -134,6 +146,7 @@ impl Action {
         match self {
             Self::LedgerRepaired => Level::Error,
             Self::NotVerified
+            | Self::NotOpened
             | Self::Refused
             | Self::Overridden
             | Self::KeyRevoked
@@ -154,11 +167,13 @@ pub struct Act {
     pub archive: Option<Sha256Digest>,
     /// Whatever else is worth knowing, in the order in which it was said.
     pub metadata: Map<String, Value>,
+    /// How it ended.
+    exit: Exit,
 }
 
 impl Act {
     pub fn new(action: Action) -> Self {
-        Self { action, bundle: None, archive: None, metadata: Map::new() }
+        Self { action, bundle: None, archive: None, metadata: Map::new(), exit: Exit::Done }
     }
 
     /// Something done to what a claim speaks of. Rules that were set aside and addressees go with it.
@@ -169,6 +184,11 @@ impl Act {
             Content::Archive(archive) => act.archive(archive.sha256).with("size", archive.size),
         };
         if claim.addressees.is_empty() { act } else { act.with("addressees", &claim.addressees) }
+    }
+
+    /// The same under another name.
+    pub fn instead(self, action: Action) -> Self {
+        Self { action, ..self }
     }
 
     /// Each rule of the handling policy that was set aside in a claim.
@@ -191,9 +211,28 @@ impl Act {
         self.with("signer", key.fingerprint().to_string()).with("role", role)
     }
 
-    /// What kept it from being done.
-    pub fn problems(self, problems: &[Problem]) -> Self {
-        self.with("problems", problems)
+    /// How it ended, where it was not done, or something was found that speaks against it: the one way in which an event tells
+    /// of problems, so that none tells of them without their kind, by which alerts are graded.
+    pub fn ended(mut self, exit: Exit, problems: &[Problem]) -> Self {
+        if exit == Exit::Done && problems.is_empty() {
+            return self;
+        }
+        self.exit = exit;
+        self.with("exit", exit.code()).with("problems", (!problems.is_empty()).then_some(problems))
+    }
+
+    /// How much attention it calls for: what is not what was signed calls for more than any step that did as it should.
+    pub fn level(&self) -> Level {
+        let of_exit = match self.exit {
+            Exit::NotIntact => Level::Error,
+            Exit::NotTrusted | Exit::Refused => Level::Warn,
+            Exit::Done | Exit::Failed | Exit::Usage | Exit::Signal(_) => Level::Info,
+        };
+        match (self.action.level(), of_exit) {
+            (Level::Error, _) | (_, Level::Error) => Level::Error,
+            (Level::Warn, _) | (_, Level::Warn) => Level::Warn,
+            (Level::Info, Level::Info) => Level::Info,
+        }
     }
 
     /// The bundle that it was done to.

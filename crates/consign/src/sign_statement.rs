@@ -33,7 +33,7 @@ pub fn sign_statement(
     })?;
     if remembered {
         // Where it cannot be, trust has to list the key.
-        let _ = context.state().keep_own_key(key.public_key(), role);
+        let _ = context.state().keep_own_key(key.public_key(), role, statement.signer.time);
     }
     Ok(signed)
 }

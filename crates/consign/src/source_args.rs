@@ -1,14 +1,17 @@
 //! What is to be packed or sealed, as the command line has it, and what is wrong with it in words.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
-use consign_bundle::publish::probe;
+use consign_bundle::publish::{probe, temporary};
 use consign_bundle::{
     Description, LinkPolicy, LinkTarget, PackError, ReadError, Source, SourceError, SourceFault,
     SourceOptions, count_by_rule,
 };
 use consign_metadata::{Edit, ExcludePattern, Line, NameProfile, Problem, Scheme};
 use consign_policy::{Policy, Scan, Stage};
+
+use tempfile::NamedTempFile;
 
 use crate::checked::interrupted;
 use crate::context::{Context, next_step, unreadable, unwritable};
@@ -172,7 +175,12 @@ pub struct OutputFolder<'a> {
     path: &'a Path,
     /// The folder first, then those above it.
     made: Vec<PathBuf>,
+    /// Keeps others who made the folder too, and have nothing to put there, from taking it back.
+    held: Option<NamedTempFile>,
 }
+
+/// How often a folder is made anew that somebody else took back just then.
+const TAKEN_BACK_MAX: usize = 100;
 
 impl<'a> OutputFolder<'a> {
     pub fn open(path: &'a Path) -> Result<Self, Failure> {
@@ -184,8 +192,18 @@ impl<'a> OutputFolder<'a> {
         let absent = |above: &&Path| !above.as_os_str().is_empty() && above.symlink_metadata().is_err();
         let made = path.ancestors().take_while(absent).map(Path::to_path_buf).collect();
         // Taken back also if this fails half-way.
-        let folder = Self { path, made };
-        std::fs::create_dir_all(path).map_err(|error| unwritable(path, &error))?;
+        let mut folder = Self { path, made, held: None };
+        for attempt in 1.. {
+            let held = std::fs::create_dir_all(path).and_then(|()| temporary(path));
+            match held {
+                Ok(held) => {
+                    folder.held = Some(held);
+                    break;
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound && attempt < TAKEN_BACK_MAX => {}
+                Err(error) => return Err(unwritable(path, &error)),
+            }
+        }
         Ok(folder)
     }
 
@@ -197,6 +215,7 @@ impl<'a> OutputFolder<'a> {
 
 impl Drop for OutputFolder<'_> {
     fn drop(&mut self) {
+        drop(self.held.take());
         for made in &self.made {
             // Succeeds only if it is empty.
             let _ = std::fs::remove_dir(made);

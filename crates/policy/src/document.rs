@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
+use crate::policy::LOG_DAYS;
+
 /// A handling policy: what each classification demands, where bundles may go, and what a recipient accepts.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -19,6 +21,10 @@ pub(crate) struct Document {
     /// Who applies it.
     #[serde(default, rename = "self")]
     pub own: OwnDocument,
+    /// How many days the ledger keeps what every event says, at the least. That it was lowered counts only as many days
+    /// later as it had been before.
+    #[serde(default = "log_days")]
+    pub log_days: u32,
     /// The classification levels, from the most open to the most closed; at least one.
     #[serde(default, rename = "level")]
     #[schemars(with = "Vec<LevelDocument>")]
@@ -56,6 +62,11 @@ pub(crate) struct Document {
     #[serde(default)]
     #[schemars(with = "Option<AcceptDocument>")]
     pub accept: Option<Spanned<AcceptDocument>>,
+}
+
+/// The days that events are kept where a policy does not say it.
+fn log_days() -> u32 {
+    LOG_DAYS
 }
 
 /// Who applies the policy.

@@ -46,8 +46,10 @@ pub use document::{Action, Demand, FindingRule, Listing, PublicFact, SignatureRu
 pub use level::{Fields, Level};
 pub use parse::PolicyError;
 pub use policy::{
-    Accept, Called, Category, Destination, Marking, POLICY_BYTES_MAX, Policy, Recipient, Signer, SourceRule,
+    Accept, Called, Category, Destination, LOG_DAYS, Marking, POLICY_BYTES_MAX, Policy, Recipient, Signer,
+    SourceRule,
 };
 pub use request::{
     CountedSigner, Encryption, Parent, Request, Scan, Stage, Surveyed, Target, UncountedSigner,
 };
+pub use retention::days as retention_days;

@@ -129,6 +129,7 @@ impl Reader {
             name: document.name.clone(),
             digest: Sha256Digest::of(b""),
             own: document.own.names.clone(),
+            log_days: document.log_days,
             destinations: self.destinations(document, &scheme, &recipients),
             markings: self.markings(document, &scheme),
             categories: self.categories(document, &scheme),

@@ -11,6 +11,9 @@ use crate::request::Surveyed;
 /// Largest policy file, in bytes.
 pub const POLICY_BYTES_MAX: usize = 1 << 20;
 
+/// How many days what events say is kept, where a policy says nothing else: a year, as auditors come back after it.
+pub const LOG_DAYS: u32 = 365;
+
 /// What each classification demands, whom bundles may go to, and what a recipient accepts: the content of
 /// `policy.toml`, checked as a whole. [`Policy::parse`] and [`Policy::builtin`] make one.
 #[derive(Clone, Debug)]
@@ -18,6 +21,7 @@ pub struct Policy {
     pub(crate) name: Line,
     pub(crate) digest: Sha256Digest,
     pub(crate) own: Vec<Line>,
+    pub(crate) log_days: u32,
     pub(crate) scheme: Scheme,
     /// As many as the scheme has, in its order.
     pub(crate) levels: Vec<Level>,
@@ -158,6 +162,11 @@ pub struct Accept {
 }
 
 impl Policy {
+    /// How many days the ledger keeps what every event says, at the least.
+    pub fn log_days(&self) -> u32 {
+        self.log_days
+    }
+
     /// What the policy is called.
     pub fn name(&self) -> &Line {
         &self.name

@@ -2,7 +2,7 @@
 
 /// The days that a retention such as `90 days`, `6 months` or `2 years, then deleted` states at its beginning.
 /// Months and years count with the most days they can have, so that nothing passes that is longer.
-pub(crate) fn days(text: &str) -> Option<u64> {
+pub fn days(text: &str) -> Option<u64> {
     let mut words = text.split([' ', ',', ';', '.']).filter(|word| !word.is_empty());
     let number: u64 = words.next()?.parse().ok()?;
     let unit = match words.next()? {

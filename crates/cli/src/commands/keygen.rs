@@ -153,9 +153,7 @@ impl Keygen {
         let made = Act::new(Action::KeyMade).with("fingerprint", key.public_key().fingerprint().to_string());
         let made = made.with("encrypted", passphrase.is_some());
         context.record(match &old {
-            Some(old) => {
-                Act { action: Action::KeyRotated, ..made }.with("replaces", old.key.fingerprint().to_string())
-            }
+            Some(old) => made.instead(Action::KeyRotated).with("replaces", old.key.fingerprint().to_string()),
             None => made,
         });
         let rotation = match old.zip(entry) {

@@ -620,11 +620,7 @@ fn record(context: &Context, examined: &Examined, receipt: &Receipt, report: &Re
         .with("level", receipt.verdict.level())
         .with("policy", receipt.policy.to_string())
         .with("receipt_sha256", report.receipt.as_ref().map(|written| written.sha256.as_str()));
-    let received = match report.problems.as_slice() {
-        [] => received,
-        problems => received.problems(problems),
-    };
-    context.record(received);
+    context.record(received.ended(examined.exit, &report.problems));
     if let (Some(directory), Some(verified)) = (&report.unpacked, &examined.verified) {
         let files = verified.manifest().files().len();
         let destination = directory.display().to_string();

@@ -215,7 +215,7 @@ impl Sign {
         if !self.confirm(checked, there, key, &handling)? {
             let declined = Problem::new("not-confirmed", "not signed: the answer was no");
             let act = Act::of(Action::Refused, &checked.claim).signed_by(key.public_key(), &self.role);
-            context.record(act.with("step", "sign").problems(std::slice::from_ref(&declined)));
+            context.record(act.with("step", "sign").ended(Exit::Failed, std::slice::from_ref(&declined)));
             return Err(Failure::failed(declined));
         }
         sign_statement(context, key, checked.claim.clone(), &self.role, checked.basis, &permit, true)

@@ -273,16 +273,13 @@ impl Submit {
         let goals = self.to.iter().map(|to| Goal::find(&policy, to)).collect::<Result<Vec<_>, _>>()?;
         let mut claimed = None;
         let result = self.submit(context, &policy, &goals, &mut claimed);
-        let problems = match &result {
-            Ok(outcome) if outcome.exit == Exit::Refused => Some(&outcome.problems),
-            Err(failure) if matches!(failure.exit, Exit::NotIntact | Exit::NotTrusted | Exit::Refused) => {
-                Some(&failure.problems)
-            }
-            _ => None,
+        let (exit, problems) = match &result {
+            Ok(outcome) => (outcome.exit, &outcome.problems),
+            Err(failure) => (failure.exit, &failure.problems),
         };
-        if let Some(problems) = problems.filter(|_| !self.dry_run) {
+        if matches!(exit, Exit::NotIntact | Exit::NotTrusted | Exit::Refused) && !self.dry_run {
             for goal in &goals {
-                context.record(refused(claimed.as_ref(), goal, problems));
+                context.record(refused(claimed.as_ref(), goal, exit, problems));
             }
         }
         result
@@ -521,10 +518,10 @@ fn submitted(
 }
 
 /// A refusal, for the ledger.
-fn refused(claim: Option<&Claim>, goal: &Goal<'_>, problems: &[Problem]) -> Act {
+fn refused(claim: Option<&Claim>, goal: &Goal<'_>, exit: Exit, problems: &[Problem]) -> Act {
     let act = match claim {
         Some(claim) => Act::of(Action::Refused, claim),
         None => Act::new(Action::Refused),
     };
-    act.with("step", "submit").with("to", goal.name()).problems(problems)
+    act.with("step", "submit").with("to", goal.name()).ended(exit, problems)
 }

@@ -11,6 +11,7 @@ use consign_signing::{
     Attestations, PassphraseAnswer, SEALED_BYTES_MAX, Sealed, SignedEncrypted, read_private_key_file,
 };
 
+use crate::act::{Act, Action};
 use crate::bundle_set::{BundleSet, too_many};
 use crate::context::Context;
 use crate::encrypted_set::{Ciphertext, EncryptedSet, sealed};
@@ -92,6 +93,31 @@ impl IdentityArgs {
         if !self.is_given() {
             return Err(sealed(set.shown()));
         }
+        // Whoever reads what is encrypted is told of in the ledger, and so is whoever tried to.
+        let act = |action| {
+            let claim = ciphertext.claim();
+            let act = Act::new(action).with("encrypted_sha256", claim.sha256.to_string());
+            act.with("path", set.shown().display().to_string())
+        };
+        let opened = self.open_unseen(context, set, ciphertext);
+        context.record(match &opened {
+            Ok(opened) => {
+                match opened.set.attestations.as_ref().map(|(_, found)| found.claims()).as_deref() {
+                    Some([group]) => act(Action::Opened).bundle(&group.claim.bundle),
+                    _ => act(Action::Opened),
+                }
+            }
+            Err(Failure { exit, problems }) => act(Action::NotOpened).ended(*exit, problems),
+        });
+        opened
+    }
+
+    fn open_unseen(
+        &self,
+        context: &Context,
+        set: &EncryptedSet,
+        ciphertext: &Ciphertext,
+    ) -> Result<Opened, Failure> {
         let identities = self.load(context)?;
         let Some((path, outer)) = &set.attestations else { return Err(sealed(set.shown())) };
         let mut inner: Option<Attestations> = None;

@@ -5,6 +5,7 @@ mod key;
 mod place;
 mod query;
 mod record;
+mod retention;
 mod who;
 
 pub use event_file::read_events;
@@ -14,3 +15,4 @@ pub use query::{
     select, submission_of, tells_of,
 };
 pub use record::{Joining, Recorded, RecordedEvent, forget, join, record};
+pub use retention::{Held, Retention, is_custody};

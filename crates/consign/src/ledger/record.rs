@@ -47,8 +47,8 @@ pub struct RecordedEvent {
     pub sha256: String,
 }
 
-/// Commands whose refusal is an event: they would have changed or handed over something.
-const REFUSABLE: [&str; 11] = [
+/// Commands whose refusal is an event: they would have read, changed or handed over something.
+const REFUSABLE: [&str; 14] = [
     "pack",
     "seal",
     "sign",
@@ -60,6 +60,9 @@ const REFUSABLE: [&str; 11] = [
     "amend",
     "reconstruct",
     "revoke",
+    "store",
+    "receipt",
+    "inspect",
 ];
 
 /// What can be done where there is nowhere to write to.
@@ -68,7 +71,12 @@ const NO_HOME: &str = "give consign a home that it can write to (`CONSIGN_HOME`)
 /// Writes what the command did, durably, before its result is reported: how it ended, with which problems.
 pub fn record(context: &Context, command: &str, exit: Exit, problems: &[Problem]) -> Recorded {
     let mut acts = context.take_acts();
-    let said = |act: &Act| matches!(act.action, Action::Refused | Action::Received);
+    for act in acts.iter_mut().filter(|act| matches!(act.action, Action::Opened | Action::NotOpened)) {
+        act.metadata.insert("step".into(), command.into());
+    }
+    let said = |act: &Act| {
+        matches!(act.action, Action::Refused | Action::Received | Action::NotVerified | Action::ReceiptAdded)
+    };
     if REFUSABLE.contains(&command) && !acts.iter().any(said) {
         acts.extend(refusal(context, command, exit, problems));
     }
@@ -89,6 +97,16 @@ pub fn record(context: &Context, command: &str, exit: Exit, problems: &[Problem]
     Recorded { events, notes: context.take_notes() }
 }
 
+/// Writes that the configuration was changed, if the ledger has not heard of it yet: before anything is decided by it.
+///
+/// # Errors
+/// The ledger cannot be written.
+pub fn record_configuration(context: &Context) -> Result<(), Failure> {
+    let mut changes = Vec::new();
+    context.state().configuration_changes(context, &mut changes);
+    if changes.is_empty() { Ok(()) } else { write(context, Vec::new()).map(drop) }
+}
+
 /// A step that was refused: by the policy, for want of trust, or because something was not intact.
 fn refusal(context: &Context, command: &str, exit: Exit, problems: &[Problem]) -> Option<Act> {
     if !matches!(exit, Exit::NotIntact | Exit::NotTrusted | Exit::Refused) {
@@ -97,7 +115,7 @@ fn refusal(context: &Context, command: &str, exit: Exit, problems: &[Problem]) -
     // Refused before it was verified: what it says of itself is no more than that.
     let claimed = context.claimed();
     let act = claimed.map_or_else(|| Act::new(Action::Refused), |claim| Act::of(Action::Refused, &claim));
-    Some(act.with("step", command).with("exit", exit.code()).problems(problems))
+    Some(act.with("step", command).ended(exit, problems))
 }
 
 fn write(context: &Context, mut acts: Vec<Act>) -> Result<Vec<RecordedEvent>, Failure> {
@@ -171,7 +189,7 @@ impl<'a> Pen<'a> {
     fn tell(&self, appended: &Appended) -> Result<(), Failure> {
         let Some(repair) = &appended.repaired else { return Ok(()) };
         let problem = repair_in_words(repair);
-        let act = Act::new(Action::LedgerRepaired).problems(std::slice::from_ref(&problem));
+        let act = Act::new(Action::LedgerRepaired).with("problems", [&problem]);
         self.context.note(problem);
         let event = Who::here().event(&act, self.context.now()?)?;
         self.write(|seen| append(&self.directory, &self.key, seen, &[event])).map(drop)
@@ -270,7 +288,7 @@ impl Who {
         }
         let event = Event {
             timestamp,
-            level: act.action.level(),
+            level: act.level(),
             service: Service::Consign,
             event_type: word(act.action.event_type())?,
             user_id: self.user.clone(),

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use consign_bundle::publish::{exclusive, prepare, publish};
-use consign_bundle::{Progress, VerifiedArchive};
+use consign_bundle::{Progress, Scope, VerifiedArchive};
 use consign_metadata::{LINE_MAX, Line, Problem, Role, Sha256Digest, literal, printable};
 use consign_policy::{Permit, Stage};
 use consign_signing::{
@@ -186,7 +186,12 @@ impl Issuer<'_> {
     pub fn refused(&self, arrival: &Arrival, examined: &Examined) -> Receipt {
         let encrypted = matches!(arrival.about, About::Encrypted(_));
         let found = examined.verified.as_ref().filter(|verified| verified.is_anchored());
-        let level = found.map(|_| ReceiptLevel::Content);
+        // No more is stated than was looked at.
+        let level = found.and_then(|verified| match verified.scope() {
+            Scope::Content => Some(ReceiptLevel::Content),
+            Scope::Bytes => Some(ReceiptLevel::Bytes),
+            Scope::Only(_) => None,
+        });
         let counted = examined.decision.iter().flat_map(Decision::signatures);
         let counted = counted.filter(|one| one.verdict == Verdict::Counted).map(|one| &one.signer);
         let reasons = reasons(&examined.problems, encrypted);

@@ -149,7 +149,9 @@ impl State {
         if now.policy != before.policy {
             let act = Act::new(Action::PolicyChanged)
                 .with("previous_digest", before.policy)
-                .with("digest", now.policy);
+                .with("digest", now.policy)
+                // What it says of the ledger is held against it later.
+                .with("log_days", context.policy(None).ok().map(|policy| policy.log_days()));
             changes.push(act.with("file", "policy.toml"));
         }
         if now.trust != before.trust && !acts.iter().any(ours) {

@@ -5,7 +5,7 @@ use std::io;
 
 use consign_bundle::publish;
 use consign_metadata::{Line, Role};
-use consign_signing::{PublicKey, TrustPolicy, TrustedKey, read_unwritable};
+use consign_signing::{PublicKey, Timestamp, TrustPolicy, TrustedKey, read_unwritable};
 
 use super::{State, lock};
 
@@ -15,7 +15,7 @@ const OWNER: &str = "you";
 
 impl State {
     /// Remembers that this key signed here, in that role.
-    pub fn keep_own_key(&self, key: &PublicKey, role: &Role) -> io::Result<()> {
+    pub fn keep_own_key(&self, key: &PublicKey, role: &Role, now: Timestamp) -> io::Result<()> {
         if self.own_keys().find(key).is_some_and(|known| known.roles.contains(role)) {
             return Ok(());
         }
@@ -30,7 +30,9 @@ impl State {
             None => {
                 let name = format!("your key {}", key.fingerprint()).parse::<Line>();
                 let name = name.map_err(|error| malformed(&error))?;
-                own.with_key(TrustedKey::new(name, *key, vec![role.clone()]))
+                // It is as old as it has been used here, for want of anything better.
+                let entry = TrustedKey::new(name, *key, vec![role.clone()]);
+                own.with_key(TrustedKey { created: Some(now), ..entry })
             }
         };
         let own = own.map_err(|error| malformed(&error))?;
@@ -80,6 +82,10 @@ mod tests {
 
     use super::*;
 
+    fn now() -> Timestamp {
+        "2026-11-22T03:00:00Z".parse().unwrap()
+    }
+
     fn entry(name: &str, owner: Option<&str>) -> TrustedKey {
         let key = *PrivateKey::generate().unwrap().public_key();
         let owner = owner.map(|owner| owner.parse().unwrap());
@@ -112,11 +118,11 @@ mod tests {
         let state = State::at(&home.path().join("state"));
         let key = *PrivateKey::generate().unwrap().public_key();
         for role in ["owner", "release", "owner"] {
-            state.keep_own_key(&key, &role.parse().unwrap()).unwrap();
+            state.keep_own_key(&key, &role.parse().unwrap(), now()).unwrap();
         }
         let roles = state.own_keys().find(&key).map(|known| known.roles.len());
         assert_eq!(roles, Some(2));
-        State::nowhere().keep_own_key(&key, &"owner".parse().unwrap()).unwrap_err();
+        State::nowhere().keep_own_key(&key, &"owner".parse().unwrap(), now()).unwrap_err();
         std::fs::write(home.path().join("state").join(FILE), "nonsense").unwrap();
         assert!(state.own_keys().keys().is_empty());
     }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use consign_metadata::{Problem, printable};
-use consign_signing::{About, TrustedReceipt};
+use consign_signing::{About, ReceiptVerdict, TrustedReceipt};
 use serde::Serialize;
 
 use crate::act::{Act, Action};
@@ -162,7 +162,14 @@ fn act(
     act.archive = sent.and_then(|event| event.archive_sha256);
     let encrypted = matches!(receipt.about, About::Encrypted(_)).then(|| receipt.sha256.to_string());
     let reasons: Vec<_> = receipt.verdict.reasons().iter().map(|reason| reason.code.to_string()).collect();
-    act.with("verdict", verdict)
+    // What the recipient did not find as it was signed is what the sender looks at first.
+    let exit = match receipt.verdict {
+        ReceiptVerdict::Accepted { .. } => Exit::Done,
+        ReceiptVerdict::Refused { level: None, .. } => Exit::NotIntact,
+        ReceiptVerdict::Refused { .. } => Exit::Refused,
+    };
+    act.ended(exit, &[])
+        .with("verdict", verdict)
         .with("recipient", recipient)
         .with("fingerprint", receipt.public_key.fingerprint().to_string())
         .with("received_at", receipt.time)

@@ -111,8 +111,11 @@ fn severity(event: &Event) -> Option<Severity> {
     Some(match event.action.as_str() {
         "ledger_repaired" => Severity::Critical,
         _ if codes.iter().any(|code| matches!(*code, "equivocation" | "ledger-forked")) => Severity::Critical,
-        "not_verified" | "refused" => by_exit(exit),
-        "received" | "receipt_added" if verdict == Some("refused") => by_exit(exit),
+        "not_verified" | "not_opened" | "refused" => by_exit(exit),
+        // The word of a laboratory, or one's own: somebody did not get what they were to have.
+        "received" | "receipt_added" if verdict == Some("refused") => by_exit(exit).max(Severity::High),
+        // Whatever was done when it was found.
+        _ if matches!(exit, Some(3 | 4)) => by_exit(exit),
         "key_revoked" | "bundle_revoked" => Severity::High,
         "overridden" | "events_dropped" | "store_collected" => Severity::Medium,
         "trust_changed" | "trust_imported" | "policy_changed" | "key_made" | "key_rotated" => Severity::Low,

@@ -3,29 +3,26 @@
 use std::io::{self, Write};
 
 use consign_metadata::Problem;
-use consign_signing::Timestamp;
 use serde::Serialize;
 
 use crate::act::{Act, Action};
 use crate::args::{self, Given};
 use crate::context::Context;
-use crate::ledger::{self, LoggedEvent, OpenLedger, forget, select};
+use crate::ledger::{self, Held, LoggedEvent, Retention, forget, is_custody, select};
 use crate::outcome::{Failure, Outcome, Report};
 use crate::style::{self, count};
-
-const DAY: u64 = 24 * 60 * 60;
-/// Events about who handed what to whom.
-const CUSTODY: &str = "custody";
 
 /// Drop the bodies of events whose time is over; their hashes stay, and with them every proof
 ///
 /// Which events were dropped is itself an event. A body that is gone without one is what `ledger verify` calls
-/// missing. Events of the type `custody` (submitted, received, receipts) stay, unless `--event` names them.
+/// missing. What the policy keeps stays: every event for its `log_days`, also where they were lowered just now; and events of
+/// the type `custody` (submitted, received, receipts) for as long as their bundle is to be kept, and after that unless
+/// `--event` names them.
 #[derive(clap::Args)]
 pub(crate) struct Drop {
     #[command(flatten)]
     filter: Given<args::Filter>,
-    /// Only events about bundles whose retention is over, by the days that the policy gives their classification
+    /// Only events about bundles whose retention is over, by their descriptor or the policy, whichever is longer
     #[arg(long)]
     expired: bool,
     #[command(flatten)]
@@ -46,13 +43,44 @@ pub(crate) struct Dropped {
     status: &'static str,
     /// Numbers of the events.
     events: Vec<u64>,
+    /// Events that were meant, and are kept.
+    kept: Kept,
+}
+
+/// How many events are kept though they were meant, and why.
+#[derive(Clone, Copy, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Kept {
+    /// Since the policy keeps every event for some days.
+    by_log_days: u64,
+    /// For how many.
+    log_days: u64,
+    /// Since they say who had a bundle that is still to be kept.
+    of_bundles: u64,
 }
 
 impl Report for Dropped {
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
-        let good = style::GOOD;
+        let (good, warn) = (style::GOOD, style::WARN);
         let what = if self.status == "dry-run" { "would drop" } else { self.status };
-        writeln!(out, "{good}{what}{good:#} {}", count(self.events.len() as u64, "event", "events"))
+        writeln!(out, "{good}{what}{good:#} {}", count(self.events.len() as u64, "event", "events"))?;
+        let Kept { by_log_days, log_days, of_bundles } = self.kept;
+        if by_log_days > 0 {
+            let (events, days) =
+                (count(by_log_days, "event stays", "events stay"), count(log_days, "day", "days"));
+            writeln!(
+                out,
+                "  {warn}{events}: the policy keeps every event for {days}, or did until lately{warn:#}"
+            )?;
+        }
+        if of_bundles > 0 {
+            let events = count(of_bundles, "event stays", "events stay");
+            writeln!(
+                out,
+                "  {warn}{events}: who had a bundle is told for as long as the bundle is to be kept{warn:#}"
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -64,27 +92,25 @@ impl Drop {
             return Err(Failure::usage(problem));
         }
         let policy = self.policy.load(context)?;
-        let now = context.now()?;
-        let over = |entry: &LoggedEvent| {
-            let Some(event) = &entry.event else { return false };
-            // What says which bodies were dropped is what shows that they were.
-            if event.action.as_str() == consign_ledger::EVENTS_DROPPED {
-                return false;
-            }
+        Retention::record_changes(context)?;
+        let open = ledger::open(context, None)?;
+        let retention = Retention::now(context, &policy, &open)?;
+        let (mut events, mut kept) = (Vec::new(), Kept::default());
+        for entry in select(&open.ledger, &self.filter) {
+            let LoggedEvent { index, event: Some(event), .. } = entry? else { continue };
             // Who had what is asked for longest.
-            if self.filter.event.is_empty() && event.event_type.as_str() == CUSTODY {
-                return false;
+            let unasked = self.filter.event.is_empty() && is_custody(&event);
+            if unasked || (self.expired && !retention.is_expired(&event)) {
+                continue;
             }
-            let days = event.bundle.as_ref().and_then(|bundle| policy.level(&bundle.classification));
-            let days = days.and_then(|level| level.retention_days);
-            !self.expired || days.is_some_and(|days| is_over(event.timestamp, u64::from(days), now))
-        };
-        let OpenLedger { ledger: open, .. } = ledger::open(context, None)?;
-        let mut events = Vec::new();
-        for entry in select(&open, &self.filter) {
-            let entry = entry?;
-            if over(&entry) {
-                events.push(entry.index);
+            match retention.holds(&event) {
+                None => events.push(index),
+                Some(Held::Always) => {}
+                Some(Held::LogDays(days)) => {
+                    kept.by_log_days += 1;
+                    kept.log_days = days;
+                }
+                Some(Held::Custody(_)) => kept.of_bundles += 1,
             }
         }
         let status = match (events.is_empty(), self.dry_run) {
@@ -96,10 +122,6 @@ impl Drop {
                 "dropped"
             }
         };
-        Ok(Outcome::done(Dropped { status, events }))
+        Ok(Outcome::done(Dropped { status, events, kept }))
     }
-}
-
-fn is_over(time: Timestamp, days: u64, now: Timestamp) -> bool {
-    time.unix_seconds().saturating_add(days.saturating_mul(DAY)) <= now.unix_seconds()
 }

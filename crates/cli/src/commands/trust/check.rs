@@ -121,7 +121,10 @@ impl Check {
             let name = format!("{prefix}{}", key.name);
             match key.validity(now) {
                 Validity::Valid => {
-                    warnings.extend(aged(&name, key.age_in_days(now), self.key_age));
+                    match key.age_in_days(now) {
+                        None => warnings.push(ageless(&name)),
+                        age => warnings.extend(aged(&name, age, self.key_age)),
+                    }
                     warnings.extend(ending(&name, key.not_after, now));
                 }
                 Validity::Expired { not_after } => {
@@ -132,6 +135,13 @@ impl Check {
             }
         }
     }
+}
+
+/// A key of which nothing says how old it is, so that nobody is told to replace it.
+fn ageless(name: &str) -> Problem {
+    let message = format!("how old the key `{name}` is cannot be told: it has no `created`");
+    let hint = "state when it was made: consign trust set NAME --created TIME";
+    Problem::new("key-age-unknown", message).hint(hint)
 }
 
 fn ends_soon(what: &str, expires: Timestamp, now: Timestamp) -> Option<Problem> {

@@ -88,7 +88,7 @@ struct Dates {
     /// The last second in which it counts
     #[arg(long, value_name = "TIME")]
     not_after: Option<Timestamp>,
-    /// When it was made, for telling its age
+    /// When it was made, for telling its age [default: now, or --not-before if that is earlier]
     #[arg(long, value_name = "TIME")]
     created: Option<Timestamp>,
 }
@@ -125,7 +125,7 @@ impl Trust {
 impl Add {
     fn run(&self, file: &TrustFile) -> Result<Outcome, Failure> {
         let key = load_public(&self.key)?;
-        let entry = self.entry(key)?;
+        let entry = self.entry(key, file.context().now()?)?;
         // Before anybody is asked anything.
         extended(file.read()?, &entry)?;
         confirm_key(&self.key, self.fingerprint, &key)?;
@@ -137,7 +137,7 @@ impl Add {
         }))
     }
 
-    fn entry(&self, public_key: PublicKey) -> Result<TrustedKey, Failure> {
+    fn entry(&self, public_key: PublicKey, now: Timestamp) -> Result<TrustedKey, Failure> {
         let roles = if self.roles.is_empty() {
             let role = DEFAULT_ROLE.parse::<Role>();
             vec![role.map_err(|error| Failure::usage(Problem::new("role", error.to_string())))?]
@@ -147,7 +147,8 @@ impl Add {
         Ok(TrustedKey {
             owner: self.owner.clone(),
             organization: self.organization.clone(),
-            created: self.dates.created,
+            // A key whose age nobody states is as old as it has been known, or has counted.
+            created: self.dates.created.or(self.dates.not_before.filter(|from| *from < now)).or(Some(now)),
             not_before: self.dates.not_before,
             not_after: self.dates.not_after,
             ..TrustedKey::new(self.name.clone(), public_key, roles)

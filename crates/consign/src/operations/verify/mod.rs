@@ -416,7 +416,7 @@ impl Checked {
             (false, Exit::Done) if report.level.is_some_and(|level| level.depth == Depth::Encrypted) => {
                 Act::new(Action::Verified)
             }
-            (false, exit) => Act::new(Action::NotVerified).with("exit", exit.code()).problems(&self.problems),
+            (false, exit) => Act::new(Action::NotVerified).ended(exit, &self.problems),
         };
         let act = report.bundle.as_ref().map_or(act.clone(), |bundle| act.bundle(&bundle.claim));
         let digest = report.archive.as_ref().and_then(|archive| archive.sha256.parse().ok());
