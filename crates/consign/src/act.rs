@@ -1,7 +1,7 @@
 //! What a command did that the ledger is to remember.
 
 use consign_ledger::Level;
-use consign_metadata::{Manifest, Problem, Sha256Digest};
+use consign_metadata::{AllowedFinding, Manifest, Problem, Sha256Digest};
 use consign_signing::{BundleClaim, Claim, Content, PublicKey};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -39,6 +39,8 @@ pub enum Action {
     Refused,
     /// A rule of the handling policy was set aside.
     Overridden,
+    /// A secret that a scan found was let pass, with a reason.
+    SecretAllowed,
     /// A bundle was handed over.
     Submitted,
     /// A bundle was taken in, and a receipt was made for it.
@@ -93,6 +95,7 @@ impl Action {
             Self::Unpacked => "unpacked",
             Self::Refused => "refused",
             Self::Overridden => "overridden",
+            Self::SecretAllowed => "secret_allowed",
             Self::Submitted => "submitted",
             Self::Received => "received",
             Self::ReceiptAdded => "receipt_added",
@@ -130,7 +133,7 @@ impl Action {
             | Self::Unpacked
             | Self::Decrypted
             | Self::Reconstructed => "data_access",
-            Self::Refused | Self::Overridden => "policy_decision",
+            Self::Refused | Self::Overridden | Self::SecretAllowed => "policy_decision",
             Self::Submitted | Self::Received | Self::ReceiptAdded => "custody",
             Self::KeyMade | Self::KeyRotated | Self::KeyRevoked => "key_management",
             Self::TrustChanged | Self::TrustImported | Self::TrustPublished | Self::PolicyChanged => {
@@ -149,12 +152,19 @@ impl Action {
             | Self::NotOpened
             | Self::Refused
             | Self::Overridden
+            | Self::SecretAllowed
             | Self::KeyRevoked
             | Self::BundleRevoked
             | Self::EventsDropped => Level::Warn,
             _ => Level::Info,
         }
     }
+}
+
+/// The secrets that whoever made a bundle let pass.
+pub fn secrets_allowed(claim: &Claim) -> impl Iterator<Item = &AllowedFinding> {
+    let all = claim.findings.iter().flat_map(|findings| &findings.allowed);
+    all.filter(|allowed| allowed.rule.kind() == "secret")
 }
 
 /// One act, for one event of the ledger.
@@ -191,9 +201,19 @@ impl Act {
         Self { action, ..self }
     }
 
-    /// Each rule of the handling policy that was set aside in a claim.
-    pub fn overrides(claim: &Claim) -> impl Iterator<Item = Self> {
-        claim.overrides.iter().map(|rule| Self::of(Action::Overridden, claim).with("override", rule))
+    /// Each thing that a claim has by an exception: a rule of the handling policy that was set aside, a secret that was let
+    /// pass.
+    pub fn exceptions(claim: &Claim) -> impl Iterator<Item = Self> {
+        let overridden =
+            claim.overrides.iter().map(|rule| Self::of(Action::Overridden, claim).with("override", rule));
+        let allowed = secrets_allowed(claim).map(|allowed| {
+            Self::of(Action::SecretAllowed, claim)
+                .with("rule", &allowed.rule)
+                .with("path", &allowed.path)
+                .with("reason", &allowed.reason)
+                .with("count", allowed.count)
+        });
+        overridden.chain(allowed)
     }
 
     /// What it was made of, and by which build or training run, as the descriptor says.

@@ -67,6 +67,23 @@ impl Context {
         }
     }
 
+    /// With a home of its own, for configuration and state, and nobody to ask or to tell; nothing is read from the environment
+    /// but the home's files.
+    pub fn at(home: &Path) -> Self {
+        Self {
+            json: true,
+            watcher: Arc::new(crate::progress::Nobody),
+            person: Arc::new(crate::person::Nobody),
+            cancel: Arc::default(),
+            home: Some(Own::at(home)),
+            state: State::at(home),
+            ledger: LedgerArgs::default(),
+            acts: Mutex::default(),
+            notes: Mutex::default(),
+            about: Mutex::default(),
+        }
+    }
+
     /// The same with another home, for a rehearsal.
     pub fn with_home(&self, home: &Path) -> Self {
         Self {

@@ -344,8 +344,6 @@ pub struct LaboratoryOut {
     pub handling: Handling,
 }
 
-impl LaboratoryOut {}
-
 /// Those whose signatures count, as the policy is told of them.
 pub fn counted(signers: &[SignerInfo]) -> Vec<CountedSigner> {
     let counted = |signer: &SignerInfo| CountedSigner {

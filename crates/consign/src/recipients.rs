@@ -4,7 +4,7 @@
 //! that names others, so that nothing is sealed to anybody, and no policy asked about anybody, by a statement that does
 //! not count.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use consign_metadata::{Line, Problem, Role, printable};
 use consign_signing::{Decision, PublicKey, Reason, SignedStatement, Verdict};
@@ -59,6 +59,20 @@ impl SaidRecipients {
     /// What a statement says that was found sealed to them.
     pub fn add(&mut self, by: &SignedStatement, recipients: Vec<Line>) {
         self.said.push((*by.key(), by.statement().signer.role.clone(), recipients));
+    }
+
+    /// Whom the statements name, each with the keys that say so: claims.
+    pub fn claimed(&self) -> BTreeMap<&Line, Vec<&PublicKey>> {
+        let mut all: BTreeMap<&Line, Vec<&PublicKey>> = BTreeMap::new();
+        for (key, _, named) in &self.said {
+            for recipient in named {
+                let by = all.entry(recipient).or_default();
+                if !by.contains(&key) {
+                    by.push(key);
+                }
+            }
+        }
+        all
     }
 
     /// Whom the statements name that count, all of which must name the same; `None` if none counts.

@@ -84,10 +84,17 @@ impl ScanObserver {
 
     /// Everything that was found, once the content has gone by: also what the descriptor says and how empty
     /// directories are called.
-    pub fn finish(self, description: &Description, manifest: &Manifest) -> Scanned {
+    ///
+    /// # Errors
+    /// The allow-list speaks of other files.
+    pub fn finish(self, description: &Description, manifest: &Manifest) -> Result<Scanned, Failure> {
         self.descriptor(description);
         manifest.directories().iter().for_each(|path| self.0.directory(path));
-        self.0.finish(manifest.files().iter().map(|file| &file.path))
+        let scanned = self.0.finish(manifest.files().iter().map(|file| (&file.path, file.sha256)));
+        match scanned.mistaken.is_empty() {
+            true => Ok(scanned),
+            false => Err(Failure { exit: Exit::Usage, problems: scanned.mistaken }),
+        }
     }
 
     fn descriptor(&self, description: &Description) {

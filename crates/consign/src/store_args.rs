@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use consign_bundle::{Anchor, Archive, Deposited, SideFile, Store, StoreError, StoreFault};
-use consign_metadata::{Problem, Sha256Digest};
-use consign_signing::ATTESTATIONS_BYTES_MAX;
+use consign_metadata::{Problem, Sha256Digest, shell_word};
+use consign_policy::{Action as OnRule, Policy};
+use consign_signing::{ATTESTATIONS_BYTES_MAX, Claim};
 
 use crate::act::{Act, Action};
 use crate::bundle_set::{BundleSet, Names, OTHERS, PROVENANCE};
@@ -13,7 +14,6 @@ use crate::context::{Context, next_step, unreadable, unwritable};
 use crate::encrypted_set::EncryptedSet;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use consign_metadata::shell_word;
 
 /// Which store.
 #[derive(Clone, Debug, Default)]
@@ -171,16 +171,17 @@ pub fn refuse_encrypted(named: &Path) -> Result<(), Failure> {
     let message =
         "is encrypted: what is encrypted shares nothing with other versions, so a store would save nothing";
     let problem = Problem::new("encrypted", message).at(named.display().to_string());
-    Err(Failure::usage(problem.hint(
-        "keep the `.age` file as it is, or store what is inside: consign decrypt BUNDLE -o DIR --identity FILE",
-    )))
+    Err(Failure::usage(
+        problem
+            .hint("keep the `.age` file and its statements as they were sent: nothing can make them again"),
+    ))
 }
 
 /// Keeps what lies beside an archive now, if the archive itself is in the store: what was handed over is made again with
 /// the signatures that it had then. That it could not be kept is a note.
 pub fn refresh(context: &Context, set: &BundleSet, archive: &Sha256Digest) {
     let kept = match StoreArgs::configured().find(context) {
-        Ok(Some(store)) if store.recipe(archive).is_ok() => deposit(context, &store, set).map(drop),
+        Ok(Some(store)) if store.recipe(archive).is_ok() => put(context, &store, set).map(drop),
         Ok(_) => Ok(()),
         Err(failure) => Err(failure),
     };
@@ -190,9 +191,54 @@ pub fn refresh(context: &Context, set: &BundleSet, archive: &Sha256Digest) {
     }
 }
 
-/// Puts a bundle into a store. It must be what a valid signature says; whether anybody trusts the signer is not
-/// asked.
-pub fn deposit(context: &Context, store: &Store, set: &BundleSet) -> Result<Deposited, Failure> {
+/// Puts a bundle into a store, if the policy admits that it lies there in the clear. It must be what a valid signature
+/// says; whether anybody trusts the signer is not asked.
+///
+/// # Errors
+/// The policy refuses it, the bundle is not what was signed, or the store cannot be written.
+pub fn deposit(
+    context: &Context,
+    store: &Store,
+    set: &BundleSet,
+    policy: &Policy,
+) -> Result<Deposited, Failure> {
+    if let Some(claim) = sole_claim(set)? {
+        in_the_clear(context, set, claim, policy)?;
+    }
+    put(context, store, set)
+}
+
+/// Asks the policy whether a bundle may lie in a store as it is.
+fn in_the_clear(context: &Context, set: &BundleSet, claim: &Claim, policy: &Policy) -> Result<(), Failure> {
+    let at = set.archive.as_deref().map_or_else(String::new, |path| path.display().to_string());
+    let at = format!("{at} (policy `{}`)", policy.name());
+    let name = &claim.bundle.classification;
+    let Some(level) = policy.level(name) else {
+        let message =
+            format!("the policy does not know the level `{name}`, so nothing of it is kept in the clear");
+        let problem = Problem::new("policy-store", message).at(at);
+        return Err(Failure::new(
+            Exit::Refused,
+            problem.hint("use a policy that knows the level: `--policy FILE`"),
+        ));
+    };
+    let message =
+        format!("what is classified `{name}` leaves only encrypted, and a store keeps it in the clear");
+    let problem = Problem::new("policy-store", message).at(at);
+    match level.plain_store {
+        OnRule::Note => Ok(()),
+        OnRule::Warn => {
+            context.note(problem.hint("have the disk of the store encrypted, and keep it from others"));
+            Ok(())
+        }
+        OnRule::Deny => Err(Failure::new(
+            Exit::Refused,
+            problem.hint("keep the encrypted files as they were sent, or have `plain_store` of the level changed by those who answer for it"),
+        )),
+    }
+}
+
+fn put(context: &Context, store: &Store, set: &BundleSet) -> Result<Deposited, Failure> {
     let path = archive_path(set)?;
     let Some(claim) = sole_claim(set)? else {
         let problem = Problem::new("unsigned", "there is no signature").at(path.display().to_string());
@@ -257,9 +303,7 @@ pub struct KeptOut {
 }
 
 /// Keeps a bundle that was made just now, by its archive.
-pub fn keep(context: &Context, store: &Store, archive: &Path) -> Result<KeptOut, Failure> {
-    let deposited = deposit(context, store, &BundleSet::find_one(archive)?)?;
+pub fn keep(context: &Context, store: &Store, archive: &Path, policy: &Policy) -> Result<KeptOut, Failure> {
+    let deposited = deposit(context, store, &BundleSet::find_one(archive)?, policy)?;
     Ok(KeptOut { store: store.path().into(), new_bytes: deposited.new_bytes })
 }
-
-impl KeptOut {}

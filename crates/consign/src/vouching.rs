@@ -318,7 +318,6 @@ impl VouchingArgs {
     }
 
     /// Asks which of the signatures on a claim count, and no more than that: nothing is remembered.
-    #[cfg(feature = "encryption")]
     pub fn count(&self, trusted: &Trusted, set: &BundleSet, claim: &Claim) -> Decision {
         let statements = set.attestations.as_ref().map_or(&[][..], |(_, found)| found.statements());
         evaluate(statements, claim, &self.trust(trusted), &trusted.moment, &[])

@@ -293,6 +293,42 @@ impl<'a> Judge<'a> {
                 self.refuse(name_of(&allowed.rule), message, fix(&allowed.rule));
             }
         }
+        self.allowed_secrets(level, findings);
+    }
+
+    /// Secrets that somebody let pass: told to everybody who is asked, and at some levels a matter for two.
+    fn allowed_secrets(&mut self, level: &Level, findings: &Findings) {
+        let secrets: Vec<_> =
+            findings.allowed.iter().filter(|allowed| allowed.rule.kind() == SECRET).collect();
+        for allowed in &secrets {
+            let message =
+                format!("{} in `{}` was let pass: \"{}\"", allowed.rule, allowed.path, allowed.reason);
+            let fix = match self.request.stage.is_recipients() {
+                true => "ask the sender if what was found may be a real secret",
+                false => "make sure that it opens nothing; else take it out, and change it where it is used",
+            };
+            self.warn(name_of(&allowed.rule), message, fix);
+        }
+        let Some(role) = level.secrets_allowed_by.as_ref().filter(|_| !secrets.is_empty()) else { return };
+        let signers = self.request.signers.unwrap_or_default();
+        if signers.iter().any(|signer| signer.role == *role) {
+            return;
+        }
+        let message = format!("needs 1 × {role}, to answer for the secrets that were let pass");
+        if self.request.stage.signatures_may_come() {
+            self.pend(
+                RuleName::Secrets,
+                message,
+                format!("have it signed: consign sign BUNDLE --role {role}"),
+            );
+        } else {
+            let message = format!("a bundle that is classified `{}` {message}", level.name);
+            let fix = match self.request.stage.is_recipients() {
+                true => format!("ask the sender for a signature as {role}"),
+                false => format!("have it signed: consign sign BUNDLE --role {role}"),
+            };
+            self.refuse(RuleName::Secrets, message, fix);
+        }
     }
 
     fn signatures(&mut self, level: &Level) {
@@ -507,9 +543,12 @@ impl<'a> Judge<'a> {
 }
 
 /// The rule of the policy that a rule of the scanner belongs to.
+/// The kind of findings that nobody lets pass alone, from some level on.
+const SECRET: &str = "secret";
+
 fn name_of(rule: &RuleId) -> RuleName {
     match rule.kind() {
-        "secret" => RuleName::Secrets,
+        SECRET => RuleName::Secrets,
         "code" => RuleName::Code,
         "marking" => RuleName::Marking,
         "incomplete" => RuleName::Incomplete,

@@ -90,6 +90,10 @@ pub(crate) struct LevelDocument {
     /// Whether bundles leave only encrypted.
     #[serde(default)]
     pub encryption: Demand,
+    /// What keeping a bundle in the clear does, where it would otherwise leave only encrypted: in a store it lies open to
+    /// whoever can read the disk. Without a word about it, what leaves only encrypted is not kept in the clear.
+    #[serde(default)]
+    pub plain_store: Option<Action>,
     /// Recipients who can open every encrypted bundle of this level, by name: approvers, the archive.
     #[serde(default)]
     pub also_encrypt_to: Vec<Line>,
@@ -132,6 +136,10 @@ pub(crate) struct LevelDocument {
     /// The role that may sign what derives from this level down to a lower one; without it nobody may.
     #[serde(default)]
     pub downgrade_by: Option<Role>,
+    /// The role that must sign, too, where somebody let a secret pass that a scan found; without it the signatures that the
+    /// level demands are enough.
+    #[serde(default)]
+    pub secrets_allowed_by: Option<Role>,
     /// Rules that may be set aside, with a reason.
     #[serde(default)]
     pub overridable: Vec<Line>,

@@ -42,6 +42,10 @@ pub struct Level {
     pub unknown_parents: Action,
     /// The role that may sign a downgrade from here.
     pub downgrade_by: Option<Role>,
+    /// The role that must sign where a secret was let pass.
+    pub secrets_allowed_by: Option<Role>,
+    /// What keeping a bundle in the clear does.
+    pub plain_store: Action,
     /// Rules that may be set aside with a reason.
     pub overridable: Vec<RuleName>,
 }

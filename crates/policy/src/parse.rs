@@ -12,7 +12,7 @@ use toml::Spanned;
 
 use crate::decision::RuleName;
 use crate::document::{
-    AcceptDocument, Demand, Document, FieldsDocument, FindingRule, LevelDocument, Listing,
+    AcceptDocument, Action, Demand, Document, FieldsDocument, FindingRule, LevelDocument, Listing,
 };
 use crate::level::{Fields, Level};
 use crate::policy::{
@@ -228,6 +228,11 @@ impl Reader {
             findings: document.findings,
             unknown_parents: document.unknown_parents,
             downgrade_by: document.downgrade_by,
+            secrets_allowed_by: document.secrets_allowed_by,
+            plain_store: document.plain_store.unwrap_or(match document.encryption {
+                Demand::Required => Action::Deny,
+                Demand::Optional => Action::Note,
+            }),
             overridable,
         }
     }

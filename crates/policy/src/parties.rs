@@ -184,6 +184,17 @@ fn target(judge: &mut Judge<'_>, level: &Level) {
             ),
             "name a destination of the policy, or have it added to it",
         ),
+        // By which channel a folder is reached, nobody but the policy says.
+        Some(Target::Unlisted(folder)) if !level.channels.is_empty() => judge.refuse(
+            RuleName::Channel,
+            format!(
+                "the policy does not say by which channel `{}` is reached, and what is classified `{}` leaves only by {}",
+                consign_metadata::printable(folder),
+                level.name,
+                list(level.channels.iter().map(Line::as_str))
+            ),
+            "have the folder added to the policy as a destination with its `channel`",
+        ),
         Some(Target::Unlisted(_)) => {}
         Some(Target::Listed(destination)) => {
             if let Some(highest) = &destination.highest

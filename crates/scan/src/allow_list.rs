@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use consign_metadata::pattern::{Subject, compile};
 use consign_metadata::{
-    Finding, Line, Problem, RuleId, TextError, TomlFormat, TomlReader, TomlTable, TomlValue, did_you_mean,
-    printable,
+    Finding, Line, Problem, RuleId, Sha256Digest, TextError, TomlFormat, TomlReader, TomlTable, TomlValue,
+    did_you_mean, printable,
 };
 use globset::GlobMatcher;
 
@@ -25,7 +25,11 @@ const FORMAT: TomlFormat = TomlFormat {
     other_version: "allow-format",
 };
 const TOP_FIELDS: [&str; 1] = ["allow"];
-const ENTRY_FIELDS: [&str; 4] = ["rule", "path", "line", "reason"];
+const ENTRY_FIELDS: [&str; 5] = ["rule", "path", "line", "sha256", "reason"];
+/// The kind of rules of which nothing passes by a pattern.
+const SECRET: &str = "secret";
+/// Shortest reason for letting a secret pass, in letters: a word is none.
+const REASON_MIN: usize = 15;
 
 /// What the entries of an allow-list let pass.
 #[derive(Clone, Debug)]
@@ -34,6 +38,7 @@ pub struct AllowEntry {
     path: Line,
     matcher: GlobMatcher,
     line: Option<u64>,
+    sha256: Option<Sha256Digest>,
     reason: Line,
     /// Where it stands in the file.
     at: usize,
@@ -54,15 +59,15 @@ enum RulePattern {
 /// format = 1
 ///
 /// [[allow]]
-/// rule = "secret/password"          # or "secret/*"
-/// path = "tests/fixtures/**"        # as `exclude` has them: `*` stays below a `/`, `**` does not
-/// line = 12                         # may be left out
+/// rule = "secret/password"
+/// path = "tests/fixtures/db.env"    # of secrets each file by itself; other rules may have patterns, as `exclude` has them
+/// line = 12                         # or `sha256` of the file; other rules may do without
 /// reason = "passwords of a database that exists only in the tests"
 /// "#).expect("it is well formed");
 /// assert_eq!(list.entries().len(), 1);
 ///
-/// let problems = AllowList::parse("format = 1\n[[allow]]\nrule = 'secret/*'\npath = '**'\n").unwrap_err();
-/// assert_eq!((problems[0].code, problems[0].line), ("missing-field", Some(2)));
+/// let problems = AllowList::parse("format = 1\n[[allow]]\nrule = 'secret/*'\npath = '**'\nreason = 'because'\n").unwrap_err();
+/// assert_eq!((problems[0].code, problems[0].line), ("allow-too-wide", Some(2)));
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct AllowList {
@@ -73,6 +78,11 @@ impl AllowEntry {
     /// The pattern of paths.
     pub fn path(&self) -> &Line {
         &self.path
+    }
+
+    /// The file that it is about, if it is about one with just this content.
+    pub fn sha256(&self) -> Option<&Sha256Digest> {
+        self.sha256.as_ref()
     }
 
     /// Why it is allowed.
@@ -92,6 +102,37 @@ impl AllowEntry {
             RulePattern::Kind(kind) => kind == rule.kind(),
         };
         of_rule && self.line.is_none_or(|only| line == Some(only)) && self.matcher.is_match(path)
+    }
+
+    /// Why it would let a secret pass that nobody has looked at; `None` if it does not.
+    fn wide(&self) -> Option<(&'static str, &'static str)> {
+        match &self.rule {
+            RulePattern::Kind(kind) if kind == SECRET => {
+                return Some((
+                    "would let secrets of every kind pass",
+                    "name the rule, such as `secret/private-key`",
+                ));
+            }
+            RulePattern::One(rule) if rule.kind() == SECRET => {}
+            RulePattern::Kind(_) | RulePattern::One(_) => return None,
+        }
+        let path = self.path.as_str();
+        if path.contains(['*', '?', '[', '{', '\\']) || path.ends_with('/') {
+            return Some((
+                "would let secrets pass in every file that the pattern fits",
+                "name each file by itself, as the finding has it",
+            ));
+        }
+        if self.line.is_none() && self.sha256.is_none() {
+            return Some((
+                "would let every secret in that file pass, also one that comes later",
+                "say which: `line = N`, or `sha256` of the file that was looked at",
+            ));
+        }
+        (self.reason.as_str().chars().filter(|c| c.is_alphanumeric()).count() < REASON_MIN).then_some((
+            "does not say why the secret may leave",
+            "write for whoever answers for it: what it is, and why it opens nothing",
+        ))
     }
 
     fn rule_text(&self) -> String {
@@ -124,6 +165,30 @@ impl AllowList {
     /// The first entry that lets findings of a rule at that place pass.
     pub(crate) fn find_at(&self, rule: &RuleId, path: &str, line: Option<u64>) -> Option<usize> {
         self.entries.iter().position(|entry| entry.allows(rule, path, line))
+    }
+
+    /// Says of each entry that let something pass in a file that is not the one that was looked at.
+    pub(crate) fn mistaken(
+        &self,
+        used: &BTreeMap<usize, u64>,
+        digest: impl Fn(&str) -> Option<Sha256Digest>,
+    ) -> Vec<Problem> {
+        let used = self.entries.iter().enumerate().filter(|(n, _)| used.contains_key(n));
+        used.filter_map(|(_, entry)| {
+            let meant = entry.sha256?;
+            let message = match digest(entry.path.as_str()) {
+                Some(found) if found == meant => return None,
+                Some(found) => format!(
+                    "`{}` is another file than the one that was looked at: its SHA-256 is {}",
+                    entry.path,
+                    found.hex()
+                ),
+                None => format!("`{}` is a pattern, where `sha256` is of one file", entry.path),
+            };
+            let hint = "look at the file again, and put its `sha256` into the entry if it may leave";
+            Some(Problem::new("allow-other-file", message).line(entry.at).hint(hint))
+        })
+        .collect()
     }
 
     /// Says of each entry that let nothing pass that it did not; `used` says how much each did, by its place.
@@ -161,9 +226,16 @@ fn entry(reader: &mut TomlReader, table: &TomlTable<'_>) -> Option<AllowEntry> {
     let path = reader.required(table, "path", path);
     let reason = reader.required(table, "reason", short_line);
     let line = reader.optional(table, "line", line_number);
+    let sha256 = reader.optional(table, "sha256", digest);
     let (path, matcher) = path?;
     let at = reader.line_of(&table.at());
-    Some(AllowEntry { rule: rule?, path, matcher, line: line?, reason: reason?, at })
+    let entry = AllowEntry { rule: rule?, path, matcher, line: line?, sha256: sha256?, reason: reason?, at };
+    entry.wide().map_or(Some(()), |(message, hint)| {
+        let problem = Problem::new("allow-too-wide", message).hint(hint);
+        reader.push(table.at(), problem);
+        None
+    })?;
+    Some(entry)
 }
 
 fn line_number(reader: &mut TomlReader, value: TomlValue<'_>) -> Option<u64> {
@@ -172,6 +244,16 @@ fn line_number(reader: &mut TomlReader, value: TomlValue<'_>) -> Option<u64> {
         reader.report("wrong-type", value.at(), format!("`{}` is not a number from 1", value.name()));
     }
     number
+}
+
+fn digest(reader: &mut TomlReader, value: TomlValue<'_>) -> Option<Sha256Digest> {
+    let text = reader.text(value)?;
+    let parsed = format!("sha256:{}", text.strip_prefix("sha256:").unwrap_or(text)).parse();
+    if let Err(error) = &parsed {
+        let error: &consign_metadata::DigestError = error;
+        reader.report("invalid-text", value.at(), format!("`{}` {error}", value.name()));
+    }
+    parsed.ok()
 }
 
 fn short_line(reader: &mut TomlReader, value: TomlValue<'_>) -> Option<Line> {

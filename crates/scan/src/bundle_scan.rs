@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use consign_metadata::{
-    EntryPath, Finding, FindingPlace, Findings, FindingsBuilder, Problem, StaticLine, literal,
+    EntryPath, Finding, FindingPlace, Findings, FindingsBuilder, Problem, Sha256Digest, StaticLine, literal,
 };
 
 use crate::incomplete::{self, FileNames};
@@ -61,6 +61,9 @@ pub struct Scanned {
     pub places: Vec<Finding>,
     /// Entries of the allow-list that let nothing pass.
     pub unused: Vec<Problem>,
+    /// Entries that let something pass in another file than the one that they were written for: with any, nothing is
+    /// let pass.
+    pub mistaken: Vec<Problem>,
 }
 
 impl BundleScan {
@@ -116,14 +119,20 @@ impl BundleScan {
 
     /// What only a part of a bundle shows: of files that others need, and of gaps in numbered ones, nothing is said.
     pub fn finish_part(self) -> Scanned {
-        self.put_together(|_, _| {})
+        self.put_together(|_| None, |_, _| {})
     }
 
-    /// All of it. `files` are the names of all files of the bundle: what is missing beside them is reported, such as the
+    /// All of it. `files` are the names and digests of all files of the bundle: what is missing beside them is reported, such as the
     /// other half of a model or a shard.
-    pub fn finish<'a>(self, files: impl IntoIterator<Item = &'a EntryPath>) -> Scanned {
-        let names = FileNames::new(files);
-        self.put_together(|collected, add| {
+    pub fn finish<'a>(
+        self,
+        files: impl IntoIterator<Item = (&'a EntryPath, Sha256Digest), IntoIter: Clone>,
+    ) -> Scanned {
+        let files = files.into_iter();
+        let names = FileNames::new(files.clone().map(|(path, _)| path));
+        let digest =
+            |name: &str| files.clone().find(|(path, _)| path.as_str() == name).map(|(_, digest)| digest);
+        self.put_together(digest, |collected, add| {
             let mut missing = BTreeSet::new();
             let last = collected.needs.last().map(|(by, _)| by.clone());
             for (by, Need { path, files, rule }) in std::mem::take(&mut collected.needs) {
@@ -148,7 +157,11 @@ impl BundleScan {
     }
 
     /// `at_end` adds what is known only now.
-    fn put_together(self, at_end: impl FnOnce(&mut Collected, &dyn Fn(&mut Collected, Finding))) -> Scanned {
+    fn put_together(
+        self,
+        digest: impl Fn(&str) -> Option<Sha256Digest>,
+        at_end: impl FnOnce(&mut Collected, &dyn Fn(&mut Collected, Finding)),
+    ) -> Scanned {
         let mut collected =
             std::mem::take(&mut *self.collected.lock().unwrap_or_else(PoisonError::into_inner));
         at_end(&mut collected, &|collected, finding| match self.scanner.allow().find(&finding) {
@@ -158,7 +171,8 @@ impl BundleScan {
         let Collected { builder, used, mut places, .. } = collected;
         places.sort_by(|a, b| (&a.rule, &a.place).cmp(&(&b.rule, &b.place)));
         let unused = self.scanner.allow().unused(&used);
-        Scanned { findings: builder.finish(SCANNER.into()), places, unused }
+        let mistaken = self.scanner.allow().mistaken(&used, digest);
+        Scanned { findings: builder.finish(SCANNER.into()), places, unused, mistaken }
     }
 }
 

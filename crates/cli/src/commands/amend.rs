@@ -10,7 +10,7 @@ use consign_bundle::{
 };
 use consign_metadata::limits::LIST_MAX;
 use consign_metadata::{BundleId, Core, Edit, ExcludePattern, Findings, Line, Manifest, Problem};
-use consign_policy::{Parent, Stage};
+use consign_policy::{Parent, Policy, Stage};
 use consign_signing::{Attestations, Basis, Claim, Content, ExcludedCount, Signer as _, TrustedClaim};
 use serde::Serialize;
 
@@ -266,7 +266,7 @@ impl Amend {
         drop(meter);
         let made = made.map_err(|error| self.failure(error, path))?;
         self.publish(context, &plan, made, key.as_ref(), &mut report)?;
-        report.keep(context, store.as_ref())
+        report.keep(context, store.as_ref(), &plan.terms.policy)
     }
 
     fn refuse_encrypted(&self) -> Result<(), Failure> {
@@ -521,9 +521,14 @@ impl Amended {
     }
 
     /// Keeps what was made in the store, if there is one. That it could not be kept does not undo it.
-    fn keep(mut self, context: &Context, store: Option<&consign_bundle::Store>) -> Result<Outcome, Failure> {
+    fn keep(
+        mut self,
+        context: &Context,
+        store: Option<&consign_bundle::Store>,
+        policy: &Policy,
+    ) -> Result<Outcome, Failure> {
         let kept = match (store, &self.archive) {
-            (Some(store), Some(archive)) => Some(keep(context, store, &archive.path)),
+            (Some(store), Some(archive)) => Some(keep(context, store, &archive.path, policy)),
             _ => None,
         };
         match kept.transpose() {

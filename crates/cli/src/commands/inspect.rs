@@ -15,9 +15,10 @@ use crate::bundle_out::BundleOut;
 use crate::bundle_set::read_manifest;
 use crate::claimed::{ClaimedArchive, ClaimedManifest, manifest_of};
 use crate::context::Context;
-use crate::encrypted_set::{EncryptedSet, opened_or_plain};
+use crate::encrypted_set::{EncryptedSet, opened_with_its_files};
 use crate::outcome::{Failure, Outcome, Report};
 use crate::provenance::{self, facts::ProvenanceOut};
+use crate::recipients::SaidRecipients;
 use crate::render;
 use crate::style::{self, count, size};
 
@@ -57,6 +58,9 @@ pub(crate) struct Inspected {
     bytes: u64,
     formats: Vec<Format>,
     signatures: Vec<SignatureOut>,
+    /// Who can open it, if it is encrypted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    recipients: Vec<RecipientOut>,
     /// What the signers say that a scan of the content found; absent if they do not say, or not the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     findings: Option<Findings>,
@@ -83,6 +87,36 @@ struct ArchiveOut {
     encoder: String,
 }
 
+/// Somebody who can open an encrypted bundle, by the word of those who signed it.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct RecipientOut {
+    /// `age1…`
+    recipient: Line,
+    /// What the own policy calls whoever has that key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<Line>,
+    /// The keys that signed it.
+    said_by: Vec<String>,
+}
+
+impl RecipientOut {
+    fn all(context: &Context, said: &SaidRecipients) -> Vec<Self> {
+        // What cannot be read of it does without names.
+        let policy = context.policy(None).ok();
+        let listed = policy.iter().flat_map(|policy| policy.recipients()).collect::<Vec<_>>();
+        let out = |(recipient, keys): (&Line, Vec<&consign_signing::PublicKey>)| Self {
+            recipient: recipient.clone(),
+            name: listed
+                .iter()
+                .find(|known| known.encrypt_to.contains(recipient))
+                .map(|known| known.name.clone()),
+            said_by: keys.iter().map(|key| key.fingerprint().to_string()).collect(),
+        };
+        said.claimed().into_iter().map(out).collect()
+    }
+}
+
 /// Files by the ends of their names; their content is not looked at.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -106,6 +140,7 @@ impl Inspect {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
         let is_manifest =
             self.bundle.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".json"));
+        let mut recipients = Vec::new();
         let (manifest, bytes, archive, set) = if is_manifest && self.bundle.is_file() {
             let (manifest, bytes) = read_manifest(&self.bundle)?;
             (manifest, bytes, None, None)
@@ -115,7 +150,8 @@ impl Inspect {
             {
                 return outside(&encrypted);
             }
-            let set = opened_or_plain(context, &self.bundle, &self.identity)?;
+            let (set, files) = opened_with_its_files(context, &self.bundle, &self.identity)?;
+            recipients = files.map_or_else(Vec::new, |files| RecipientOut::all(context, &files.recipients));
             let ClaimedManifest { manifest, bytes, archive } = manifest_of(&set)?;
             (manifest, bytes, archive.as_ref().map(ArchiveOut::of), Some(set))
         };
@@ -152,6 +188,7 @@ impl Inspect {
             bytes: manifest.payload_bytes(),
             formats: formats(&manifest),
             signatures,
+            recipients,
             findings,
             provenance,
             files: self.files.then(|| manifest.files().to_vec()),
@@ -224,10 +261,9 @@ impl Report for InspectedOutside {
         let public = &self.public;
         match &public.bundle {
             Some(bundle) => writeln!(out, "bundle      {} {}", bundle.name, bundle.version)?,
-            None => writeln!(
-                out,
-                "bundle      what it is, only those can see who can open it: `--identity FILE`"
-            )?,
+            None => {
+                writeln!(out, "bundle      hidden: only its recipients can see it, with `--identity FILE`")?
+            }
         }
         if let Some(classification) = &public.classification {
             writeln!(out, "class       {}", classification.as_str().to_uppercase())?;
@@ -371,6 +407,14 @@ impl Inspected {
     fn described(&self, out: &mut dyn Write) -> io::Result<()> {
         let core = self.manifest.core();
         render::addressees(&self.bundle.addressees, "", 11, out)?;
+        for (n, known) in self.recipients.iter().enumerate() {
+            let what = if n == 0 { "opened by" } else { "" };
+            let name = known
+                .name
+                .as_ref()
+                .map_or_else(String::new, |name| format!(" ({})", printable(name.as_str())));
+            writeln!(out, "{what:<11} {}{name}", printable(known.recipient.as_str()))?;
+        }
         let organization = core.contact.organization.as_ref().map_or_else(String::new, |o| format!(", {o}"));
         let role = core.contact.role.as_ref().map_or_else(String::new, |role| format!(" ({role})"));
         writeln!(out, "contact     {}{role} <{}>{organization}", core.contact.name, core.contact.email)?;

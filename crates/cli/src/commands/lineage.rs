@@ -63,7 +63,7 @@ const PREFIX_MIN: usize = 8;
 
 impl Lineage {
     pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
-        let mut view = View::known(context.state())?;
+        let mut view = View::known(context)?;
         for path in &self.with {
             view.add(path)?;
         }
@@ -89,7 +89,7 @@ impl Lineage {
 
     /// The bundles that a path stands for, which come into view; `None` if it is no path. What fails may still be a
     /// name, if it is a folder's and a plain word.
-    fn named(&self, view: &mut View) -> Result<Option<Result<Vec<BundleId>, Failure>>, Failure> {
+    fn named(&self, view: &mut View<'_>) -> Result<Option<Result<Vec<BundleId>, Failure>>, Failure> {
         let path = Path::new(&self.which);
         let is_word = !self.which.contains(['/', '\\']);
         if self.which.starts_with("sha256:") || (is_word && !path.exists()) {

@@ -11,7 +11,7 @@ use consign_bundle::{
     SourceSummary, Store, VerifiedArchive, hash_source, pack,
 };
 use consign_metadata::{BundleId, Classification, Findings, Manifest, Problem, Role};
-use consign_policy::{Encryption, Permit, Scan};
+use consign_policy::{Encryption, Permit, Policy, Scan};
 use consign_scan::Scanned;
 use consign_signing::{
     Attestations, Basis, Claim, Content, ExcludedCount, KeyOrigin, SignedStatement, Signer as _,
@@ -409,7 +409,7 @@ impl Pack {
         };
         if sealing.is_none() && self.output.join(&names.archive).exists() {
             let report = self.unchanged(context, &order, Read::Not(scan), report)?;
-            return Ok(self.kept(context, store.as_ref(), report));
+            return Ok(self.kept(context, store.as_ref(), &terms.policy, report));
         }
         folder.check()?;
 
@@ -432,20 +432,20 @@ impl Pack {
         report.reused = (!self.base.is_empty()).then_some(packed.spared.reused);
         report.kept = self.resume.then_some(packed.spared.kept);
         // What the policy makes of it is decided before anything is signed or has its name.
-        let findings = report.found(scan.finish(&described.description, &packed.manifest));
+        let findings = report.found(scan.finish(&described.description, &packed.manifest)?);
         #[cfg(feature = "encryption")]
         if let (Some(sealing), Some(key)) = (&sealing, &key) {
             return self.publish_encrypted(context, &order, (sealing, key), packed, findings, report);
         }
         let report = self.publish(context, &order, packed, findings, report)?;
         self.tidy(&names)?;
-        Ok(self.kept(context, store.as_ref(), report))
+        Ok(self.kept(context, store.as_ref(), &terms.policy, report))
     }
 
     /// Keeps what was made in the store, if there is one. That it could not be kept does not undo it.
-    fn kept(&self, context: &Context, store: Option<&Store>, mut report: Packed) -> Outcome {
+    fn kept(&self, context: &Context, store: Option<&Store>, policy: &Policy, mut report: Packed) -> Outcome {
         let kept = match (store, &report.archive) {
-            (Some(store), Some(archive)) => Some(store_args::keep(context, store, &archive.path)),
+            (Some(store), Some(archive)) => Some(store_args::keep(context, store, &archive.path, policy)),
             _ => None,
         };
         match kept.transpose() {
@@ -690,8 +690,10 @@ impl Pack {
         }
         report.made(id, there.facts(), out, names);
         report.status = "unchanged";
-        let findings =
-            findings.unwrap_or_else(|scan| report.found(scan.finish(&described.description, &manifest)));
+        let findings = match findings {
+            Ok(findings) => findings,
+            Err(scan) => report.found(scan.finish(&described.description, &manifest)?),
+        };
         self.tidy(names)?;
         if !out.join(&names.manifest).exists() {
             report.manifest = None;
@@ -830,7 +832,7 @@ fn acts(claim: &Claim, manifest: &Manifest, signer: Option<(&OpenKey, &Role)>) -
         Some((key, role)) => act.signed_by(key.public_key(), role),
         None => act.with("signed", false),
     };
-    std::iter::once(act).chain(Act::overrides(claim)).collect()
+    std::iter::once(act).chain(Act::exceptions(claim)).collect()
 }
 
 /// How many files each pattern left out.

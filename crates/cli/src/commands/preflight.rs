@@ -134,7 +134,7 @@ impl Preflight {
         let manifest = hash_source(source, description, threads(self.threads), Some(&scan), &meter);
         drop(meter);
         let manifest = manifest.map_err(|error| pack_failure(error, &self.source.directory))?;
-        Ok(scan.finish(description, &manifest))
+        scan.finish(description, &manifest)
     }
 }
 

@@ -13,7 +13,7 @@ use consign_policy::{Policy, Stage};
 use consign_signing::{About, Receipt, ReceiptLevel};
 use serde::Serialize;
 
-use crate::act::{Act, Action};
+use crate::act::{Act, Action, secrets_allowed};
 use crate::args::{self, Given};
 use crate::bundle_out::BundleOut;
 use crate::bundle_set::{Broken, BundleSet};
@@ -620,6 +620,8 @@ fn record(context: &Context, examined: &Examined, receipt: &Receipt, report: &Re
         .with("level", receipt.verdict.level())
         .with("policy", receipt.policy.to_string())
         .with("receipt_sha256", report.receipt.as_ref().map(|written| written.sha256.as_str()));
+    let allowed = examined.claim.as_ref().map_or(0, |claim| secrets_allowed(claim).count());
+    let received = received.with("secrets_allowed", (allowed > 0).then_some(allowed));
     context.record(received.ended(examined.exit, &report.problems));
     if let (Some(directory), Some(verified)) = (&report.unpacked, &examined.verified) {
         let files = verified.manifest().files().len();

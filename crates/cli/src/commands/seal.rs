@@ -170,7 +170,7 @@ impl Seal {
         drop(meter);
         let manifest = manifest.map_err(|error| pack_failure(error, &self.output))?;
         // What the policy makes of it is decided here: before anything is signed or has its name.
-        let scanned = scan.finish(&described.description, &manifest);
+        let scanned = scan.finish(&described.description, &manifest)?;
         let bytes = manifest.to_bytes();
         let id = Manifest::id_of(&bytes);
         let core = manifest.core();
@@ -252,7 +252,7 @@ impl Seal {
                 role = mine.signer.role.clone();
             } else {
                 status = "sealed";
-                acts.extend(Act::overrides(&claim));
+                acts.extend(Act::exceptions(&claim));
                 let signed =
                     sign_statement(context, key, claim, &role, Basis::Sealed, &permit, !self.no_remember)?;
                 let bytes = Attestations::new(signed).to_bytes();

@@ -48,6 +48,8 @@ struct Add {
     bundles: Vec<PathBuf>,
     #[command(flatten)]
     store: Given<args::StoreArgs>,
+    #[command(flatten)]
+    policy: Given<args::PolicyArgs>,
 }
 
 /// List what the store holds
@@ -291,11 +293,12 @@ impl Add {
             refuse_encrypted(named)?;
             sets.extend(BundleSet::find(named)?);
         }
+        let policy = self.policy.load(context)?;
         let store = self.store.create(context)?;
         let mut report = AddedToStore { store: store.path().into(), bundles: Vec::new() };
         let (mut exit, mut problems) = (Exit::Done, Vec::new());
         for set in &sets {
-            match deposit(context, &store, set) {
+            match deposit(context, &store, set, &policy) {
                 Ok(deposited) => report.bundles.push(AddedBundle {
                     status: if deposited.unchanged { "unchanged" } else { "stored" },
                     stored: StoredOut::of(&deposited.recipe),

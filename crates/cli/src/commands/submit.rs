@@ -409,7 +409,13 @@ impl Submit {
         if !self.dry_run && encrypted.is_none() {
             crate::store_args::refresh(context, &set, &verified.facts().sha256);
         }
-        outcome.report = Some(Box::new(report(Some(&parcel), deliveries)));
+        let mut report = report(Some(&parcel), deliveries);
+        if encrypted.is_some() && outcome.exit == Exit::Done {
+            let message = "what was handed over cannot be made again: encrypting it anew gives other bytes";
+            let hint = "keep these files as they are for as long as somebody may ask what was sent";
+            report.notes.push(Problem::new("not-kept", message).hint(hint));
+        }
+        outcome.report = Some(Box::new(report));
         Ok(outcome)
     }
 

@@ -181,8 +181,6 @@ pub struct EncryptedOut {
     pub recipients: Vec<Named>,
 }
 
-impl EncryptedOut {}
-
 impl Sealing {
     /// What the policy is told of it.
     pub fn encryption(&self) -> Encryption {

@@ -51,7 +51,8 @@ pub fn dot(family: &Family<'_>, out: &mut dyn Write) -> io::Result<()> {
         let style = match bundle.origin {
             _ if family.roots.contains(&bundle.id) => ", penwidth=2",
             Origin::Named => ", style=dashed",
-            Origin::Known | Origin::Given => "",
+            Origin::Given => ", style=dotted",
+            Origin::Known => "",
         };
         writeln!(out, "  {name} [label=\"{label}\"{style}];")?;
     }
@@ -86,8 +87,11 @@ pub fn mermaid(family: &Family<'_>, out: &mut dyn Write) -> io::Result<()> {
     for (bundle, name) in &nodes.bundles {
         if family.roots.contains(&bundle.id) {
             writeln!(out, "  style {name} stroke-width:3px")?;
-        } else if bundle.origin == Origin::Named {
-            writeln!(out, "  style {name} stroke-dasharray:4")?;
+        }
+        match bundle.origin {
+            Origin::Named => writeln!(out, "  style {name} stroke-dasharray:4")?,
+            Origin::Given => writeln!(out, "  style {name} stroke-dasharray:1")?,
+            Origin::Known => {}
         }
     }
     Ok(())

@@ -57,7 +57,7 @@ impl FromStr for CommitPrefix {
 }
 
 /// The bundles that hold a file of that content.
-pub fn by_file(view: &mut View, digest: Sha256Digest) -> Vec<Found> {
+pub fn by_file(view: &mut View<'_>, digest: Sha256Digest) -> Vec<Found> {
     // The digits stand in a manifest as they are; only one that holds them is parsed.
     search(view, Some(&digest.hex()), |record| {
         let files = record.manifest.files().iter().filter(|file| file.sha256 == digest);
@@ -66,7 +66,7 @@ pub fn by_file(view: &mut View, digest: Sha256Digest) -> Vec<Found> {
 }
 
 /// The bundles that were made with the code of a commit, or by a pipeline that ran on it.
-pub fn by_commit(view: &mut View, commit: &CommitPrefix) -> Vec<Found> {
+pub fn by_commit(view: &mut View<'_>, commit: &CommitPrefix) -> Vec<Found> {
     let is = |text: &str| text.starts_with(&commit.0);
     search(view, Some(&commit.0), |record| {
         let mut at = fields(record, |path, text| path.ends_with(".commit") && is(text));
@@ -82,7 +82,7 @@ pub fn by_commit(view: &mut View, commit: &CommitPrefix) -> Vec<Found> {
 }
 
 /// The bundles that a run made, by the number, the name or the address that its system gives it.
-pub fn by_run(view: &mut View, run: &str) -> Vec<Found> {
+pub fn by_run(view: &mut View<'_>, run: &str) -> Vec<Found> {
     const FIELDS: [&str; 3] = ["provenance.pipeline.run", "provenance.pipeline.uri", "training.job"];
     search(view, None, |record| {
         let mut at = fields(record, |path, text| FIELDS.contains(&path) && text == run);
@@ -99,7 +99,7 @@ pub fn by_run(view: &mut View, run: &str) -> Vec<Found> {
 }
 
 /// The bundles that were made from a source: a URI, or what one begins with.
-pub fn by_source(view: &mut View, uri: &str) -> Vec<Found> {
+pub fn by_source(view: &mut View<'_>, uri: &str) -> Vec<Found> {
     let is_source = |path: &str| path.starts_with("provenance.sources[") && path.ends_with(".uri");
     search(view, None, |record| {
         let mut at = fields(record, |path, text| is_source(path) && text.starts_with(uri));
@@ -112,7 +112,7 @@ pub fn by_source(view: &mut View, uri: &str) -> Vec<Found> {
 }
 
 /// The bundles that derive from another.
-pub fn by_parent(view: &mut View, parent: BundleId) -> Vec<Found> {
+pub fn by_parent(view: &mut View<'_>, parent: BundleId) -> Vec<Found> {
     search(view, Some(&parent.0.hex()), |record| {
         let parents = record.manifest.core().parents.iter().enumerate();
         parents.filter(|(_, id)| **id == parent).map(|(n, _)| format!("parents[{n}]")).collect()
@@ -120,7 +120,7 @@ pub fn by_parent(view: &mut View, parent: BundleId) -> Vec<Found> {
 }
 
 /// Every bundle for which there is a place that fits. What is `literal` stands in the bytes wherever anything fits.
-fn search(view: &mut View, literal: Option<&str>, fits: impl Fn(&Record) -> Vec<String>) -> Vec<Found> {
+fn search(view: &mut View<'_>, literal: Option<&str>, fits: impl Fn(&Record) -> Vec<String>) -> Vec<Found> {
     let finder = literal.map(memmem::Finder::new);
     let mut found = Vec::new();
     view.each(
@@ -173,7 +173,7 @@ fn stated(record: &Record, fits: impl Fn(&Facts) -> Vec<&'static str>) -> Vec<St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::State;
+    use crate::context::Context;
     use consign_metadata::{DescriptorSection, FileEntry, FileMode, Manifest, ManifestParts, NameProfile};
     use consign_signing::{BundleClaim, Claim, Content, PrivateKey, ProvenancePredicate, SignedProvenance};
     use serde_json::json;
@@ -182,14 +182,14 @@ mod tests {
 
     struct Desk {
         _home: tempfile::TempDir,
-        state: State,
+        context: Context,
     }
 
     impl Desk {
         fn new() -> Self {
             let home = tempfile::tempdir().unwrap();
-            let state = State::at(&home.path().join("home"));
-            Self { _home: home, state }
+            let context = Context::at(&home.path().join("home"));
+            Self { _home: home, context }
         }
 
         fn keep(
@@ -222,12 +222,12 @@ mod tests {
             .unwrap();
             let bytes = manifest.to_bytes();
             let id = Manifest::id_of(&bytes);
-            self.state.keep_manifest(&bytes, id).unwrap();
+            self.context.state().keep_manifest(&bytes, id).unwrap();
             id
         }
 
-        fn view(&self) -> View {
-            View::known(&self.state).unwrap()
+        fn view(&self) -> View<'_> {
+            View::known(&self.context).unwrap()
         }
     }
 

@@ -132,7 +132,7 @@ pub struct Graph {
 
 impl Graph {
     /// Reads every manifest in view, one at a time.
-    pub fn of(view: &mut View) -> Self {
+    pub fn of(view: &mut View<'_>) -> Self {
         let mut all = Vec::new();
         view.each(|_| true, |record| all.push(Bundle::of(&record)));
         Self::from_bundles(all)

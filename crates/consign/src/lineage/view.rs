@@ -10,12 +10,12 @@ use serde::Serialize;
 use crate::bundle_set::{BundleSet, MANIFEST};
 use crate::checked::sole_claim;
 use crate::claimed::claimed_manifest;
-use crate::context::unreadable;
+use crate::context::{Context, unreadable};
 use crate::encrypted_set::EncryptedSet;
 use crate::failure::Failure;
 use crate::provenance;
-use crate::state::State;
 use crate::state::known::Known;
+use crate::vouching::{Trusted, VouchingArgs};
 
 /// From where a bundle is in view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -39,8 +39,11 @@ pub struct Record {
 }
 
 /// All bundles that can be asked about. Manifests are read one at a time, when they are asked for.
-pub struct View {
+pub struct View<'a> {
+    context: &'a Context,
     known: Known,
+    /// Whose signatures count; loaded once somebody names a bundle that is not known here.
+    trusted: Option<Trusted>,
     bundles: BTreeMap<BundleId, Entry>,
     /// What could not be looked at.
     notes: Vec<Problem>,
@@ -53,16 +56,17 @@ struct Entry {
     provenance: Vec<ProvenanceStatement>,
 }
 
-impl View {
+impl<'a> View<'a> {
     /// Those that this machine knows.
-    pub fn known(state: &State) -> Result<Self, Failure> {
-        let known = state.known();
+    pub fn known(context: &'a Context) -> Result<Self, Failure> {
+        let known = context.state().known();
         let ids = known.ids().map_err(|error| {
             let message = format!("the bundles that this machine knows cannot be listed: {error}");
             Failure::failed(Problem::new("unreadable", message))
         })?;
         let entry = |id| (id, Entry { known: true, ..Entry::default() });
-        Ok(Self { known, bundles: ids.into_iter().map(entry).collect(), notes: Vec::new() })
+        let bundles = ids.into_iter().map(entry).collect();
+        Ok(Self { context, known, trusted: None, bundles, notes: Vec::new() })
     }
 
     /// Takes a bundle into view, a manifest, or all that lie in a folder; gives their ids. Of a folder, what cannot be
@@ -100,7 +104,7 @@ impl View {
     fn add_one(&mut self, path: &Path) -> Result<BundleId, Failure> {
         let manifest = claimed_manifest(path)?;
         let id = Manifest::id_of(&manifest.to_bytes());
-        let provenance = if is_manifest(path) { Vec::new() } else { provenance_of(path)? };
+        let provenance = if is_manifest(path) { Vec::new() } else { self.provenance_of(path)? };
         let entry = self.bundles.entry(id).or_default();
         entry.given.push(path.to_owned());
         for statement in provenance {
@@ -109,6 +113,35 @@ impl View {
             }
         }
         Ok(id)
+    }
+
+    /// What lies beside a bundle about where it comes from, as far as keys signed it whose signature on the bundle counts: what
+    /// anybody else says is a note, and answers no question.
+    fn provenance_of(&mut self, path: &Path) -> Result<Vec<ProvenanceStatement>, Failure> {
+        let set = BundleSet::find_one(path)?;
+        let Some(claim) = sole_claim(&set)? else { return Ok(Vec::new()) };
+        let asking = VouchingArgs::default();
+        let trusted = match &self.trusted {
+            Some(trusted) => trusted,
+            None => {
+                let policy = self.context.policy(None)?;
+                // What was made here is one's own.
+                let trusted = asking.load(self.context, &policy)?.at_the_senders();
+                self.trusted.insert(trusted)
+            }
+        };
+        let decision = asking.count(trusted, &set, claim);
+        match provenance::file::counted(&set, claim, &decision) {
+            Ok((counted, notes)) => {
+                self.notes.extend(notes);
+                Ok(counted.into_iter().map(|(_, signed)| signed.statement().clone()).collect())
+            }
+            // The bundle itself can be looked at all the same.
+            Err(failure) => {
+                self.notes.extend(failure.problems);
+                Ok(Vec::new())
+            }
+        }
     }
 
     /// What could not be looked at so far.
@@ -191,12 +224,4 @@ fn manifests_in(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     }
     found.sort();
     Ok(found)
-}
-
-/// What lies beside a bundle about where it comes from: claims.
-fn provenance_of(path: &Path) -> Result<Vec<ProvenanceStatement>, Failure> {
-    let set = BundleSet::find_one(path)?;
-    let Some(claim) = sole_claim(&set)? else { return Ok(Vec::new()) };
-    let claimed = provenance::file::claimed_statements(&set, claim)?;
-    Ok(claimed.into_iter().map(|(_, statement)| statement).collect())
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use consign_metadata::Problem;
 use consign_signing::{
     AttestationError, Claim, Decision, PROVENANCE_BYTES_MAX, ProvenanceFile, ProvenanceStatement, PublicKey,
-    Verdict,
+    SignedProvenance, Verdict,
 };
 
 use super::facts::ProvenanceOut;
@@ -28,7 +28,21 @@ pub struct Beside {
 /// Checks the provenance beside a bundle, whose signatures were judged. What one of the bundle's signers is said to have
 /// signed must verify; what others signed, or what is about something else, is worth a note.
 pub fn check(set: &BundleSet, claim: &Claim, decision: &Decision) -> Result<Beside, Failure> {
-    let mut beside = Beside::default();
+    let (counted, notes) = counted(set, claim, decision)?;
+    let shown = |(path, signed): (PathBuf, SignedProvenance)| {
+        ProvenanceOut::of(&path, signed.statement().said(), Some(signed.key()))
+    };
+    Ok(Beside { provenance: counted.into_iter().map(shown).collect(), notes })
+}
+
+/// What keys said whose signature on the bundle counts, each with its file; and what else lies there, and why it is not
+/// believed.
+pub fn counted(
+    set: &BundleSet,
+    claim: &Claim,
+    decision: &Decision,
+) -> Result<(Vec<(PathBuf, SignedProvenance)>, Vec<Problem>), Failure> {
+    let (mut counted, mut notes) = (Vec::new(), Vec::new());
     let signers: Vec<PublicKey> = decision.signatures().iter().map(|one| one.signer.public_key).collect();
     let counts = |key: &PublicKey| {
         let mut counted = decision.signatures().iter().filter(|one| one.verdict == Verdict::Counted);
@@ -44,13 +58,12 @@ pub fn check(set: &BundleSet, claim: &Claim, decision: &Decision) -> Result<Besi
                     .at(path.display().to_string())
             };
             if !signed.statement().is_about(claim) {
-                beside.notes.push(note("provenance-of-another", "it is about something else"));
+                notes.push(note("provenance-of-another", "it is about something else"));
             } else if !counts(signed.key()) {
                 let why = "the signature of that key on the bundle does not count";
-                beside.notes.push(note("provenance-not-counted", why));
+                notes.push(note("provenance-not-counted", why));
             } else {
-                let said = signed.statement().said();
-                beside.provenance.push(ProvenanceOut::of(&path, said, Some(signed.key())));
+                counted.push((path.clone(), signed.clone()));
             }
         }
         for keyid in file.others() {
@@ -58,10 +71,10 @@ pub fn check(set: &BundleSet, claim: &Claim, decision: &Decision) -> Result<Besi
                 "provenance signed by the key {keyid}, which did not sign the bundle, is not counted"
             );
             let note = Problem::new("provenance-by-another", message);
-            beside.notes.push(note.at(path.display().to_string()));
+            notes.push(note.at(path.display().to_string()));
         }
     }
-    Ok(beside)
+    Ok((counted, notes))
 }
 
 /// The same as claims, for whoever verifies nothing.

@@ -117,7 +117,9 @@ fn severity(event: &Event) -> Option<Severity> {
         // Whatever was done when it was found.
         _ if matches!(exit, Some(3 | 4)) => by_exit(exit),
         "key_revoked" | "bundle_revoked" => Severity::High,
-        "overridden" | "events_dropped" | "store_collected" => Severity::Medium,
+        // Somebody answered for it, and nobody should hear of it from elsewhere.
+        _ if event.metadata.contains_key("secrets_allowed") => Severity::Medium,
+        "overridden" | "secret_allowed" | "events_dropped" | "store_collected" => Severity::Medium,
         "trust_changed" | "trust_imported" | "policy_changed" | "key_made" | "key_rotated" => Severity::Low,
         _ => return None,
     })

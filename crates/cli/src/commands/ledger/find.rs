@@ -11,7 +11,7 @@ use super::KeyArgs;
 use crate::context::Context;
 use crate::ledger::{Filter, OpenLedger, select};
 use crate::lineage::find::{self, CommitPrefix, Found};
-use crate::lineage::view::View;
+use crate::lineage::view::{Origin, View};
 use crate::outcome::{Failure, Outcome, Report};
 use crate::style::{self, count};
 
@@ -93,6 +93,9 @@ impl Report for Answer {
             let class = found.classification.to_uppercase();
             writeln!(out, "{good}{} {}{good:#}  [{class}]", found.name, found.version)?;
             writeln!(out, "  {faint}{}{faint:#}", found.id)?;
+            if found.origin == Origin::Given {
+                writeln!(out, "  {faint}as it says of itself: it was not verified here{faint:#}")?;
+            }
             for place in found.at.iter().take(SHOWN) {
                 writeln!(out, "  at         {}", printable(place))?;
             }
@@ -116,7 +119,7 @@ impl Report for Answer {
 
 impl Find {
     pub(super) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
-        let mut view = View::known(context.state())?;
+        let mut view = View::known(context)?;
         for path in &self.with {
             view.add(path)?;
         }

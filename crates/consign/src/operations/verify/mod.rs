@@ -421,6 +421,7 @@ impl Checked {
         let act = report.bundle.as_ref().map_or(act.clone(), |bundle| act.bundle(&bundle.claim));
         let digest = report.archive.as_ref().and_then(|archive| archive.sha256.parse().ok());
         let act = digest.map_or(act.clone(), |digest| act.archive(digest));
+        let act = act.with("secrets_allowed", report.secrets_allowed());
         let act = act.with("level", report.level.map(Level::as_str)).with("path", &report.path);
         let act = act.with("encrypted_sha256", report.encrypted.as_ref().map(|encrypted| &encrypted.sha256));
         let counted = report.signatures.iter().filter(|signature| signature.counted);

@@ -186,6 +186,14 @@ pub struct VerifyReport {
     pub bundles: Vec<BundleReport>,
 }
 
+impl BundleReport {
+    /// How many secrets whoever made the bundle let pass; `None` for none.
+    pub(super) fn secrets_allowed(&self) -> Option<usize> {
+        let all = self.findings.iter().flat_map(|findings| &findings.allowed);
+        Some(all.filter(|allowed| allowed.rule.kind() == "secret").count()).filter(|count| *count > 0)
+    }
+}
+
 /// What looking at a bundle comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
