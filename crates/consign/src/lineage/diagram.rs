@@ -49,12 +49,12 @@ pub fn dot(family: &Family<'_>, out: &mut dyn Write) -> io::Result<()> {
     for (bundle, name) in &nodes.bundles {
         let label = label(bundle).iter().map(|line| dot_text(line)).collect::<Vec<_>>().join(r"\n");
         let style = match bundle.origin {
-            _ if family.roots.contains(&bundle.id) => ", penwidth=2",
             Origin::Named => ", style=dashed",
             Origin::Given => ", style=dotted",
             Origin::Known => "",
         };
-        writeln!(out, "  {name} [label=\"{label}\"{style}];")?;
+        let root = if family.roots.contains(&bundle.id) { ", penwidth=2" } else { "" };
+        writeln!(out, "  {name} [label=\"{label}\"{root}{style}];")?;
     }
     for (source, name) in &nodes.sources {
         writeln!(out, "  {name} [label=\"{}\", shape=note];", dot_text(&printable(source)))?;

@@ -329,9 +329,9 @@ mod tests {
         let key = PrivateKey::generate().unwrap();
         let statement = ProvenanceStatement::new(&claim, predicate);
         let signed = SignedProvenance::sign(&key, &statement).unwrap();
-        desk.state.keep_provenance(&signed, id).unwrap();
-        desk.state.keep_provenance(&signed, id).unwrap();
-        assert_eq!(desk.state.known().provenance(id).unwrap(), [statement]);
+        desk.context.state().keep_provenance(&signed, id).unwrap();
+        desk.context.state().keep_provenance(&signed, id).unwrap();
+        assert_eq!(desk.context.state().known().provenance(id).unwrap(), [statement]);
         let view = &mut desk.view();
         let place = |text: &'static str| vec![("a", vec![text])];
         let commit = |text: &str| text.parse::<CommitPrefix>().unwrap();
