@@ -120,7 +120,7 @@ fn there_is_no_way_around_the_scan() {
 fn what_was_found_changes_nothing_of_the_archive() {
     let (desk, src) = desk();
     let first = desk.json(["pack", "src", "-o", "out", "--unsigned"]);
-    desk.write("allow.toml", "format = 1\n[[allow]]\nrule = 'secret/*'\npath = '**'\nreason = 'known'\n");
+    desk.write("allow.toml", "format = 1\n[[allow]]\nrule = 'code/*'\npath = '**'\nreason = 'known'\n");
     let second = desk.json(["pack", "src", "-o", "other", "--unsigned", "--findings-allow", "allow.toml"]);
     assert_eq!(first["result"]["archive"]["sha256"], second["result"]["archive"]["sha256"]);
     assert!(src.join("ci/deploy.sh").exists());
@@ -131,18 +131,18 @@ fn what_is_allowed_travels_with_its_reason() {
     let (desk, _) = desk();
     desk.write(
         "allow.toml",
-        "format = 1\n\n[[allow]]\nrule = \"secret/github-token\"\npath = \"ci/*\"\nreason = \"revoked on 2026-01-01\"\n\n\
-         [[allow]]\nrule = \"secret/*\"\npath = \"gone.txt\"\nreason = \"was there once\"\n",
+        "format = 1\n\n[[allow]]\nrule = \"secret/github-token\"\npath = \"ci/deploy.sh\"\nline = 2\nreason = \"revoked on 2026-01-01\"\n\n\
+         [[allow]]\nrule = \"code/*\"\npath = \"gone.txt\"\nreason = \"was there once\"\n",
     );
     let arguments = ["pack", "src", "-o", "out", "--key", "key", "--findings-allow", "allow.toml"];
     let document = desk.json(arguments);
     let findings = &document["result"]["findings"];
     assert_eq!(counts(findings), [("code/script".into(), 1), ("secret/password".into(), 1)]);
-    let allowed = json!([{"rule": "secret/github-token", "path": "ci/*", "reason": "revoked on 2026-01-01", "count": 1}]);
+    let allowed = json!([{"rule": "secret/github-token", "path": "ci/deploy.sh", "reason": "revoked on 2026-01-01", "count": 1}]);
     assert_eq!(findings["allowed"], allowed);
     assert_eq!(signed(&desk, &document["result"]["attestations"])["allowed"], allowed);
     let note = document["result"]["notes"][0].as_str().unwrap();
-    assert!(note.contains("line 8") && note.contains("gone.txt"), "{note}");
+    assert!(note.contains("line 9") && note.contains("gone.txt"), "{note}");
 
     // The archive is what it was; what was signed has another allow-list.
     let again = desk.json(["pack", "src", "-o", "out", "--key", "key"]);

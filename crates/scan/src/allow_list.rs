@@ -317,28 +317,61 @@ mod tests {
     fn an_entry_allows_what_it_says_and_no_more() {
         let list = AllowList::parse(concat!(
             "format = 1\n",
-            "[[allow]]\nrule = 'secret/jwt'\npath = 'docs/*.md'\nreason = 'r'\n",
-            "[[allow]]\nrule = 'secret/*'\npath = 'tests/**'\nline = 3\nreason = 'r'\n",
+            "[[allow]]\nrule = 'malformed/zip'\npath = 'docs/*.md'\nreason = 'r'\n",
+            "[[allow]]\nrule = 'secret/password'\npath = 'tests/a'\nline = 3\nreason = 'it opens nothing at all'\n",
             "[[allow]]\nrule = 'code/*'\npath = '**'\nreason = 'r'\n",
         ))
         .unwrap();
         for (rule, path, line, entry) in [
-            ("secret/jwt", "docs/a.md", Some(9), Some(0)),
-            ("secret/jwt", "docs/deep/a.md", None, None),
+            ("malformed/zip", "docs/a.md", Some(9), Some(0)),
+            ("malformed/zip", "docs/deep/a.md", None, None),
             ("secret/password", "docs/a.md", None, None),
-            ("secret/password", "tests/deep/a", Some(3), Some(1)),
-            ("secret/password", "tests/deep/a", Some(4), None),
-            ("secret/password", "tests/deep/a", None, None),
+            ("secret/password", "tests/a", Some(3), Some(1)),
+            ("secret/password", "tests/a", Some(4), None),
+            ("secret/password", "tests/a", None, None),
+            ("secret/jwt", "tests/a", Some(3), None),
             ("code/pickle", "any/where", None, Some(2)),
             ("marking/cui", "any/where", None, None),
         ] {
             assert_eq!(list.find(&finding(rule, path, line)), entry, "{rule} {path}");
         }
-        let mut descriptor = finding("secret/jwt", "docs/a.md", None);
+        let mut descriptor = finding("malformed/zip", "docs/a.md", None);
         descriptor.place.path = None;
         assert_eq!(list.find(&descriptor), None);
         let unused = list.unused(&BTreeMap::from([(1, 5)]));
         assert_eq!(unused.iter().map(|problem| problem.line).collect::<Vec<_>>(), [Some(2), Some(11)]);
+    }
+
+    #[test]
+    fn field_r2_a_secret_is_let_pass_alone() {
+        let digest = Sha256Digest::of(b"x");
+        let hex = digest.hex();
+        let entry = |rule: &str, path: &str, more: &str, reason: &str| {
+            format!("format = 1\n[[allow]]\nrule = '{rule}'\npath = '{path}'\n{more}\nreason = '{reason}'\n")
+        };
+        let file = format!("sha256 = '{hex}'");
+        let why = "it opens nothing at all";
+        for (rule, path, more, reason) in [
+            ("secret/*", "a", "line = 1", why),
+            ("secret/jwt", "*", "line = 1", why),
+            ("secret/jwt", "a[b]", &file, why),
+            ("secret/jwt", "a", "", why),
+            ("secret/jwt", "a", "line = 1", "------ because ------"),
+        ] {
+            assert_eq!(
+                codes(&entry(rule, path, more, reason)),
+                [("allow-too-wide", 2)],
+                "{rule} {path} {more}"
+            );
+        }
+        assert_eq!(codes(&entry("secret/jwt", "a", "sha256 = 'x'", why)), [("invalid-text", 5)]);
+        let list = AllowList::parse(&entry("secret/jwt", "a", &file, why)).unwrap();
+        let used = BTreeMap::from([(0, 1)]);
+        assert_eq!(list.mistaken(&used, |_| Some(digest)), []);
+        for other in [Some(Sha256Digest::of(b"y")), None] {
+            assert_eq!(list.mistaken(&used, |_| other)[0].code, "allow-other-file");
+        }
+        assert_eq!(list.mistaken(&BTreeMap::new(), |_| None), [], "it let nothing pass");
     }
 
     #[test]
@@ -378,14 +411,11 @@ mod tests {
         assert_eq!(codes(""), [("missing-field", 1)]);
         assert_eq!(codes("format = 1\n= 2\n"), [("allow-syntax", 2)]);
         assert_eq!(codes("format = 1\n[allow]\nrule = 'a'\n"), [("wrong-type", 2)]);
-        let entry = "[[allow]]\nrule = 'secret/*'\npath = '**'\nreason = 'r'\n";
+        let entry = "[[allow]]\nrule = 'code/*'\npath = '**'\nreason = 'r'\n";
         let many = format!("format = 1\n{}", entry.repeat(ALLOW_ENTRIES_MAX + 1));
         assert_eq!(codes(&many), [("allow-too-many", 2 + 4 * ALLOW_ENTRIES_MAX)]);
         assert_eq!(
-            codes(&format!(
-                "format = 1\n[[allow]]\nrule='secret/*'\npath='**'\nreason='{}'",
-                "r".repeat(400)
-            )),
+            codes(&format!("format = 1\n[[allow]]\nrule='code/*'\npath='**'\nreason='{}'", "r".repeat(400))),
             [("invalid-text", 5)]
         );
     }

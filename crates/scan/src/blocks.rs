@@ -1,17 +1,19 @@
 //! Where in a stream there may be text: told by the bytes alone, a block at a time, whatever the file says to be.
 //!
 //! Weights and other binary content must cost next to nothing, so a block is sampled: eight bytes of every
-//! [`STRIDE`] or more. Text has no control characters; in weights a tenth of the bytes look like some. In a block of binary
+//! [`STRIDE`]. Text has no control characters; in weights a tenth of the bytes look like some. In a block of binary
 //! content, text is found by its runs of printable characters: one of [`SURE_RUN`] bytes covers a sample.
 
 use std::ops::Range;
 
 /// What is judged at a time, counted from the beginning of the stream.
 pub(crate) const BLOCK: usize = 4096;
-/// Samples are so far apart.
-const STRIDE: usize = 32;
-/// Whether it is text is told by every other of them,
-const JUDGED: usize = 2 * STRIDE;
+/// Samples of binary content are so far apart: a run as long as the shortest token covers one.
+const STRIDE: usize = 13;
+/// Those by which text is judged.
+const SPREAD: usize = 64;
+/// Whether it is text is told by samples so far apart,
+const JUDGED: usize = SPREAD;
 /// so many at a time.
 const GROUP: usize = 16;
 /// Bytes of a sample.

@@ -8,8 +8,8 @@ use crate::inspect::{Inspect, Report, Subject};
 use crate::members::{Member, MemberFactory, Nesting};
 use crate::model::model_inspector;
 use crate::scanner::Scanner;
-use crate::secret::Context;
 use crate::secret::credential_file::{bare_token, credential_rule, credentials, key_store};
+use crate::secret::{Context, der, rule};
 use crate::text::{Manner, TextScan};
 use crate::wide::{Encoding, Wide};
 
@@ -88,7 +88,7 @@ impl ContentScan {
         let manner = Manner {
             lines: format.is_text() || starts_as_text(format, head),
             notebook: format == FileFormat::Notebook,
-            context: Context { code: is_code(format, file_name) },
+            context: Context { code: is_code(format, file_name), glued: false },
         };
         let rules = Arc::clone(self.scanner.rules());
         let secrets = rules.secrets.is_some();
@@ -99,6 +99,11 @@ impl ContentScan {
         let aside = (special.is_some() && is_archive(format)).then(Report::default);
         let mut promised = Vec::new();
         if secrets {
+            if let Some(what) = der::private_key(head, self.size)
+                && let Some(rule) = rule("private-key")
+            {
+                report.add(&rule, &self.subject, None, what.parse().ok());
+            }
             if let Some((rule, what)) = key_store(&self.name, head) {
                 report.add(&rule, &self.subject, None, what);
             }

@@ -13,7 +13,8 @@ use crate::blocks::{self, BLOCK, RUN_REACH};
 use crate::inspect::{Inspect, Report, Subject};
 use crate::marking::Markings;
 use crate::notebook::Cells;
-use crate::secret::{AHEAD, BEHIND, Context, Engine};
+use crate::secret::escapes::Unescaped;
+use crate::secret::{AHEAD, BEHIND, Context, Engine, Match};
 
 /// What stands behind the place that is being decided.
 const AFTER: usize = AHEAD + RUN_REACH;
@@ -155,18 +156,18 @@ impl Progress {
                 }
                 // So that what was found of it never takes much memory.
                 if text.as_ref().is_some_and(|text| text.len() >= PART) {
-                    self.search(view, text.take().unwrap_or_default(), rules, subject, report);
+                    self.search(view, text.take().unwrap_or_default(), false, rules, subject, report);
                 }
                 continue;
             }
             if let Some(text) = text.take() {
-                self.search(view, text, rules, subject, report);
+                self.search(view, text, false, rules, subject, report);
             }
             // What runs on from binary content into it, and the other way, is found from this side.
-            blocks::runs(view.bytes, block, &mut |run| self.search(view, run, rules, subject, report));
+            blocks::runs(view.bytes, block, &mut |run| self.search(view, run, true, rules, subject, report));
         }
         if let Some(text) = text.take() {
-            self.search(view, text, rules, subject, report);
+            self.search(view, text, false, rules, subject, report);
         }
         self.count(view, end);
     }
@@ -175,6 +176,7 @@ impl Progress {
         &mut self,
         view: View<'_>,
         part: Range<usize>,
+        binary: bool,
         rules: &Rules,
         subject: &Subject,
         report: &mut Report,
@@ -190,7 +192,8 @@ impl Progress {
             found.push(Found { at: marked.at, rule: marked.rule.clone(), excerpt });
         });
         if let Some(secrets) = &rules.secrets {
-            for (_, one) in secrets.search(view.bytes, from, part.end, self.context) {
+            let context = Context { glued: binary, ..self.context };
+            for (_, one) in all_secrets(secrets, view.bytes, from, part.end, context) {
                 if view.at + one.at as u64 >= self.reported {
                     self.reported = view.at + one.end as u64;
                     found.push(Found { at: one.at, rule: one.rule, excerpt: one.excerpt });
@@ -218,6 +221,30 @@ impl Progress {
         }
         self.counted = to;
     }
+}
+
+/// All secrets that begin in `bytes[from..to]`, also those that are written with escapes.
+fn all_secrets(
+    secrets: &Engine,
+    bytes: &[u8],
+    from: usize,
+    to: usize,
+    context: Context,
+) -> Vec<(usize, Match)> {
+    let mut found = secrets.search(bytes, from, to, context);
+    let (low, high) = (from.saturating_sub(BEHIND), bytes.len().min(to + AHEAD));
+    if let Some(undone) = Unescaped::of(bytes, low, high) {
+        let searched = secrets.search(&undone.text, undone.index(from), undone.index(to), context);
+        for (lead, one) in searched {
+            let (at, end) = (undone.origin(one.at), undone.origin(one.end));
+            // What stands there without escapes was found as it is.
+            if found.iter().all(|(_, known)| known.end <= at || end <= known.at) {
+                found.push((undone.origin(lead), Match { at, end, ..one }));
+            }
+        }
+        found.sort_by_key(|(lead, one)| (*lead, one.at));
+    }
+    found
 }
 
 struct Found {

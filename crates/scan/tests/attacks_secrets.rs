@@ -121,3 +121,123 @@ fn attack_a19_the_standard_library_of_python_has_no_secrets_but_those_of_its_tes
     wrong.retain(|found| !found.starts_with("secret/password urllib/request.py:"));
     assert_eq!(wrong, [""; 0]);
 }
+
+/// What a program writes to its standard output, in a folder.
+fn made(folder: &Path, words: &[&str]) -> Vec<u8> {
+    let output = std::process::Command::new(words[0]).args(&words[1..]).current_dir(folder).output();
+    let output = output.unwrap_or_else(|error| panic!("{}: {error}", words[0]));
+    assert!(output.status.success(), "{}: {}", words.join(" "), String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+#[test]
+fn attack_a18_private_keys_in_der_are_found_and_public_ones_are_not() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let run = |words: &str| made(folder.path(), &words.split(' ').collect::<Vec<_>>());
+    run("openssl genrsa -out rsa.pem 2048");
+    run("openssl ecparam -name prime256v1 -genkey -noout -out ec.pem");
+    run("openssl genpkey -algorithm ed25519 -out ed.pem");
+    run("openssl req -new -x509 -key rsa.pem -subj /CN=x -out certificate.pem");
+    let scanner = Scanner::new(ScanOptions::default());
+    for private in [
+        "rsa -in rsa.pem -outform DER -traditional",
+        "pkcs8 -topk8 -nocrypt -in rsa.pem -outform DER",
+        "pkcs8 -topk8 -in rsa.pem -passout pass:tests -outform DER",
+        "ec -in ec.pem -outform DER",
+        "pkcs8 -topk8 -nocrypt -in ec.pem -outform DER",
+        "pkey -in ed.pem -outform DER",
+    ] {
+        let der = run(&format!("openssl {private}"));
+        assert_eq!(secrets(&scanner, "x.bin", &der), ["secret/private-key x.bin:0"], "{private}");
+    }
+    for public in [
+        "rsa -in rsa.pem -pubout -outform DER",
+        "pkey -in ed.pem -pubout -outform DER",
+        "x509 -in certificate.pem -outform DER",
+        "req -new -key rsa.pem -subj /CN=x -outform DER",
+        "crl2pkcs7 -nocrl -certfile certificate.pem -outform DER",
+    ] {
+        let der = run(&format!("openssl {public}"));
+        assert_eq!(secrets(&scanner, "x.bin", &der), [""; 0], "{public}");
+    }
+}
+
+#[test]
+fn attack_a18_keys_in_base64_once_more_are_found() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let run = |words: &str| made(folder.path(), &words.split(' ').collect::<Vec<_>>());
+    run("openssl genrsa -out rsa.pem 2048");
+    run("openssl req -new -x509 -key rsa.pem -subj /CN=x -out certificate.pem");
+    made(folder.path(), &["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "ssh"]);
+    let scanner = Scanner::new(ScanOptions::default());
+    for key in ["rsa.pem", "ssh"] {
+        for width in ["0", "76"] {
+            let text = String::from_utf8(run(&format!("base64 -w {width} {key}"))).expect("it is ASCII");
+            let secret =
+                format!("apiVersion: v1\nkind: Secret\ndata:\n  tls.key: {}\n", text.replace('\n', "\n    "));
+            for (name, text) in [("a.b64", text), ("secret.yaml", secret)] {
+                let found = secrets(&scanner, name, text.as_bytes());
+                assert!(
+                    found.iter().any(|one| one.starts_with("secret/private-key")),
+                    "{key} {width} {name}: {found:?}"
+                );
+            }
+        }
+    }
+    let certificate = run("base64 -w 0 certificate.pem");
+    assert_eq!(secrets(&scanner, "a.b64", &certificate), [""; 0]);
+}
+
+#[test]
+fn attack_a18_escapes_of_json_hide_nothing() {
+    let scanner = Scanner::new(ScanOptions::default());
+    let token = ["ghp_", "k3Jx9QmZ7TtB1vRw5YpLc8NdF2sH4gA6uEq0"].concat();
+    let escaped: String = token.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect();
+    let half = format!("\\u0067{}", &token[1..]);
+    let account = ["AccountKey=", "q8w7E6r5T4z3Q8w7E6r5T4z3Q8w7E6r5T4z3Q8w7E6r"].concat();
+    for text in [
+        format!("{{\"x\": \"{token}\"}}"),
+        format!("{{\"x\": \"{escaped}\"}}"),
+        format!("{{\"x\": \"{half}\"}}"),
+        format!("{{\"x\": \"{account}\\u003d\"}}"),
+    ] {
+        for before in [String::new(), "x".repeat(4090), "\\u003d".repeat(1000)] {
+            let text = format!("{before} {text}");
+            assert_eq!(secrets(&scanner, "a.json", text.as_bytes()).len(), 1, "{text}");
+        }
+    }
+    // An address of a web page with slashes that are escaped is none.
+    assert_eq!(
+        secrets(&scanner, "a.json", br#"{"x": "https:\/\/example.org\/a\/b", "y": "\u003cb\u003e"}"#),
+        [""; 0]
+    );
+}
+
+#[test]
+fn attack_a18_short_tokens_in_a_database_are_found_beside_other_values() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let scanner = Scanner::new(ScanOptions::default());
+    for (rule, token) in [
+        ("secret/github-token", ["ghp_", "k3Jx9QmZ7TtB1vRw5YpLc8NdF2sH4gA6uEq0"].concat()),
+        ("secret/hugging-face-token", ["hf_", "QwErTyUiOpAsDfGhJkLzXcVbNmQwErTyUi"].concat()),
+        ("secret/aws-access-key", ["AKI", "AQ7ZX3K5M2P6TRWVB"].concat()),
+    ] {
+        let name = token[..3].to_owned() + ".sqlite";
+        let script = format!(
+            "import sqlite3; c = sqlite3.connect('{name}'); c.execute('create table t(a, b, c)'); \
+             c.execute('insert into t values(?, ?, ?)', ('user', '{token}', 17)); c.commit()"
+        );
+        made(folder.path(), &["python3", "-c", &script]);
+        let bytes = std::fs::read(folder.path().join(&name)).expect("it was written");
+        let found = secrets(&scanner, &name, &bytes);
+        assert!(found.iter().any(|one| one.starts_with(rule)), "{rule}: {found:?}");
+    }
+    // Weights and compressed content have no such thing by chance.
+    let mut state = 7u64;
+    let mut noise = || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) as u8
+    };
+    let bytes: Vec<u8> = (0..4 << 20).map(|_| noise()).collect();
+    assert_eq!(secrets(&scanner, "weights.bin", &bytes), [""; 0]);
+}

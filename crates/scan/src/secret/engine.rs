@@ -12,7 +12,7 @@ use super::assignment::{self, names_a_secret};
 use super::literals::Literals;
 use super::mask::{hidden, masked};
 use super::plausible::{is_example, is_password, is_placeholder, is_random, is_reference, is_words};
-use super::tokens::{ANYWHERE, Check, KEYWORDS, Keyword, RUN_MIN, TOKENS, Token};
+use super::tokens::{ANYWHERE, Check, KEYWORDS, Keyword, RUN_MIN, TOKENS, TOLD_SHORT, Token};
 use crate::blocks::{HIGH, at_least, word};
 
 /// No rule looks further than this behind the place where a literal begins.
@@ -25,6 +25,8 @@ pub(crate) const BEHIND: usize = 512;
 pub(crate) struct Context {
     /// Source code, where what stands without quotes is an expression.
     pub(crate) code: bool,
+    /// Binary content, where texts stand side by side without anything between them, as in a database.
+    pub(crate) glued: bool,
 }
 
 /// Something that was found in a text.
@@ -116,14 +118,14 @@ impl Engine {
             let window = &bytes[..bytes.len().min(start + AHEAD)];
             let one = match KEYWORDS.get(literal) {
                 Some((text, keyword)) => self.assignment(window, start, text.len(), *keyword, context),
-                None => self.token_at(window, start),
+                None => self.token_at(window, start, context),
             };
             found.extend(one.map(|one| (start, one)));
         }
         runs(bytes, from, to, &mut |run| {
-            for at in self.beginnings(bytes, run) {
+            for at in self.beginnings(bytes, run, context) {
                 let window = &bytes[..bytes.len().min(at + AHEAD)];
-                found.extend(self.token_at(window, at).map(|one| (at, one)));
+                found.extend(self.token_at(window, at, context).map(|one| (at, one)));
             }
         });
         found.sort_by_key(|(lead, one)| (*lead, one.at));
@@ -132,29 +134,41 @@ impl Engine {
     }
 
     /// Where in a range a token can begin, by its first two bytes and what stands before it.
-    fn beginnings(&self, bytes: &[u8], range: Range<usize>) -> impl Iterator<Item = usize> {
+    fn beginnings(&self, bytes: &[u8], range: Range<usize>, context: Context) -> impl Iterator<Item = usize> {
         let pairs = bytes[range.start..bytes.len().min(range.end + 1)].windows(2).zip(range.start..);
         let known = |pair: &[u8]| {
             self.pairs[usize::from(pair[0])][usize::from(pair[1] >> 6)] >> (pair[1] & 63) & 1 != 0
         };
-        pairs.filter(move |(pair, _)| known(pair)).map(|(_, at)| at).filter(|&at| begins(bytes, at))
+        pairs
+            .filter(move |(pair, _)| known(pair))
+            .map(|(_, at)| at)
+            .filter(move |&at| context.glued || begins(bytes, at))
     }
 
     /// The token that begins at a place.
-    fn token_at(&self, bytes: &[u8], at: usize) -> Option<Match> {
+    fn token_at(&self, bytes: &[u8], at: usize, context: Context) -> Option<Match> {
         let here = &bytes[at..];
         let first = self.by_first.get(usize::from(*here.first()?))?;
         let next = *here.get(1)?;
         first.iter().filter(|(second, _)| *second == next).find_map(|&(_, n)| {
             let compiled = self.tokens.get(usize::from(n))?;
-            let begins = compiled.token.literals.iter().any(|literal| here.starts_with(literal.as_bytes()));
-            if begins { compiled.fit(self, bytes, at) } else { None }
+            let literals = compiled.token.literals.iter();
+            let literal = literals.copied().find(|literal| here.starts_with(literal.as_bytes()))?;
+            let apart = begins(bytes, at);
+            // In the middle of other letters, only what cannot be there by chance.
+            let told = compiled.token.check == Check::Plausible
+                && (literal.len() >= 4 || TOLD_SHORT.contains(&literal));
+            if !apart && !told {
+                return None;
+            }
+            compiled.fit(self, bytes, at, context)
         })
     }
 
     /// Whether something in the range gives itself away.
     fn holds_token(&self, bytes: &[u8], range: &Range<usize>) -> bool {
-        self.beginnings(bytes, range.clone()).any(|at| self.token_at(bytes, at).is_some())
+        let context = Context::default();
+        self.beginnings(bytes, range.clone(), context).any(|at| self.token_at(bytes, at, context).is_some())
     }
 
     fn assignment(
@@ -218,7 +232,7 @@ impl Engine {
 
 impl Compiled {
     /// What stands at `at`, if it is a token of this kind.
-    fn fit(&self, engine: &Engine, bytes: &[u8], at: usize) -> Option<Match> {
+    fn fit(&self, engine: &Engine, bytes: &[u8], at: usize, context: Context) -> Option<Match> {
         let Self { token, rule, regex } = self;
         if token.check == Check::Url && !has_password(&bytes[at..]) {
             return None;
@@ -228,7 +242,9 @@ impl Compiled {
         let secret = captures.get(1).map_or(whole.clone(), |group| group.range());
         let (whole, secret) = (at + whole.start..at + whole.end, at + secret.start..at + secret.end);
         let goes_on = bytes.get(whole.end).is_some_and(u8::is_ascii_alphanumeric);
-        if goes_on && !matches!(token.check, Check::Url | Check::KeyMaterial) {
+        let may_go_on = matches!(token.check, Check::Url | Check::KeyMaterial | Check::EncodedKey)
+            || (context.glued && token.check == Check::Plausible);
+        if goes_on && !may_go_on {
             return None;
         }
         let text = &bytes[secret.clone()];
@@ -241,6 +257,7 @@ impl Compiled {
             }
             Check::Jwt => is_jwt(text).then(|| masked(text))?,
             Check::KeyMaterial => key_material(bytes, whole.end).then(|| kind_of_key(text))?,
+            Check::EncodedKey => encoded_key(text)?,
             Check::Url => is_url_password(bytes, at, secret.clone()).then(|| hidden(text))?,
             Check::Basic => is_basic(text).then(|| hidden(text))?,
             Check::Bearer => {
@@ -376,6 +393,13 @@ fn key_material(bytes: &[u8], from: usize) -> bool {
         }
     }
     false
+}
+
+/// What kind of key begins so in base64; `None` if none does, as a certificate.
+fn encoded_key(text: &[u8]) -> Option<Option<Line>> {
+    let whole = &text[..text.len() / 4 * 4];
+    let line = decode(whole, &alphabet::STANDARD)?;
+    memchr::memmem::find(&line, b"PRIVATE KEY").map(|_| kind_of_key(&line))
 }
 
 /// What the first line says, if it says one of the things that it can say.

@@ -54,7 +54,8 @@ pub fn secret_in(text: &str) -> Option<&'static str> {
     }
     let bytes = text.as_bytes();
     let begins = TOKENS.iter().flat_map(|token| token.literals).any(|literal| text.contains(literal));
-    let found = begins && !ENGINE.search(bytes, 0, bytes.len(), Context { code: true }).is_empty();
+    let found =
+        begins && !ENGINE.search(bytes, 0, bytes.len(), Context { code: true, glued: false }).is_empty();
     let found = found || text.split(|c| !in_base64(c)).any(is_aws_secret);
     found.then_some("a token or password")
 }

@@ -4,7 +4,9 @@
 
 mod assignment;
 pub(crate) mod credential_file;
+pub(crate) mod der;
 mod engine;
+pub(crate) mod escapes;
 mod given;
 mod literals;
 mod mask;
@@ -13,4 +15,4 @@ mod tokens;
 
 pub use given::secret_in;
 
-pub(crate) use engine::{AHEAD, BEHIND, Context, Engine};
+pub(crate) use engine::{AHEAD, BEHIND, Context, Engine, Match, rule};

@@ -27,6 +27,8 @@ pub(crate) enum Check {
     Jwt,
     /// Key material follows within reach.
     KeyMaterial,
+    /// It is the beginning of key material, in base64 once more.
+    EncodedKey,
     /// What stands before it is a scheme, and the password is one. Not shown at all.
     Url,
     /// It decodes to a name and a password. Not shown at all.
@@ -44,7 +46,7 @@ const fn token(
     Token { rule, literals, pattern, check }
 }
 
-use Check::{Azure, Basic, Bearer, Jwt, KeyMaterial, Plausible, Random, Url};
+use Check::{Azure, Basic, Bearer, EncodedKey, Jwt, KeyMaterial, Plausible, Random, Url};
 
 /// All of them. Where several begin alike, they are tried in this order, and the first that fits is the one.
 pub(crate) const TOKENS: &[Token] = &[
@@ -55,6 +57,8 @@ pub(crate) const TOKENS: &[Token] = &[
         r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----|---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----",
         KeyMaterial,
     ),
+    // `-----BEGIN …PRIVATE KEY-----`, as Kubernetes and pipelines keep it.
+    token("private-key", &["LS0tLS1CRUdJTi"], r"LS0tLS1CRUdJTi[A-Za-z0-9+/]{26,46}", EncodedKey),
     token("age-key", &["AGE-SECRET-KEY-"], r"AGE-SECRET-KEY-1[0-9A-Z]{58}", Plausible),
     token("age-key", &["AGE-PLUGIN-"], r"AGE-PLUGIN-[A-Z0-9]{1,20}-1[0-9A-Z]{20,200}", Plausible),
     token("putty-key", &["PuTTY-User-Key-File-"], r"PuTTY-User-Key-File-[0-9]: [a-z0-9-]{3,40}", KeyMaterial),
@@ -155,6 +159,9 @@ pub(crate) const ANYWHERE: &[&str] =
 /// All other tokens are at least so long, and nothing in them divides words: they are looked for in runs of such
 /// characters only, of which there are few in most texts.
 pub(crate) const RUN_MIN: usize = 20;
+
+/// Beginnings of tokens that are told from anything else although they are short: what follows them is letters only.
+pub(crate) const TOLD_SHORT: &[&str] = &["hf_"];
 
 /// What opens a name that is assigned a secret, in the ways that it is written.
 pub(crate) const KEYWORDS: &[(&str, Keyword)] = &[
