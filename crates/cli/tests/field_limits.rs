@@ -237,10 +237,10 @@ fn field_l3_what_a_killed_run_left_is_removed_by_the_next() {
         partials(folder)
     };
     let left = kill(&["pack", "long", "-o", "out", "--key", "k"], &desk.path("out"));
-    assert_eq!(left.len(), 1, "the killed run left its work");
+    assert!(!left.is_empty(), "the killed run left its work");
     // One that runs meanwhile keeps its own.
     let running = at_a_terminal(&desk, &["pack", "long", "-o", "out", "--key", "k"]);
-    wait_until("the leftover is removed", || !left[0].exists());
+    wait_until("the leftovers are removed", || left.iter().all(|path| !path.exists()));
     desk.succeed(["pack", "d", "-o", "out", "--key", "k"]);
     let output = running.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", written_down(&output));

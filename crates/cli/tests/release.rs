@@ -289,7 +289,7 @@ fn each_thing_that_is_missing_is_refused_before_anything_is_written() {
     // No allow-list reaches a restricted bundle.
     world.desk.write(
         "allow.toml",
-        "format = 1\n[[allow]]\nrule = \"secret/*\"\npath = \"settings.ini\"\nreason = \"an example\"\n",
+        "format = 1\n[[allow]]\nrule = \"secret/password\"\npath = \"settings.ini\"\nline = 1\nreason = \"an example that opens nothing\"\n",
     );
     assert_eq!(
         world.verdict(&[&PACK[..], &["--findings-allow", "allow.toml"]].concat()),

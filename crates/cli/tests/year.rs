@@ -74,6 +74,9 @@ impl Year {
         let year =
             Self { desk: Desk::recording(), clock: "2026-01-02".to_owned().into(), submitted: Vec::new() };
         fs::create_dir_all(year.desk.home()).unwrap();
+        // From the first event on: fewer days than before would count only later.
+        let days = "format = 1\nname = \"days\"\nlog_days = 180\n";
+        fs::write(year.desk.home().join("policy.toml"), days).unwrap();
         let homes: Vec<_> = LABORATORIES.iter().map(|name| year.laboratory(name)).collect();
         for key in ["ada", "bob", "north", "south", "institute"] {
             year.run(&["keygen", "--no-passphrase", "-o", &format!("{key}.key")]);
@@ -89,6 +92,7 @@ impl Year {
         assert!(policy.contains(internal));
         let demand = "signatures = [{ role = \"owner\" }, { role = \"release\" }]\nretention_days = 180\n";
         policy = policy.replace(internal, &format!("{internal}{demand}"));
+        policy = policy.replacen("name = \"default\"\n", "name = \"default\"\nlog_days = 180\n", 1);
         for name in LABORATORIES {
             year.trust(&year.desk.home(), name, &format!("{name}.key.pub"), "recipient");
             fs::create_dir_all(year.desk.path(&format!("{name}/inbox"))).unwrap();

@@ -23,6 +23,8 @@ fn attack_a19_arguments_names_of_types_and_times_are_no_secrets() {
         r#"key = ("secret", "Ed25519", "x")"#,
         r#""PasswordLastUsed": "2016-09-08T21:47:36Z","#,
         r#""AWS::IAM::AccessKey": "62d91b17309e76c8","#,
+        r#""output_token": "CloudFrontOriginAccessIdentityList.NextMarker","#,
+        r#"engine = create_engine("postgresql://scott:tiger@host/dbname")"#,
         r#""ClientToken": "4752b573-40a6-4eac-a8a4-a72058761219","#,
     ] {
         assert_eq!(secrets(&scanner, "a.py", line.as_bytes()), [""; 0], "{line}");
@@ -120,6 +122,26 @@ fn attack_a19_the_standard_library_of_python_has_no_secrets_but_those_of_its_tes
     // A password in the text that explains the module.
     wrong.retain(|found| !found.starts_with("secret/password urllib/request.py:"));
     assert_eq!(wrong, [""; 0]);
+}
+
+/// Packages that lie unpacked in the folder `$CONSIGN_PACKAGES`: what of them is called a secret, for a person to look at.
+/// `docs/findings.md` has the figures.
+#[test]
+#[ignore = "needs CONSIGN_PACKAGES, and somebody who reads what it prints"]
+#[allow(clippy::print_stdout, reason = "what it prints is what it is for")]
+fn attack_a19_packages_that_people_use() {
+    let folder =
+        PathBuf::from(std::env::var_os("CONSIGN_PACKAGES").expect("CONSIGN_PACKAGES names a folder"));
+    let scanner = Scanner::new(ScanOptions::default());
+    let (mut files, mut count) = (Vec::new(), 0);
+    files_below(&folder, &mut files);
+    for path in &files {
+        let name = path.strip_prefix(&folder).expect("it is below").to_string_lossy().into_owned();
+        let found = secrets(&scanner, &name, &std::fs::read(path).expect("it can be read"));
+        count += found.len();
+        found.iter().for_each(|one| println!("{one}"));
+    }
+    println!("{count} findings in {} files", files.len());
 }
 
 /// What a program writes to its standard output, in a folder.

@@ -12,7 +12,7 @@ use super::assignment::{self, names_a_secret};
 use super::literals::Literals;
 use super::mask::{hidden, masked};
 use super::plausible::{is_example, is_password, is_placeholder, is_random, is_reference, is_words};
-use super::tokens::{ANYWHERE, Check, KEYWORDS, Keyword, RUN_MIN, TOKENS, TOLD_SHORT, Token};
+use super::tokens::{ANYWHERE, Check, KEYWORDS, Keyword, RUN_MIN, TOKENS, TOLD, Token};
 use crate::blocks::{HIGH, at_least, word};
 
 /// No rule looks further than this behind the place where a literal begins.
@@ -156,8 +156,7 @@ impl Engine {
             let literal = literals.copied().find(|literal| here.starts_with(literal.as_bytes()))?;
             let apart = begins(bytes, at);
             // In the middle of other letters, only what cannot be there by chance.
-            let told = compiled.token.check == Check::Plausible
-                && (literal.len() >= 4 || TOLD_SHORT.contains(&literal));
+            let told = compiled.token.check == Check::Plausible && TOLD.contains(&literal);
             if !apart && !told {
                 return None;
             }
@@ -436,7 +435,9 @@ fn is_url_password(bytes: &[u8], at: usize, secret: Range<usize>) -> bool {
     let punctuation = password.iter().all(u8::is_ascii_punctuation);
     // `8080@` is a port, and something with `@` behind it.
     let port = user.is_empty() && password.iter().all(u8::is_ascii_digit);
-    let example = local && (password == user || password.len() < 4);
+    // The one that every handbook of databases has.
+    let scott = user == b"scott" && password == b"tiger";
+    let example = scott || (local && (password == user || password.len() < 4));
     scheme >= 2 && !(is_placeholder(password) || punctuation || port || example)
 }
 

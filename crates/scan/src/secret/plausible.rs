@@ -176,7 +176,10 @@ pub(crate) fn is_words(value: &[u8]) -> bool {
         parts += 1;
         let digits = part.iter().filter(|byte| byte.is_ascii_digit()).count();
         let inner_upper = part.iter().skip(1).filter(|byte| byte.is_ascii_uppercase()).count();
-        let word = part.iter().all(u8::is_ascii_alphabetic) && part.len() <= 14;
+        let letters = part.iter().all(u8::is_ascii_alphabetic);
+        // Capitalised word by word, as identifiers are: what is random changes its case at every other letter.
+        let joined = letters && inner_upper > 0 && (inner_upper + 1) * 4 <= part.len();
+        let word = letters && (part.len() <= 14 || joined);
         // Of one case, or capitalised word by word.
         let cased = inner_upper == 0 || inner_upper + 1 >= part.len() || inner_upper * 4 <= part.len();
         let numbered = digits <= 4 && part.len() <= 12 && {

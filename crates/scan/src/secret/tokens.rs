@@ -160,8 +160,30 @@ pub(crate) const ANYWHERE: &[&str] =
 /// characters only, of which there are few in most texts.
 pub(crate) const RUN_MIN: usize = 20;
 
-/// Beginnings of tokens that are told from anything else although they are short: what follows them is letters only.
-pub(crate) const TOLD_SHORT: &[&str] = &["hf_"];
+/// Beginnings of tokens that are told from anything else also in the middle of other letters: neither the symbols of programs
+/// nor base64 have them before so many characters of their kind.
+pub(crate) const TOLD: &[&str] = &[
+    "AKIA",
+    "ASIA",
+    "ghp_",
+    "github_pat_",
+    "glpat-",
+    "hf_",
+    "npm_",
+    "pypi-AgE",
+    "sk_live_",
+    "rk_live_",
+    "xox",
+    "sk-ant-",
+    "SG.",
+    "dckr_",
+    "dapi",
+    "dop_v1_",
+    "shpat_",
+    "lin_api_",
+    "glsa_",
+    "nvapi-",
+];
 
 /// What opens a name that is assigned a secret, in the ways that it is written.
 pub(crate) const KEYWORDS: &[(&str, Keyword)] = &[
