@@ -341,6 +341,7 @@ impl Spelt for Filter {
     }
 }
 
+#[cfg(feature = "encryption")]
 /// Whom a new bundle is encrypted to.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct EncryptArgs {
@@ -351,6 +352,7 @@ pub(crate) struct EncryptArgs {
     encrypt_to: Vec<String>,
 }
 
+#[cfg(feature = "encryption")]
 impl Spelt for EncryptArgs {
     type Engine = consign::encryption::EncryptArgs;
 
@@ -359,6 +361,7 @@ impl Spelt for EncryptArgs {
     }
 }
 
+#[cfg(feature = "encryption")]
 /// What opens encrypted bundles.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct IdentityArgs {
@@ -380,6 +383,7 @@ pub(crate) struct IdentityArgs {
     identity_passphrase_file: Option<PathBuf>,
 }
 
+#[cfg(feature = "encryption")]
 impl Spelt for IdentityArgs {
     type Engine = consign::encryption::IdentityArgs;
 
@@ -543,3 +547,36 @@ impl From<Names> for NameProfile {
         }
     }
 }
+
+/// Nobody can be encrypted to, and nothing opened.
+#[cfg(not(feature = "encryption"))]
+mod without {
+    use super::Spelt;
+
+    /// No identity can be named.
+    #[derive(clap::Args, Clone, Debug, Default)]
+    pub(crate) struct IdentityArgs {}
+
+    /// Nobody can be encrypted to.
+    #[derive(clap::Args, Clone, Debug, Default)]
+    pub(crate) struct EncryptArgs {}
+
+    impl Spelt for IdentityArgs {
+        type Engine = consign::encryption::IdentityArgs;
+
+        fn engine(self) -> Self::Engine {
+            Self::Engine {}
+        }
+    }
+
+    impl Spelt for EncryptArgs {
+        type Engine = consign::encryption::EncryptArgs;
+
+        fn engine(self) -> Self::Engine {
+            Self::Engine {}
+        }
+    }
+}
+
+#[cfg(not(feature = "encryption"))]
+pub(crate) use without::{EncryptArgs, IdentityArgs};

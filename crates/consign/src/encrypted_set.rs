@@ -46,9 +46,7 @@ impl EncryptedNames {
 #[derive(Debug)]
 pub struct Ciphertext {
     claim: EncryptedClaim,
-    #[cfg_attr(not(feature = "encryption"), expect(dead_code, reason = "nothing can open it"))]
     pub file: File,
-    #[cfg_attr(not(feature = "encryption"), expect(dead_code, reason = "nothing can open it"))]
     pub path: PathBuf,
 }
 

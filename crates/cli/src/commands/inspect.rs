@@ -104,7 +104,7 @@ impl RecipientOut {
     fn all(context: &Context, said: &SaidRecipients) -> Vec<Self> {
         // What cannot be read of it does without names.
         let policy = context.policy(None).ok();
-        let listed = policy.iter().flat_map(|policy| policy.recipients()).collect::<Vec<_>>();
+        let listed = policy.iter().flat_map(consign_policy::Policy::recipients).collect::<Vec<_>>();
         let out = |(recipient, keys): (&Line, Vec<&consign_signing::PublicKey>)| Self {
             recipient: recipient.clone(),
             name: listed
@@ -262,7 +262,7 @@ impl Report for InspectedOutside {
         match &public.bundle {
             Some(bundle) => writeln!(out, "bundle      {} {}", bundle.name, bundle.version)?,
             None => {
-                writeln!(out, "bundle      hidden: only its recipients can see it, with `--identity FILE`")?
+                writeln!(out, "bundle      hidden: only its recipients can see it, with `--identity FILE`")?;
             }
         }
         if let Some(classification) = &public.classification {

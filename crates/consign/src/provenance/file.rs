@@ -29,11 +29,13 @@ pub struct Beside {
 /// signed must verify; what others signed, or what is about something else, is worth a note.
 pub fn check(set: &BundleSet, claim: &Claim, decision: &Decision) -> Result<Beside, Failure> {
     let (counted, notes) = counted(set, claim, decision)?;
-    let shown = |(path, signed): (PathBuf, SignedProvenance)| {
-        ProvenanceOut::of(&path, signed.statement().said(), Some(signed.key()))
-    };
+    let shown =
+        |(path, signed): Counted| ProvenanceOut::of(&path, signed.statement().said(), Some(signed.key()));
     Ok(Beside { provenance: counted.into_iter().map(shown).collect(), notes })
 }
+
+/// Provenance that counts, and the file that it is from.
+pub type Counted = (PathBuf, SignedProvenance);
 
 /// What keys said whose signature on the bundle counts, each with its file; and what else lies there, and why it is not
 /// believed.
@@ -41,7 +43,7 @@ pub fn counted(
     set: &BundleSet,
     claim: &Claim,
     decision: &Decision,
-) -> Result<(Vec<(PathBuf, SignedProvenance)>, Vec<Problem>), Failure> {
+) -> Result<(Vec<Counted>, Vec<Problem>), Failure> {
     let (mut counted, mut notes) = (Vec::new(), Vec::new());
     let signers: Vec<PublicKey> = decision.signatures().iter().map(|one| one.signer.public_key).collect();
     let counts = |key: &PublicKey| {
