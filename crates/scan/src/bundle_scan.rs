@@ -22,13 +22,15 @@ const NEEDS_MAX: usize = 100_000;
 /// Collects the findings of a bundle.
 ///
 /// ```
+/// use consign_metadata::Sha256Digest;
 /// use consign_scan::{BundleScan, ScanOptions, Scanner};
 /// let scan = BundleScan::new(Scanner::new(ScanOptions::default()));
 /// scan.descriptor([("description", "nothing to see")]);
 /// let mut file = scan.file(&"a.csv".parse()?, 8);
 /// file.update(b"a,b\n1,2\n");
 /// scan.add(file.finish());
-/// let scanned = scan.finish([&"a.csv".parse()?]);
+/// let name = "a.csv".parse()?;
+/// let scanned = scan.finish([(&name, Sha256Digest::of(b"a,b\n1,2\n"))]);
 /// assert!(scanned.findings.found.is_empty());
 /// assert_eq!(scanned.findings.formats[0].format.as_str(), "csv");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
