@@ -529,6 +529,42 @@ impl Spelt for TermsArgs {
     }
 }
 
+/// Who signs.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct KeyArgs {
+    /// The key to sign with: a private key in a file, `ssh-agent:FINGERPRINT`, a `pkcs11:` URI, or `exec:NAME`
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "CONSIGN_KEY",
+        hide_env_values = true,
+        required_unless_present = "unsigned",
+        help_heading = "Key options"
+    )]
+    key: Option<OsString>,
+    /// What to sign as
+    #[arg(long, value_name = "ROLE", default_value = "owner", help_heading = "Key options")]
+    role: Role,
+    /// Do not sign: nobody will be able to tell where the bundle comes from
+    #[arg(long, conflicts_with = "key", help_heading = "Key options")]
+    unsigned: bool,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+}
+
+impl Spelt for KeyArgs {
+    type Engine = consign::key_source::KeyArgs;
+
+    fn engine(self) -> Self::Engine {
+        Self::Engine {
+            key: self.key,
+            role: self.role,
+            unsigned: self.unsigned,
+            passphrase: self.passphrase.engine(),
+        }
+    }
+}
+
 /// Which names are admitted, as `--names` has it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Names {

@@ -1,13 +1,14 @@
 //! Where a signing key is kept, as `--key` names it.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use consign_metadata::{Problem, printable};
+use consign_metadata::{Problem, Role, printable};
 #[cfg(unix)]
 use consign_signing::{ExternalSigner, Fingerprint, SshAgent, SshAgentError};
 use consign_signing::{KeyOrigin, Pkcs11Uri, PublicKey, Signature, Signer, SignerError};
+use serde::Serialize;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -20,6 +21,52 @@ const AGENT_LIST: std::time::Duration = std::time::Duration::from_secs(10);
 /// How long to wait for its signature: it may ask a person, or a token that has to be touched.
 #[cfg(unix)]
 const AGENT_SIGN: std::time::Duration = std::time::Duration::from_secs(120);
+
+/// Who signs.
+#[derive(Clone, Debug)]
+pub struct KeyArgs {
+    /// The key to sign with: a private key in a file, `ssh-agent:FINGERPRINT`, a `pkcs11:` URI, or `exec:NAME`
+    pub key: Option<OsString>,
+    /// What to sign as
+    pub role: Role,
+    /// Do not sign: nobody will be able to tell where the bundle comes from
+    pub unsigned: bool,
+    /// Where the passphrase of the key comes from
+    pub passphrase: PassphraseArgs,
+}
+
+impl KeyArgs {
+    /// Opens the key.
+    pub fn load(&self, context: &Context) -> Result<Option<OpenKey>, Failure> {
+        match &self.key {
+            Some(key) if !self.unsigned => KeySource::parse(key)?.open(context, &self.passphrase).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Who signed, for reports.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SignerOut {
+    /// The fingerprint of the key.
+    pub fingerprint: String,
+    /// As what.
+    pub role: String,
+    /// Where the private key is kept.
+    pub key: KeyOrigin,
+}
+
+impl SignerOut {
+    /// Of a key that is open.
+    pub fn of(key: &OpenKey, role: &Role) -> Self {
+        Self {
+            fingerprint: key.public_key().fingerprint().to_string(),
+            role: role.to_string(),
+            key: key.origin().clone(),
+        }
+    }
+}
 
 /// Where a signing key is kept.
 #[derive(Clone, Debug)]

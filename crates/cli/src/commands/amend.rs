@@ -22,13 +22,13 @@ use crate::bundle_set::{BundleSet, Names};
 use crate::checked::{
     archive_claim, archive_failure, archive_path, bundle_claim, check_copy, expected, sole_claim,
 };
-use crate::commands::pack::{KeyArgs, SignerOut};
 use crate::context::{Context, threads, unreadable};
 use crate::descriptor_file;
 use crate::encrypted_set::EncryptedSet;
 use crate::exit::Exit;
 use crate::handling::{Answers, Handling, Inherited, LaboratoryOut, Terms, forecast};
 use crate::key_source::OpenKey;
+use crate::key_source::SignerOut;
 use crate::outcome::{Failure, Outcome, Report};
 use crate::outputs::Outputs;
 use crate::publishing::taken;
@@ -63,7 +63,7 @@ pub(crate) struct Amend {
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
     #[command(flatten)]
-    key: KeyArgs,
+    key: Given<args::KeyArgs>,
     /// A public key that must have signed the old version, instead of the configured trust; may be repeated
     #[arg(long = "signer", value_name = "PUB", help_heading = "Trust options")]
     signers: Vec<String>,

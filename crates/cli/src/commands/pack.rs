@@ -31,7 +31,7 @@ use crate::context::{Context, threads, unwritable};
 use crate::encryption::EncryptedOut;
 use crate::encryption::Sealing;
 use crate::handling::{Answers, Handling, LaboratoryOut, Terms, forecast};
-use crate::key_source::{KeySource, OpenKey};
+use crate::key_source::{OpenKey, SignerOut};
 use crate::ledger;
 use crate::outcome::{Failure, Outcome, Report};
 use crate::provenance::args::{Captured, Placed, keep};
@@ -60,7 +60,7 @@ pub(crate) struct Pack {
     #[command(flatten)]
     scan: Given<args::ScanArgs>,
     #[command(flatten)]
-    key: KeyArgs,
+    key: Given<args::KeyArgs>,
     #[command(flatten)]
     terms: Given<args::TermsArgs>,
     /// How many threads compress [default: as many as there are processors]
@@ -95,39 +95,6 @@ pub(crate) struct Pack {
     /// Check everything that can be checked before reading content, and write nothing
     #[arg(long)]
     dry_run: bool,
-}
-
-/// Who signs.
-#[derive(clap::Args, Clone, Debug)]
-pub(crate) struct KeyArgs {
-    /// The key to sign with: a private key in a file, `ssh-agent:FINGERPRINT`, a `pkcs11:` URI, or `exec:NAME`
-    #[arg(
-        long,
-        value_name = "KEY",
-        env = "CONSIGN_KEY",
-        hide_env_values = true,
-        required_unless_present = "unsigned",
-        help_heading = "Key options"
-    )]
-    pub(crate) key: Option<OsString>,
-    /// What to sign as
-    #[arg(long, value_name = "ROLE", default_value = "owner", help_heading = "Key options")]
-    pub(crate) role: Role,
-    /// Do not sign: nobody will be able to tell where the bundle comes from
-    #[arg(long, conflicts_with = "key", help_heading = "Key options")]
-    pub(crate) unsigned: bool,
-    #[command(flatten)]
-    pub(crate) passphrase: Given<args::PassphraseArgs>,
-}
-
-impl KeyArgs {
-    /// Opens the key.
-    pub(crate) fn load(&self, context: &Context) -> Result<Option<OpenKey>, Failure> {
-        match &self.key {
-            Some(key) if !self.unsigned => KeySource::parse(key)?.open(context, &self.passphrase).map(Some),
-            _ => Ok(None),
-        }
-    }
 }
 
 #[derive(Serialize)]
@@ -186,34 +153,6 @@ struct ArchiveOut {
     #[serde(serialize_with = "crate::bundle_out::bare")]
     sha256: String,
     encoder: String,
-}
-
-#[derive(Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct SignerOut {
-    fingerprint: String,
-    role: String,
-    /// Where the private key is kept.
-    key: KeyOrigin,
-}
-
-impl SignerOut {
-    pub(crate) fn of(key: &OpenKey, role: &Role) -> Self {
-        Self {
-            fingerprint: key.public_key().fingerprint().to_string(),
-            role: role.to_string(),
-            key: key.origin().clone(),
-        }
-    }
-
-    /// The lines about it in a report for people.
-    pub(crate) fn human(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "  signed by     {} as {}", self.fingerprint, self.role)?;
-        match &self.key {
-            KeyOrigin::File { .. } => Ok(()),
-            elsewhere => writeln!(out, "  with          {elsewhere}"),
-        }
-    }
 }
 
 #[derive(Serialize)]

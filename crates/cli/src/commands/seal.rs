@@ -17,9 +17,10 @@ use crate::args::{self, Given};
 use crate::bundle_out::BundleOut;
 use crate::bundle_set::{Names, read_attestations, read_manifest};
 use crate::checked::{bundle_claim, modes_not_told};
-use crate::commands::pack::{KeyArgs, SignerOut, excluded};
+use crate::commands::pack::excluded;
 use crate::context::{Context, threads, unwritable};
 use crate::handling::{Handling, LaboratoryOut, forecast};
+use crate::key_source::SignerOut;
 use crate::outcome::{Failure, Outcome, Report};
 use crate::provenance::args::keep;
 use crate::provenance::facts::ProvenanceOut;
@@ -46,7 +47,7 @@ pub(crate) struct Seal {
     #[command(flatten)]
     scan: Given<args::ScanArgs>,
     #[command(flatten)]
-    key: KeyArgs,
+    key: Given<args::KeyArgs>,
     #[command(flatten)]
     terms: Given<args::TermsArgs>,
     #[command(flatten)]

@@ -10,6 +10,7 @@ mod kept;
 mod lineage;
 mod provenance;
 mod revocations;
+mod signer;
 mod verify;
 
 pub(crate) use addressees::addressees;
