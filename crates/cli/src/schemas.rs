@@ -5,8 +5,8 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use crate::commands::{
-    amend, decrypt, diff, encrypt, history, id, init, inspect, keygen, ledger, lineage, pack, policy,
-    preflight, quickstart, receipt, receive, reconstruct, revoke, seal, sign, store, submit, trust, unpack,
+    id, init, inspect, keygen, ledger, lineage, policy, quickstart, receipt, receive, reconstruct, sign,
+    store, submit, trust,
 };
 use crate::encryption::keygen::MadeIdentity;
 
@@ -23,8 +23,8 @@ fn output_schema() -> Value {
             vec![subschema::<keygen::Made>(&mut generator), subschema::<MadeIdentity>(&mut generator)],
         ),
         ("id", vec![subschema::<id::Card>(&mut generator)]),
-        ("pack", vec![subschema::<pack::Packed>(&mut generator)]),
-        ("seal", vec![subschema::<seal::Sealed>(&mut generator)]),
+        ("pack", vec![subschema::<consign::operations::pack::Packed>(&mut generator)]),
+        ("seal", vec![subschema::<consign::operations::seal::Sealed>(&mut generator)]),
         ("sign", vec![subschema::<sign::Added>(&mut generator)]),
         ("verify", vec![subschema::<consign::operations::verify::VerifyReport>(&mut generator)]),
         (
@@ -34,11 +34,11 @@ fn output_schema() -> Value {
                 subschema::<inspect::InspectedOutside>(&mut generator),
             ],
         ),
-        ("unpack", vec![subschema::<unpack::Unpacked>(&mut generator)]),
-        ("encrypt", vec![subschema::<encrypt::EncryptedBundle>(&mut generator)]),
-        ("decrypt", vec![subschema::<decrypt::Decrypted>(&mut generator)]),
+        ("unpack", vec![subschema::<consign::operations::unpack::Unpacked>(&mut generator)]),
+        ("encrypt", vec![subschema::<consign::operations::encrypt::EncryptedBundle>(&mut generator)]),
+        ("decrypt", vec![subschema::<consign::operations::decrypt::Decrypted>(&mut generator)]),
         ("policy", vec![subschema::<policy::Shown>(&mut generator)]),
-        ("preflight", vec![subschema::<preflight::Foreseen>(&mut generator)]),
+        ("preflight", vec![subschema::<consign::operations::preflight::Foreseen>(&mut generator)]),
         (
             "store",
             vec![
@@ -55,7 +55,7 @@ fn output_schema() -> Value {
                 subschema::<reconstruct::custody::Held>(&mut generator),
             ],
         ),
-        ("amend", vec![subschema::<amend::Amended>(&mut generator)]),
+        ("amend", vec![subschema::<consign::operations::amend::Amended>(&mut generator)]),
         (
             "submit",
             vec![
@@ -65,9 +65,9 @@ fn output_schema() -> Value {
         ),
         ("receive", vec![subschema::<receive::Received>(&mut generator)]),
         ("receipt", vec![subschema::<receipt::Receipts>(&mut generator)]),
-        ("diff", vec![subschema::<diff::Differences>(&mut generator)]),
+        ("diff", vec![subschema::<consign::operations::diff::Differences>(&mut generator)]),
         ("lineage", vec![subschema::<lineage::Walked>(&mut generator)]),
-        ("revoke", vec![subschema::<revoke::Revoked>(&mut generator)]),
+        ("revoke", vec![subschema::<consign::operations::revoke::Revoked>(&mut generator)]),
         (
             "trust",
             vec![
@@ -83,7 +83,7 @@ fn output_schema() -> Value {
                 subschema::<trust::publish::Imported>(&mut generator),
             ],
         ),
-        ("history", vec![subschema::<history::Told>(&mut generator)]),
+        ("history", vec![subschema::<consign::operations::history::Told>(&mut generator)]),
         (
             "ledger",
             vec![

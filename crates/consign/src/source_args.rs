@@ -10,6 +10,7 @@ use consign_bundle::{
 };
 use consign_metadata::{Edit, ExcludePattern, Line, NameProfile, Problem, Scheme};
 use consign_policy::{Policy, Scan, Stage};
+use consign_signing::ExcludedCount;
 
 use tempfile::NamedTempFile;
 
@@ -51,6 +52,12 @@ pub struct Described {
 }
 
 impl Described {
+    /// How many files each pattern left out.
+    pub fn excluded(&self) -> Vec<ExcludedCount> {
+        let counts = self.source.excluded().iter();
+        counts.map(|e| ExcludedCount { pattern: e.pattern.clone(), count: e.files }).collect()
+    }
+
     /// Asks the own policy and every laboratory about packing this, as far as it is known what it holds.
     pub fn ask<'t>(&self, terms: &'t Terms, findings: Scan<'_>) -> Answers<'t> {
         let survey =

@@ -1,15 +1,7 @@
 //! `consign history`: the versions of a bundle, and what became of each.
 
-use std::io::{self, Write};
-
-use consign_metadata::{BundleId, BundleName, Manifest, printable};
-use serde::Serialize;
-use serde_json::Value;
-
-use crate::context::Context;
-use crate::ledger::{self, Filter, LoggedEvent, OpenLedger, detail, select};
-use crate::outcome::{Failure, Outcome, Report};
-use crate::style::{self, count};
+use consign::operations::history;
+use consign_metadata::BundleName;
 
 /// Show the versions of a bundle: when they were made, signed, handed over, to whom, with which receipts, and what
 /// changed between them
@@ -23,141 +15,8 @@ pub(crate) struct History {
     to: Option<String>,
 }
 
-/// The versions of a bundle, in the order in which the ledger heard of them.
-#[derive(Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct Told {
-    name: String,
-    versions: Vec<Version>,
-}
-
-#[derive(Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-struct Version {
-    version: String,
-    classification: String,
-    id: String,
-    /// The archives that held it, in the order in which they were heard of.
-    archives: Vec<String>,
-    /// The build or training run that made it, as the descriptor says.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pipeline: Option<Value>,
-    /// What changed since the version before, as far as both manifests are known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    changes: Option<String>,
-    entries: Vec<LoggedEvent>,
-    #[serde(skip)]
-    bundle_id: BundleId,
-}
-
-impl Report for Told {
-    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
-        let (faint, good) = (style::FAINT, style::GOOD);
-        writeln!(
-            out,
-            "{good}{}{good:#}: {}",
-            self.name,
-            count(self.versions.len() as u64, "version", "versions")
-        )?;
-        for version in &self.versions {
-            writeln!(out, "\n{}  [{}]", version.version, version.classification.to_uppercase())?;
-            writeln!(out, "  {faint}{}{faint:#}", version.id)?;
-            if let Some(changes) = &version.changes {
-                writeln!(out, "  changes     {}", printable(changes))?;
-            }
-            if let Some(pipeline) = version.pipeline.as_ref().and_then(in_words) {
-                writeln!(out, "  from        {}", printable(&pipeline))?;
-            }
-            for entry in &version.entries {
-                let Some(event) = &entry.event else { continue };
-                let detail = detail(event).map_or_else(String::new, |detail| format!("{detail}, "));
-                let (action, time) = (event.action.as_str(), event.timestamp);
-                let by = format!("{}@{}", event.user_id, event.host);
-                writeln!(
-                    out,
-                    "  {time}  {action:<14}  {}by {by}  {faint}event {}{faint:#}",
-                    printable(&detail),
-                    entry.index
-                )?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A pipeline as people say it.
-fn in_words(pipeline: &Value) -> Option<String> {
-    let text = |key: &str| pipeline[key].as_str();
-    let parts = [("", "system"), ("", "id"), ("run ", "run"), ("commit ", "commit")];
-    let parts: Vec<_> =
-        parts.iter().filter_map(|(before, key)| text(key).map(|text| format!("{before}{text}"))).collect();
-    (!parts.is_empty()).then(|| parts.join(", "))
-}
-
 impl History {
-    pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
-        let OpenLedger { ledger, .. } = ledger::open(context, None)?;
-        let filter = Filter::of_bundle(self.name.as_str());
-        let mut versions: Vec<Version> = Vec::new();
-        for entry in select(&ledger, &filter) {
-            let entry = entry?;
-            let Some(event) = &entry.event else { continue };
-            let Some(bundle) = event.bundle.as_ref().filter(|bundle| bundle.name == self.name) else {
-                continue;
-            };
-            let known = versions.iter().position(|version| version.bundle_id == bundle.id);
-            let place = known.unwrap_or_else(|| {
-                versions.push(Version {
-                    version: bundle.version.to_string(),
-                    classification: bundle.classification.to_string(),
-                    id: bundle.id.to_string(),
-                    archives: Vec::new(),
-                    pipeline: None,
-                    changes: None,
-                    entries: Vec::new(),
-                    bundle_id: bundle.id,
-                });
-                versions.len() - 1
-            });
-            let version = &mut versions[place];
-            if let Some(archive) = event.archive_sha256.map(|archive| archive.to_string())
-                && !version.archives.contains(&archive)
-            {
-                version.archives.push(archive);
-            }
-            if version.pipeline.is_none() {
-                version.pipeline = event.metadata.get("pipeline").cloned();
-            }
-            version.entries.push(entry);
-        }
-        if let Some(to) = &self.to {
-            let of_recipient = Filter::to(to).by_any_name(context);
-            let concerned = |entry: &LoggedEvent| of_recipient.admits(entry.event.as_ref());
-            for version in &mut versions {
-                version.entries.retain(concerned);
-            }
-            versions.retain(|version| !version.entries.is_empty());
-        }
-        if versions.is_empty() {
-            let message = format!("the ledger says nothing about a bundle `{}`", self.name);
-            let problem = consign_metadata::Problem::new("no-such-bundle", message);
-            return Err(Failure::failed(problem.hint("`consign ledger list` shows what it knows")));
-        }
-        compare(context, &mut versions);
-        Ok(Outcome::done(Told { name: self.name.to_string(), versions }))
-    }
-}
-
-/// Says of each version what changed since the one before, where this machine has kept both manifests.
-fn compare(context: &Context, versions: &mut [Version]) {
-    let known = context.state().known();
-    let mut before: Option<Manifest> = None;
-    for version in versions {
-        let bytes = known.manifest_bytes(version.bundle_id).ok().flatten();
-        let manifest = bytes.and_then(|bytes| Manifest::parse(&bytes).ok());
-        if let (Some(before), Some(manifest)) = (&before, &manifest) {
-            version.changes = Some(consign_metadata::diff(before, manifest).in_one_line());
-        }
-        before = manifest;
+    pub(crate) fn request(&self) -> history::History {
+        history::History { name: self.name.clone(), to: self.to.clone() }
     }
 }

@@ -1,37 +1,10 @@
 //! `consign seal`: sign a directory where it lies.
 
-use std::io::{self, Write};
+use consign::operations::seal;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use consign_bundle::hash_source;
-use consign_bundle::publish::{prepare, publish};
-use consign_metadata::{Findings, Manifest, Problem};
-use consign_policy::Stage;
-use consign_signing::{Attestations, Basis, Claim, Content, Signer as _};
-use serde::Serialize;
-
-use crate::act::{Act, Action};
-use crate::addressing;
 use crate::args::{self, Given};
-use crate::bundle_out::BundleOut;
-use crate::bundle_set::{Names, read_attestations, read_manifest};
-use crate::checked::{bundle_claim, modes_not_told};
-use crate::commands::pack::excluded;
-use crate::context::{Context, threads, unwritable};
-use crate::handling::{Handling, LaboratoryOut, forecast};
-use crate::key_source::SignerOut;
-use crate::outcome::{Failure, Outcome, Report};
-use crate::provenance::args::keep;
-use crate::provenance::facts::ProvenanceOut;
-use crate::publishing::taken;
-use crate::render;
-use crate::render::HandlingInWords as _;
-use crate::restated;
-use crate::scan_args::{self, FindingOut};
-use crate::sign_statement::sign_statement;
-use crate::source_args::{OutputFolder, check_output, pack_failure};
-use crate::style::{self, count, shell_word, size};
 
 /// Sign a directory where it lies, without an archive
 ///
@@ -60,227 +33,17 @@ pub(crate) struct Seal {
     threads: Option<NonZeroUsize>,
 }
 
-#[derive(Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct Sealed {
-    /// `sealed`, `unchanged`, or `refused` by the policy.
-    status: &'static str,
-    bundle: BundleOut,
-    files: u64,
-    bytes: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    manifest: Option<PathBuf>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attestations: Option<PathBuf>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    signer: Option<SignerOut>,
-    /// What was signed about where it comes from.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    provenance: Option<ProvenanceOut>,
-    /// What the handling policy says.
-    handling: Handling,
-    /// What the laboratories say to accepting it that were asked.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    laboratories: Vec<LaboratoryOut>,
-    /// What the scan of the content found.
-    findings: Findings,
-    /// Every finding with its place.
-    places: Vec<FindingOut>,
-    notes: Vec<String>,
-    #[serde(skip)]
-    directory: PathBuf,
-}
-
-impl Report for Sealed {
-    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
-        let warn = style::WARN;
-        let class = self.bundle.class();
-        let (style, what) = match self.status {
-            "refused" => (style::ERROR, "not sealed"),
-            status => (style::GOOD, status),
-        };
-        writeln!(out, "{style}{what}{style:#} {} {}  [{class}]", self.bundle.name, self.bundle.version)?;
-        writeln!(out, "  content       {}, {}", count(self.files, "file", "files"), size(self.bytes))?;
-        render::addressees(&self.bundle.addressees, "  ", 13, out)?;
-        writeln!(out, "  bundle id     {}", self.bundle.id())?;
-        if let Some(manifest) = &self.manifest {
-            writeln!(out, "  manifest      {}", manifest.display())?;
-        }
-        match (&self.signer, &self.attestations) {
-            (Some(signer), Some(path)) => {
-                writeln!(out, "  attestations  {}", path.display())?;
-                signer.human(out)?;
-            }
-            _ if self.manifest.is_none() => {}
-            _ => writeln!(out, "  {warn}NOT SIGNED: nobody can tell where it comes from{warn:#}")?,
-        }
-        if let Some(provenance) = &self.provenance {
-            provenance.human(out)?;
-        }
-        render::findings(&self.findings, Some(&self.handling), out)?;
-        for note in &self.notes {
-            writeln!(out, "  note          {note}")?;
-        }
-        self.handling.human_but_findings(out, 13)?;
-        self.laboratories.iter().try_for_each(|laboratory| laboratory.human(out))?;
-        let Some(manifest) = &self.manifest else { return Ok(()) };
-        let word = |path: &PathBuf| shell_word(&path.display().to_string());
-        writeln!(out, "\nA recipient checks the directory with:")?;
-        writeln!(out, "  consign verify {} --manifest {} --key PUB", word(&self.directory), word(manifest))
-    }
-}
-
 impl Seal {
-    pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
-        let policy = self.terms.policy(context)?;
-        let described = self.source.load(context, policy.scheme(), true)?;
-        let mut terms = self.terms.load(context, policy, &described.description.core)?;
-        let source = &described.source;
-        let left_out: Vec<_> = excluded(&described).into_iter().filter(|count| count.count > 0).collect();
-        if !left_out.is_empty() {
-            let problem = |e: &consign_signing::ExcludedCount| {
-                let message = format!(
-                    "would leave out {}, and a seal accounts for every file of the directory",
-                    count(e.count, "file", "files")
-                );
-                Problem::new("seal-leaves-out", message)
-                    .at(format!("`{}`", e.pattern))
-                    .hint("move them out of the directory, or pack it instead")
-            };
-            return Err(Failure {
-                exit: crate::exit::Exit::Failed,
-                problems: left_out.iter().map(problem).collect(),
-            });
+    pub(crate) fn request(&self) -> seal::Seal {
+        seal::Seal {
+            source: (*self.source).clone(),
+            output: self.output.clone(),
+            scan: (*self.scan).clone(),
+            key: (*self.key).clone(),
+            terms: (*self.terms).clone(),
+            provenance: (*self.provenance).clone(),
+            no_remember: self.no_remember,
+            threads: self.threads,
         }
-        let key = self.key.load(context)?;
-        terms.signers = forecast(context, key.iter().map(|key| (*key.public_key(), &self.key.role)))?;
-        check_output(source, &self.output)?;
-        let captured = self.provenance.load(context, &self.source.directory, key.is_some(), false)?;
-        let scan = self.scan.begin(terms.policies())?;
-        let folder = OutputFolder::open(&self.output)?;
-        let core = &described.description.core;
-        let names = Names::of(&core.name, &core.version);
-        let (manifest_path, attestations_path) =
-            (self.output.join(&names.manifest), self.output.join(&names.attestations));
-        if !manifest_path.exists() {
-            folder.check()?;
-        }
-        let meter = context.meter("hashing", source.summary().bytes);
-        let manifest =
-            hash_source(source, &described.description, threads(self.threads), Some(&scan), &meter);
-        drop(meter);
-        let manifest = manifest.map_err(|error| pack_failure(error, &self.output))?;
-        // What the policy makes of it is decided here: before anything is signed or has its name.
-        let scanned = scan.finish(&described.description, &manifest)?;
-        let bytes = manifest.to_bytes();
-        let id = Manifest::id_of(&bytes);
-        let core = manifest.core();
-        let failed = |error: io::Error| unwritable(&self.output, &error);
-        let mut files = Vec::new();
-        let mut status = "unchanged";
-        if manifest_path.exists() {
-            if read_manifest(&manifest_path)?.1 != bytes {
-                return Err(taken(&manifest_path));
-            }
-        } else {
-            status = "sealed";
-            files.push((names.manifest.clone(), prepare(&self.output, &bytes).map_err(failed)?));
-        }
-        let mut claim = Claim::new(bundle_claim(&manifest, id), Content::Sealed);
-        claim.findings = Some(scanned.findings.clone());
-        terms.apply(&mut claim);
-        let answers = terms.ask_manifest(Stage::Pack, &manifest, &claim);
-        let told = modes_not_told(source).into_iter();
-        let mut report = Sealed {
-            status: "refused",
-            bundle: BundleOut::described(core, Some(id)).for_whom(addressing::told(&terms.addressees)),
-            files: manifest.files().len() as u64,
-            bytes: manifest.payload_bytes(),
-            manifest: None,
-            attestations: None,
-            signer: None,
-            provenance: None,
-            handling: answers.handling(),
-            laboratories: answers.laboratories(),
-            findings: scanned.findings,
-            places: FindingOut::all(scanned.places),
-            notes: scanned.unused.iter().map(scan_args::unused_in_words).chain(told).collect(),
-            directory: self.source.directory.clone(),
-        };
-        let permit = match answers.permit(&self.source.directory) {
-            Ok(permit) => permit,
-            Err(Failure { exit, problems }) => {
-                return Ok(Outcome { exit, problems, report: Some(Box::new(report)) });
-            }
-        };
-        let notes = &mut report.notes;
-        let mut acts =
-            vec![Act::of(Action::Sealed, &claim).with("files", manifest.files().len()).made_of(&manifest)];
-        let mut signer = None;
-        let mut role = self.key.role.clone();
-        let mut placed = None;
-        if let Some(key) = &key {
-            if let Some(captured) = &captured {
-                let mut one = captured.place(context, key, (&claim, &manifest), &self.output, &names)?;
-                notes.append(&mut one.notes);
-                if let Some(file) = one.file.take() {
-                    status = "sealed";
-                    files.push(file);
-                }
-                placed = Some(one);
-            }
-            if attestations_path.exists() {
-                let there = read_attestations(&attestations_path)?;
-                let mine = |s: &consign_signing::SignedStatement| {
-                    let there = Claim { findings: claim.findings.clone(), ..s.statement().claim.clone() };
-                    there == claim && s.key() == key.public_key()
-                };
-                let mine = there.statements().iter().find(|s| mine(s));
-                let Some(mine) = mine.map(consign_signing::SignedStatement::statement) else {
-                    let of_it =
-                        |s: &&consign_signing::SignedStatement| s.statement().claim.bundle == claim.bundle;
-                    let signed = there.statements().iter().find(of_it).map(|s| &s.statement().claim);
-                    let otherwise =
-                        signed.map_or_else(Vec::new, |signed| restated::differences(signed, &claim));
-                    restated::check(&attestations_path, &otherwise)?;
-                    return Err(taken(&attestations_path));
-                };
-                let otherwise: Vec<_> = restated::other_role(&mine.signer.role, &role).into_iter().collect();
-                restated::check(&attestations_path, &otherwise)?;
-                if mine.claim.findings.as_ref().is_some_and(|signed| *signed != report.findings) {
-                    notes.push(scan_args::OTHER_FINDINGS.into());
-                }
-                role = mine.signer.role.clone();
-            } else {
-                status = "sealed";
-                acts.extend(Act::exceptions(&claim));
-                let signed =
-                    sign_statement(context, key, claim, &role, Basis::Sealed, &permit, !self.no_remember)?;
-                let bytes = Attestations::new(signed).to_bytes();
-                files.push((names.attestations.clone(), prepare(&self.output, &bytes).map_err(failed)?));
-            }
-            signer = Some(SignerOut::of(key, &role));
-        }
-        publish(&self.output, files).map_err(|(path, error)| match error.kind() {
-            io::ErrorKind::AlreadyExists => taken(&path),
-            _ => unwritable(&path, &error),
-        })?;
-        if status == "sealed" {
-            let first = acts.remove(0);
-            context.record(match &key {
-                Some(key) => first.signed_by(key.public_key(), &role),
-                None => first.with("signed", false),
-            });
-            acts.into_iter().for_each(|act| context.record(act));
-        }
-        if !self.no_remember {
-            notes.extend(keep(context, &bytes, id, placed.as_ref()));
-        }
-        report.status = status;
-        report.manifest = Some(manifest_path);
-        report.attestations = signer.is_some().then_some(attestations_path);
-        report.signer = signer;
-        report.provenance = placed.map(|placed| placed.out);
-        Ok(Outcome::done(report))
     }
 }

@@ -1,16 +1,28 @@
 //! Reports in words: what the engine found, as a person reads it.
 
 mod addressees;
+mod amend;
+#[cfg(feature = "encryption")]
+mod decrypt;
+mod diff;
+#[cfg(feature = "encryption")]
+mod encrypt;
 #[cfg(feature = "encryption")]
 mod encrypted;
 mod events;
 mod findings;
 mod handling;
+mod history;
 mod kept;
 mod lineage;
+mod pack;
+mod preflight;
 mod provenance;
 mod revocations;
+mod revoke;
+mod seal;
 mod signer;
+mod unpack;
 mod verify;
 
 pub(crate) use addressees::addressees;

@@ -1,3 +1,15 @@
 //! What the engine does: one file for each thing that can be asked of it.
 
+pub mod amend;
+#[cfg(feature = "encryption")]
+pub mod decrypt;
+pub mod diff;
+#[cfg(feature = "encryption")]
+pub mod encrypt;
+pub mod history;
+pub mod pack;
+pub mod preflight;
+pub mod revoke;
+pub mod seal;
+pub mod unpack;
 pub mod verify;
