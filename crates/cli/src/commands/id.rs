@@ -1,17 +1,9 @@
 //! `consign id`: the card of a key, for reading aloud.
 
+use consign::operations::id;
 use std::ffi::OsString;
-use std::io::{self, Write};
-
-use consign_metadata::Line;
-use consign_signing::{PublicKey, Timestamp, TrustedKey};
-use serde::Serialize;
 
 use crate::args::{self, Given};
-use crate::context::Context;
-use crate::key_source::KeySource;
-use crate::keys::load_public;
-use crate::outcome::{Failure, Outcome, Report};
 
 /// Print the card of a public key, fit for reading aloud
 #[derive(clap::Args)]
@@ -24,115 +16,8 @@ pub(crate) struct Id {
     passphrase: Given<args::PassphraseArgs>,
 }
 
-/// What there is to say about a public key: itself, and how `trust.toml` lists it.
-#[derive(Clone, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct Card {
-    pub(super) fingerprint: String,
-    pub(super) groups: String,
-    pub(super) openssh: String,
-    pub(super) keyid: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) owner: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) organization: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) roles: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) created: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) not_before: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) not_after: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) revoked: Option<Revoked>,
-}
-
-/// That a key no longer counts.
-#[derive(Clone, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct Revoked {
-    pub(super) at: String,
-    pub(super) reason: consign_signing::RevocationReason,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) note: Option<String>,
-}
-
-impl Card {
-    pub(super) fn of(key: &PublicKey, listed: Option<&TrustedKey>) -> Self {
-        let text = |line: &Option<Line>| line.as_ref().map(ToString::to_string);
-        let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
-        let revoked = listed.and_then(|key| key.revoked.as_ref()).map(|revoked| Revoked {
-            at: revoked.at.to_string(),
-            reason: revoked.reason,
-            note: text(&revoked.note),
-        });
-        Self {
-            fingerprint: key.fingerprint().to_string(),
-            groups: key.fingerprint().groups(),
-            openssh: key.to_openssh(None).trim_end().to_owned(),
-            keyid: key.keyid(),
-            name: listed.map(|key| key.name.to_string()),
-            owner: listed.and_then(|key| text(&key.owner)),
-            organization: listed.and_then(|key| text(&key.organization)),
-            roles: listed.map(|key| key.roles.iter().map(ToString::to_string).collect()).unwrap_or_default(),
-            created: listed.and_then(|key| time(key.created)),
-            not_before: listed.and_then(|key| time(key.not_before)),
-            not_after: listed.and_then(|key| time(key.not_after)),
-            revoked,
-        }
-    }
-
-    /// The lines about dates and revocation.
-    pub(super) fn limits(&self) -> Vec<(&'static str, String)> {
-        let revoked = self.revoked.as_ref().map(|Revoked { at, reason, note }| {
-            let note = note.as_ref().map_or_else(String::new, |note| format!(" ({note})"));
-            format!("{reason}, {at}{note}")
-        });
-        [
-            ("created", self.created.clone()),
-            ("not before", self.not_before.clone()),
-            ("not after", self.not_after.clone()),
-            ("REVOKED", revoked),
-        ]
-        .into_iter()
-        .filter_map(|(label, value)| value.map(|value| (label, value)))
-        .collect()
-    }
-}
-
-impl Report for Card {
-    fn human(&self, out: &mut dyn Write) -> io::Result<()> {
-        match &self.name {
-            Some(name) => writeln!(out, "trusted as    {name} ({})", self.roles.join(", "))?,
-            None => writeln!(out, "trusted as    (not in your trust.toml)")?,
-        }
-        for (label, value) in [("owner", &self.owner), ("organization", &self.organization)] {
-            if let Some(value) = value {
-                writeln!(out, "{label:13} {value}")?;
-            }
-        }
-        self.limits().iter().try_for_each(|(label, value)| writeln!(out, "{label:13} {value}"))?;
-        writeln!(out, "fingerprint   {}", self.fingerprint)?;
-        writeln!(out, "OpenSSH       {}", self.openssh)?;
-        writeln!(
-            out,
-            "\nTo compare by telephone, read these groups aloud; they are the same fingerprint:\n"
-        )?;
-        self.groups.lines().try_for_each(|line| writeln!(out, "    {line}"))
-    }
-}
-
 impl Id {
-    pub(crate) fn run(&self, context: &Context) -> Result<Outcome, Failure> {
-        let key = match self.key.to_str() {
-            Some(line) if line.starts_with("ssh-ed25519 ") => load_public(line)?,
-            _ => KeySource::parse(&self.key)?.public_key(context, &self.passphrase)?,
-        };
-        let policy = context.trust_policy(None)?;
-        let listed = policy.as_ref().and_then(|policy| policy.find(&key));
-        Ok(Outcome::done(Card::of(&key, listed)))
+    pub(crate) fn request(&self) -> id::Id {
+        id::Id { key: self.key.clone(), passphrase: (*self.passphrase).clone() }
     }
 }

@@ -120,7 +120,7 @@ impl Command {
             Self::Quickstart(command) => own("quickstart", command.run(context)),
             Self::Init(command) => own("init", command.run(context)),
             Self::Keygen(command) => own("keygen", command.run(context)),
-            Self::Id(command) => own("id", command.run(context)),
+            Self::Id(command) => ask(context, &command.request()),
             Self::Pack(command) => ask(context, &command.request()),
             Self::Seal(command) => ask(context, &command.request()),
             Self::Amend(command) => ask(context, &command.request()),
@@ -143,7 +143,7 @@ impl Command {
             Self::History(command) => ask(context, &command.request()),
             Self::Store(command) => own("store", command.run(context)),
             Self::Reconstruct(command) => own("reconstruct", command.run(context)),
-            Self::Receive(command) => own("receive", command.run(context)),
+            Self::Receive(command) => ask(context, &command.request()),
             Self::Receipt(command) => own("receipt", command.run(context)),
         }
     }

@@ -7,8 +7,10 @@ pub mod diff;
 #[cfg(feature = "encryption")]
 pub mod encrypt;
 pub mod history;
+pub mod id;
 pub mod pack;
 pub mod preflight;
+pub mod receive;
 pub mod revoke;
 pub mod seal;
 pub mod unpack;

@@ -11,10 +11,10 @@ use serde::Serialize;
 
 use super::file::TrustFile;
 use super::{Dates, confirm_key, entry, extended, shown, unknown};
-use crate::commands::id::Card;
 use crate::keys::load_public;
 use crate::outcome::{Failure, Outcome, Report};
 use crate::style;
+use consign::operations::id::Card;
 
 /// Mark a key as revoked, so that its signatures no longer count
 ///

@@ -14,12 +14,12 @@ use consign_metadata::{Line, Problem, Role, did_you_mean, printable};
 use consign_signing::{Fingerprint, PublicKey, Timestamp, TrustError, TrustPolicy, TrustedKey};
 use serde::Serialize;
 
-use super::id::Card;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::keys::load_public;
 use crate::outcome::{Failure, Outcome, Report};
 use crate::style;
+use consign::operations::id::Card;
 
 use file::TrustFile;
 

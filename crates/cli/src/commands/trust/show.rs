@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::file::TrustFile;
 use super::{entry, unknown};
-use crate::commands::id::Card;
 use crate::outcome::{Failure, Outcome, Report};
 use crate::style;
+use consign::operations::id::Card;
 
 /// Show one key, one import, or the rules for a pattern
 #[derive(clap::Args)]
