@@ -16,10 +16,10 @@ mod variables;
 use consign::exit::Exit;
 use consign::ledger::Recorded;
 use consign::{
-    act, addressing, bundle_out, bundle_set, checked, claimed, context, descriptor_file, encrypted_set,
-    encryption, environment, examined, exit, git, handling, hashing, key_source, keys, ledger, lineage,
-    outputs, parcel, provenance, publishing, reading, receipts, recipients, secrecy, sign_statement,
-    source_args, state, store_args, survey, vouching, withdrawn,
+    act, addressing, bundle_out, bundle_set, checked, context, descriptor_file, encrypted_set, encryption,
+    environment, examined, exit, git, handling, hashing, key_source, keys, ledger, lineage, outputs,
+    publishing, reading, receipts, recipients, secrecy, sign_statement, source_args, state, store_args,
+    survey, vouching,
 };
 
 use std::io::{self, Write as _};

@@ -5,8 +5,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use crate::commands::{
-    id, init, inspect, keygen, ledger, lineage, policy, quickstart, receipt, receive, reconstruct, sign,
-    store, submit, trust,
+    init, keygen, ledger, lineage, policy, quickstart, receipt, reconstruct, sign, store, trust,
 };
 use crate::encryption::keygen::MadeIdentity;
 
@@ -30,8 +29,8 @@ fn output_schema() -> Value {
         (
             "inspect",
             vec![
-                subschema::<inspect::Inspected>(&mut generator),
-                subschema::<inspect::InspectedOutside>(&mut generator),
+                subschema::<consign::operations::inspect::Inspected>(&mut generator),
+                subschema::<consign::operations::inspect::InspectedOutside>(&mut generator),
             ],
         ),
         ("unpack", vec![subschema::<consign::operations::unpack::Unpacked>(&mut generator)]),
@@ -59,8 +58,8 @@ fn output_schema() -> Value {
         (
             "submit",
             vec![
-                subschema::<submit::Submitted>(&mut generator),
-                subschema::<submit::Withdrawn>(&mut generator),
+                subschema::<consign::operations::submit::Submitted>(&mut generator),
+                subschema::<consign::operations::submit::Withdrawn>(&mut generator),
             ],
         ),
         ("receive", vec![subschema::<consign::operations::receive::Received>(&mut generator)]),

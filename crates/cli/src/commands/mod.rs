@@ -126,7 +126,7 @@ impl Command {
             Self::Amend(command) => ask(context, &command.request()),
             Self::Sign(command) => own("sign", command.run(context)),
             Self::Verify(command) => ask(context, &command.request()),
-            Self::Inspect(command) => own("inspect", command.run(context)),
+            Self::Inspect(command) => ask(context, &command.request()),
             Self::Unpack(command) => ask(context, &command.request()),
             #[cfg(feature = "encryption")]
             Self::Encrypt(command) => ask(context, &command.request()),
@@ -138,7 +138,7 @@ impl Command {
             Self::Trust(command) => own("trust", command.run(context)),
             Self::Policy(command) => own("policy", command.run(context)),
             Self::Preflight(command) => ask(context, &command.request()),
-            Self::Submit(command) => own("submit", command.run(context)),
+            Self::Submit(command) => ask(context, &command.request()),
             Self::Ledger(command) => own("ledger", command.run(context)),
             Self::History(command) => ask(context, &command.request()),
             Self::Store(command) => own("store", command.run(context)),

@@ -14,6 +14,7 @@ mod findings;
 mod handling;
 mod history;
 mod id;
+mod inspect;
 mod kept;
 mod lineage;
 mod pack;
@@ -24,6 +25,7 @@ mod revocations;
 mod revoke;
 mod seal;
 mod signer;
+mod submit;
 mod unpack;
 mod verify;
 
