@@ -139,7 +139,7 @@ impl Examined {
     /// Whether somebody trusted vouches for exactly what was found, by nobody's word about the time, and nothing falls
     /// short of what was asked.
     pub fn holds_now(&self) -> bool {
-        self.holds() && self.vouched.as_ref().is_some_and(|vouched| !vouched.asserted)
+        self.holds() && self.vouched.as_ref().is_some_and(|vouched| !vouched.asserted())
     }
 
     /// The same, but perhaps by the caller's word about the time.

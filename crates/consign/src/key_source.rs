@@ -36,6 +36,11 @@ pub struct KeyArgs {
 }
 
 impl KeyArgs {
+    /// The key in a file, or elsewhere as [`KeySource::parse`] reads it, in a role.
+    pub fn new(key: impl Into<OsString>, role: Role) -> Self {
+        Self { key: Some(key.into()), role, unsigned: false, passphrase: PassphraseArgs::default() }
+    }
+
     /// Opens the key.
     pub fn load(&self, context: &Context) -> Result<Option<OpenKey>, Failure> {
         match &self.key {

@@ -68,6 +68,21 @@ impl Described {
 }
 
 impl SourceArgs {
+    /// A directory with a descriptor in it, all of it.
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: directory.into(),
+            descriptor: None,
+            version: None,
+            set: Vec::new(),
+            exclude: Vec::new(),
+            include_vcs: false,
+            dereference: false,
+            dereference_into: Vec::new(),
+            names: NameProfile::Portable,
+        }
+    }
+
     /// Reads the descriptor and looks at the directory: everything that can be wrong before a content byte is
     /// read. `keep_descriptor` leaves the descriptor file among the files.
     pub fn load(

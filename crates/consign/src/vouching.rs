@@ -548,7 +548,7 @@ fn revoked_keys<C>(decision: &Decision<C>, shown: &Path) -> Vec<Problem> {
 /// [`Vouched::archive`] and [`Vouched::manifest`] are the only ways to a value.
 pub struct Vouched {
     /// The time by which the caller asserts that the signatures were made, where it holds for no other reason.
-    pub asserted: bool,
+    asserted: bool,
     /// What was found: the digest of the archive, of the encrypted file, or of the manifest of a directory.
     subject: Sha256Digest,
     /// How much of an archive was looked at; nothing that a receipt could state otherwise.
@@ -571,6 +571,11 @@ impl Vouched {
         };
         let subject = verified.facts().sha256;
         same.then(|| Self { asserted: trusted.rests_on_asserted_time(), subject, level })
+    }
+
+    /// Whether it holds for no other reason than the caller's word about the time.
+    pub fn asserted(&self) -> bool {
+        self.asserted
     }
 
     /// The digest of what was found.

@@ -97,7 +97,7 @@ impl Request for Decrypt {
             return Err(examined.into_failure());
         };
         let mut notes = std::mem::take(&mut examined.notes);
-        let asserted = examined.vouched.as_ref().is_some_and(|vouched| vouched.asserted);
+        let asserted = examined.vouched.as_ref().is_some_and(|vouched| vouched.asserted());
         let (manifest, core) = (verified.manifest(), verified.manifest().core());
         let names = Names::of(&core.name, &core.version);
 

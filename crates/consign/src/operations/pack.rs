@@ -186,6 +186,29 @@ enum Read {
     Whole(Box<Manifest>, Findings),
 }
 
+impl Pack {
+    /// Packs a directory into a folder, signed with a key, by the configured policy.
+    pub fn new(directory: impl Into<PathBuf>, output: impl Into<PathBuf>, key: KeyArgs) -> Self {
+        Self {
+            source: SourceArgs::new(directory),
+            output: output.into(),
+            scan: ScanArgs::default(),
+            key,
+            terms: TermsArgs::default(),
+            threads: None,
+            level: None,
+            store: false,
+            base: Vec::new(),
+            resume: false,
+            encrypt: EncryptArgs::default(),
+            provenance: ProvenanceArgs::default(),
+            keep: KeepArgs::default(),
+            no_remember: false,
+            dry_run: false,
+        }
+    }
+}
+
 impl Request for Pack {
     const COMMAND: &str = "pack";
     type Report = Packed;

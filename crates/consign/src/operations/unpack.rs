@@ -94,7 +94,7 @@ impl Request for Unpack {
         let mut notes = std::mem::take(&mut examined.notes);
         let vouched = examined.vouched.as_ref();
         let (manifest, core) = (verified.manifest(), verified.manifest().core());
-        let asserted = vouched.is_some_and(|vouched| vouched.asserted);
+        let asserted = vouched.is_some_and(|vouched| vouched.asserted());
         // What was extracted is what was signed; but another one was verified under the name meanwhile.
         let mut conflict = None;
         // Only what was verified in full is remembered as that.

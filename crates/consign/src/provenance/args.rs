@@ -58,6 +58,13 @@ pub struct Placed {
     signed: SignedProvenance,
 }
 
+impl Default for ProvenanceArgs {
+    /// Nothing is said about where it comes from.
+    fn default() -> Self {
+        Self { provenance: "none".into(), configs: Vec::new(), code: None }
+    }
+}
+
 impl ProvenanceArgs {
     /// Finds out what there is to say about the content of `directory`, before any of it is read. It must be signed,
     /// and it must not tell about a bundle what encryption is to hide.

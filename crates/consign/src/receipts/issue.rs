@@ -177,7 +177,7 @@ impl Issuer<'_> {
             About::Unknown => false,
         };
         let permitted = permit.stage() == Stage::Receive && permit.policy() == self.policy;
-        let level = vouched.level().filter(|_| found && permitted && !vouched.asserted)?;
+        let level = vouched.level().filter(|_| found && permitted && !vouched.asserted())?;
         let verdict = ReceiptVerdict::Accepted { level };
         Some(self.receipt(arrival, verdict, signers(trusted.signers().iter())))
     }

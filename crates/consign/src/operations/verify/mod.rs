@@ -52,6 +52,14 @@ pub struct Verify {
     pub threads: Option<NonZeroUsize>,
 }
 
+impl Verify {
+    /// Verifies a bundle, or all that lie in a folder, in full; signatures count of the keys that are named, or by the
+    /// configured trust if none is.
+    pub fn new(bundle: impl Into<PathBuf>, keys: Vec<String>) -> Self {
+        Self { bundles: vec![bundle.into()], vouching: VouchingArgs::of(keys, None), ..Self::default() }
+    }
+}
+
 impl Request for Verify {
     const COMMAND: &str = "verify";
     type Report = VerifyReport;
@@ -492,7 +500,7 @@ impl Checked {
             self.exit = Exit::NotIntact;
         }
         let report = &mut self.report;
-        let asserted = vouched.is_some_and(|vouched| vouched.asserted);
+        let asserted = vouched.is_some_and(|vouched| vouched.asserted());
         report.verified = self.exit == Exit::Done && !asserted && depth != Depth::Encrypted;
         report.level = (self.exit == Exit::Done).then_some(Level { depth, asserted });
         report.verdict = match self.exit {
