@@ -40,7 +40,7 @@ pub enum KeyFileErrorKind {
         mode: u32,
     },
     /// The name is taken. Nothing was written.
-    #[error("exists already and is never overwritten")]
+    #[error("already exists and is never overwritten")]
     Exists,
     /// The file system does not keep permissions: the key would be readable by others. It was removed again.
     #[error("cannot be kept from others on this file system (mode {mode:04o} instead of 0600)")]

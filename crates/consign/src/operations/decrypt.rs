@@ -15,7 +15,7 @@ use crate::handling::PolicyArgs;
 use crate::operation::{Outcome, Request};
 use crate::publishing::taken;
 use crate::source_args::OutputFolder;
-use crate::vouching::VouchingArgs;
+use crate::vouching::{Vouched, VouchingArgs};
 use consign_bundle::publish::{prepare, publish, temporary};
 use consign_bundle::{Progress as _, Sha256State};
 use consign_metadata::Problem;
@@ -97,7 +97,7 @@ impl Request for Decrypt {
             return Err(examined.into_failure());
         };
         let mut notes = std::mem::take(&mut examined.notes);
-        let asserted = examined.vouched.as_ref().is_some_and(|vouched| vouched.asserted());
+        let asserted = examined.vouched.as_ref().is_some_and(Vouched::asserted);
         let (manifest, core) = (verified.manifest(), verified.manifest().core());
         let names = Names::of(&core.name, &core.version);
 

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::handling::Handling;
 use crate::handling::PolicyArgs;
 use crate::operation::{Outcome, Request};
-use crate::vouching::VouchingArgs;
+use crate::vouching::{Vouched, VouchingArgs};
 use consign_bundle::{Scope, Selection};
 use consign_metadata::{EntryPath, Problem};
 use consign_policy::Stage;
@@ -94,7 +94,7 @@ impl Request for Unpack {
         let mut notes = std::mem::take(&mut examined.notes);
         let vouched = examined.vouched.as_ref();
         let (manifest, core) = (verified.manifest(), verified.manifest().core());
-        let asserted = vouched.is_some_and(|vouched| vouched.asserted());
+        let asserted = vouched.is_some_and(Vouched::asserted);
         // What was extracted is what was signed; but another one was verified under the name meanwhile.
         let mut conflict = None;
         // Only what was verified in full is remembered as that.

@@ -251,7 +251,7 @@ impl Init {
 }
 
 fn exists(path: &Path) -> Failure {
-    let problem = Problem::new("descriptor-exists", "exists already and is never overwritten");
+    let problem = Problem::new("descriptor-exists", "already exists and is never overwritten");
     let hint = "add what it does not say yet with `--update`, or write another one elsewhere with `-o FILE`";
     Failure::failed(problem.at(path.display().to_string()).hint(hint))
 }

@@ -500,7 +500,7 @@ impl Checked {
             self.exit = Exit::NotIntact;
         }
         let report = &mut self.report;
-        let asserted = vouched.is_some_and(|vouched| vouched.asserted());
+        let asserted = vouched.is_some_and(Vouched::asserted);
         report.verified = self.exit == Exit::Done && !asserted && depth != Depth::Encrypted;
         report.level = (self.exit == Exit::Done).then_some(Level { depth, asserted });
         report.verdict = match self.exit {
