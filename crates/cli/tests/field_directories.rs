@@ -219,7 +219,7 @@ fn field_c6_nothing_is_written_into_the_cache_of_hugging_face() {
     let next: Vec<_> =
         result["next"].as_array().unwrap().iter().skip(1).map(|word| word.as_str().unwrap()).collect();
     desk.succeed(next.iter().map(|word| if *word == "KEY" { "key" } else { word }));
-    assert!(desk.transcript(["init", &snapshot]).contains("exists already"));
+    assert!(desk.transcript(["init", &snapshot]).contains("already exists"));
     // Nor if it is asked for, nor from within, nor for a folder of the snapshot.
     let inside = format!("{snapshot}/consign.yaml");
     let hub = "hub/x.yaml".to_owned();

@@ -598,7 +598,7 @@ fn field_l7_of_equal_commands_at_once_one_wins_and_the_others_say_so() {
     for (words, taken) in [
         (&["unpack", "out", "unpacked", "--key", "k.pub"][..], "already exists"),
         (&["keygen", "--no-passphrase", "-o", "new"], "already exists"),
-        (&["init", "raw"], "exists already"),
+        (&["init", "raw"], "already exists"),
     ] {
         let outputs = at_once(&desk, words);
         let done = outputs.iter().filter(|output| output.status.success()).count();
