@@ -276,6 +276,22 @@ fn field_r4_the_days_are_not_lowered_and_used_in_one_breath() {
 }
 
 #[test]
+fn field_r4_a_change_that_the_ledger_never_heard_of_changes_nothing() {
+    let desk = Desk::recording();
+    policy(&desk, 400);
+    on(&desk, "2030-01-01", &["keygen", "--no-passphrase", "-o", "ada"]);
+    policy(&desk, 1);
+    // What is recorded into a file is not in the ledger.
+    on(&desk, "2030-01-03", &["keygen", "--no-passphrase", "-o", "bob", "--event-out", "events.jsonl"]);
+    assert!(desk.read("events.jsonl").contains("policy_changed"));
+    let dropped = on(&desk, "2030-03-01", &DROP);
+    assert_eq!(
+        (&dropped["result"]["status"], &dropped["result"]["kept"]["log_days"]),
+        (&"unchanged".into(), &400.into())
+    );
+}
+
+#[test]
 fn field_r4_who_had_a_bundle_is_told_for_as_long_as_it_is_kept() {
     let desk = Desk::recording();
     policy(&desk, 1);

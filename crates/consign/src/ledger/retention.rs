@@ -60,6 +60,8 @@ impl<'a> Retention<'a> {
                 before = Some(u64::from(LOG_DAYS));
             }
         }
+        // The last one that this ledger heard of: a change that was recorded elsewhere is none here.
+        log_days = log_days.max(before.unwrap_or_default());
         Ok(Self { policy, state: context.state(), now, log_days })
     }
 
