@@ -84,6 +84,16 @@ impl Context {
         }
     }
 
+    /// The same, watched by somebody.
+    pub fn watched_by(self, watcher: Arc<dyn Watcher>) -> Self {
+        Self { watcher, ..self }
+    }
+
+    /// The same, with somebody who may be asked.
+    pub fn asking(self, person: Arc<dyn Person>) -> Self {
+        Self { person, ..self }
+    }
+
     /// The same with another home, for a rehearsal.
     pub fn with_home(&self, home: &Path) -> Self {
         Self {

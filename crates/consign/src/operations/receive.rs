@@ -59,6 +59,26 @@ pub struct Receive {
     pub threads: Option<NonZeroUsize>,
 }
 
+impl Receive {
+    /// Takes in a bundle, or all that lie in a folder, by the configured trust and policy; receipts are signed with a key
+    /// in a role, which is `recipient` unless somebody agreed on another.
+    pub fn new(inbox: impl Into<PathBuf>, key: impl Into<OsString>, role: Role) -> Self {
+        Self {
+            bundles: vec![inbox.into()],
+            key: Some(key.into()),
+            role,
+            passphrase: PassphraseArgs::default(),
+            trust: TrustArgs::default(),
+            policy: PolicyArgs::default(),
+            identity: IdentityArgs::default(),
+            unpack_to: None,
+            receipts: None,
+            dry_run: false,
+            threads: None,
+        }
+    }
+}
+
 /// What became of the bundles.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
