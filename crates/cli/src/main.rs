@@ -16,11 +16,12 @@ mod variables;
 use consign::exit::Exit;
 use consign::ledger::Recorded;
 use consign::{
-    act, addressing, bundle_out, bundle_set, checked, context, descriptor_file, encrypted_set, encryption,
-    environment, examined, exit, git, handling, hashing, key_source, keys, ledger, lineage, outputs,
-    publishing, reading, receipts, recipients, secrecy, sign_statement, source_args, state, store_args,
-    survey, vouching,
+    act, addressing, bundle_out, bundle_set, checked, context, descriptor_file, encrypted_set, environment,
+    examined, exit, git, handling, hashing, key_source, keys, ledger, lineage, outputs, publishing, reading,
+    receipts, secrecy, sign_statement, source_args, state, store_args, survey, vouching,
 };
+#[cfg(feature = "encryption")]
+use consign::{encryption, recipients};
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;

@@ -22,7 +22,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Packs a directory into a folder. The home holds policy, trust and the record of this machine.
-pub fn build_step(home: &Path, directory: &Path, output: &Path, key: &Path) -> Result<Packed, Box<dyn Error>> {
+pub fn build_step(
+    home: &Path,
+    directory: &Path,
+    output: &Path,
+    key: &Path,
+) -> Result<Packed, Box<dyn Error>> {
     let context = Context::at(home);
     let request = Pack::new(directory, output, KeyArgs::new(key, "owner".parse()?));
     let (outcome, _) = context.perform(&request);

@@ -30,7 +30,8 @@ fn desk() -> (TempDir, impl Fn(&str) -> PathBuf) {
         *key.public_key()
     });
     let roles = vec!["owner".parse().unwrap()];
-    let trust = TrustPolicy::default().with_key(TrustedKey::new("ada".parse().unwrap(), keys[0], roles)).unwrap();
+    let trust =
+        TrustPolicy::default().with_key(TrustedKey::new("ada".parse().unwrap(), keys[0], roles)).unwrap();
     private(&at("lab-home"));
     fs::write(at("lab-home/trust.toml"), trust.to_toml()).unwrap();
     private(&at("ada-home"));
@@ -78,6 +79,9 @@ fn all_that_is_wrong_is_told_at_once_and_nothing_is_written() {
     fs::write(at("model/consign.yaml"), "name: tiny\nversion: one\n").unwrap();
     let refused = build_step::build_step(&at("ada-home"), &at("model"), &at("out"), &at("ada"));
     let said = refused.err().unwrap().to_string();
-    assert!(said.contains("version") && said.contains("classification") && said.contains("contact"), "{said}");
+    assert!(
+        said.contains("version") && said.contains("classification") && said.contains("contact"),
+        "{said}"
+    );
     assert!(!at("out").exists());
 }
