@@ -17,6 +17,8 @@ fn functions() -> BTreeSet<String> {
             if path.is_dir() {
                 walk(&path, found);
             } else if path.extension().is_some_and(|ending| ending == "rs") {
+                // Some are programs of their own, and go by the name of the file.
+                found.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
                 let text = fs::read_to_string(&path).unwrap();
                 let named = text.split("fn ").skip(1).filter_map(|rest| {
                     let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))?;
