@@ -8,8 +8,8 @@ use std::ops::Range;
 
 /// What is judged at a time, counted from the beginning of the stream.
 pub(crate) const BLOCK: usize = 4096;
-/// Samples of binary content are so far apart: a run as long as the shortest token covers one.
-const STRIDE: usize = 13;
+/// Samples of binary content are so far apart: a run not much longer than the shortest token covers one.
+const STRIDE: usize = 16;
 /// Those by which text is judged.
 const SPREAD: usize = 64;
 /// Whether it is text is told by samples so far apart,

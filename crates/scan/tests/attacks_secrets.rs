@@ -124,26 +124,6 @@ fn attack_a19_the_standard_library_of_python_has_no_secrets_but_those_of_its_tes
     assert_eq!(wrong, [""; 0]);
 }
 
-/// Packages that lie unpacked in the folder `$CONSIGN_PACKAGES`: what of them is called a secret, for a person to look at.
-/// `docs/findings.md` has the figures.
-#[test]
-#[ignore = "needs CONSIGN_PACKAGES, and somebody who reads what it prints"]
-#[allow(clippy::print_stdout, reason = "what it prints is what it is for")]
-fn attack_a19_packages_that_people_use() {
-    let folder =
-        PathBuf::from(std::env::var_os("CONSIGN_PACKAGES").expect("CONSIGN_PACKAGES names a folder"));
-    let scanner = Scanner::new(ScanOptions::default());
-    let (mut files, mut count) = (Vec::new(), 0);
-    files_below(&folder, &mut files);
-    for path in &files {
-        let name = path.strip_prefix(&folder).expect("it is below").to_string_lossy().into_owned();
-        let found = secrets(&scanner, &name, &std::fs::read(path).expect("it can be read"));
-        count += found.len();
-        found.iter().for_each(|one| println!("{one}"));
-    }
-    println!("{count} findings in {} files", files.len());
-}
-
 /// What a program writes to its standard output, in a folder.
 fn made(folder: &Path, words: &[&str]) -> Vec<u8> {
     let output = std::process::Command::new(words[0]).args(&words[1..]).current_dir(folder).output();
