@@ -9,6 +9,8 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
+use consign_files::has_no_locks;
+
 use crate::encoder::EncoderId;
 use crate::reuse::{Place, Reader, Stock};
 use crate::tail::FrameRecord;
@@ -36,7 +38,7 @@ impl Partial {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
             // Without locks there is no telling; what comes out is checked all the same.
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(error)) if has_no_locks(&error) => {}
             Err(TryLockError::Error(error)) => return Err(error),
         }
         let journal = open(&directory.join(format!(".{name}.journal")))?;

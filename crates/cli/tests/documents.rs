@@ -56,7 +56,7 @@ fn code(cell: &str) -> Vec<&str> {
 }
 
 #[test]
-fn every_row_of_the_guidance_is_shown_by_tests_that_are_there() {
+fn field_r9_every_row_of_the_guidance_is_shown_by_tests_that_are_there() {
     let there = functions();
     let rows = rows("guidance-coverage.md");
     assert!(rows.len() > 80, "{}", rows.len());

@@ -995,3 +995,25 @@ fn field_f9_a_home_that_cannot_be_written_is_none_that_verify_needs() {
         (Some(1), Some("write to another disk"))
     );
 }
+
+#[test]
+fn field_f5_a_file_system_without_locks_keeps_archives_all_the_same() {
+    for errno in ["ENOLCK", "ENOSYS", "EOPNOTSUPP"] {
+        let desk = desk();
+        let fault = format!("flock:error={errno}");
+        for arguments in [
+            &["pack", "d", "-o", "kept", "--key", "ada", "--keep=store"][..],
+            &["pack", "d", "-o", "resumed", "--key", "ada", "--resume"],
+            &["store", "add", "kept", "--store", "store"],
+            &["store", "verify", "--store", "store"],
+        ] {
+            let output = under_strace(&desk, &inject(&[&fault]), arguments);
+            assert!(output.status.success(), "{errno} {}: {}", arguments.join(" "), written_down(&output));
+        }
+        // What would remove something from under others is refused, with the reason.
+        let output = under_strace(&desk, &inject(&[&fault]), &["store", "gc", "--store", "store"]);
+        assert_eq!(output.status.code(), Some(1), "{}", written_down(&output));
+        assert!(written_down(&output).contains("locks"), "{}", written_down(&output));
+        desk.succeed(["store", "verify", "--store", "store"]);
+    }
+}

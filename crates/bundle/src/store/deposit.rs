@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use consign_files::has_no_locks;
 use consign_metadata::Sha256Digest;
 use tempfile::{NamedTempFile, TempPath};
 
@@ -116,9 +117,7 @@ impl Store {
         let file = fs::OpenOptions::new().create(true).append(true).open(&path);
         let file = file.map_err(failed(&path, "cannot be locked"))?;
         match file.lock() {
-            Err(error) if error.kind() != io::ErrorKind::Unsupported => {
-                Err(failed(&path, "cannot be locked")(error))
-            }
+            Err(error) if !has_no_locks(&error) => Err(failed(&path, "cannot be locked")(error)),
             _ => Ok(file),
         }
     }

@@ -15,6 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use consign_files::has_no_locks;
 use consign_metadata::Sha256Digest;
 
 pub use self::check::{StoreChecked, StoreFault};
@@ -245,7 +246,7 @@ impl Store {
                 Ok(()) => return Ok(Lock { _file: Some(file) }),
                 Err(TryLockError::WouldBlock) if progress.cancelled() => return Err(Cancelled.into()),
                 Err(TryLockError::WouldBlock) => std::thread::sleep(PATIENCE),
-                Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
+                Err(TryLockError::Error(error)) if has_no_locks(&error) => {
                     return Ok(Lock { _file: None });
                 }
                 Err(TryLockError::Error(error)) => return Err(failed(&path, "cannot be locked")(error)),
@@ -263,7 +264,7 @@ impl Store {
                 Ok(()) => return Ok(Lock { _file: Some(file) }),
                 Err(TryLockError::WouldBlock) if progress.cancelled() => return Err(Cancelled.into()),
                 Err(TryLockError::WouldBlock) => std::thread::sleep(PATIENCE),
-                Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
+                Err(TryLockError::Error(error)) if has_no_locks(&error) => {
                     return Err(StoreError::NoLocks(self.root.clone()));
                 }
                 Err(TryLockError::Error(error)) => return Err(failed(&path, "cannot be locked")(error)),
